@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * The kernel structures that our programs read, with the members they touch and nothing else.
+ * CO-RE relocates each access against the running kernel's BTF, so no generated vmlinux.h is needed
+ * and the build does not depend on the kernel that it runs on.
+ */
+#ifndef DEEPMON_BPF_KERNEL_TYPES_H
+#define DEEPMON_BPF_KERNEL_TYPES_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct kernfs_node {
+	__u64 id; /* what statx calls the inode and open_by_handle_at takes as a handle */
+};
+
+struct cgroup_root {
+	int hierarchy_id; /* 0: the unified hierarchy; else the second column of /proc/cgroups */
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+	struct cgroup_root *root;
+};
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+};
+
+struct css_set {
+	struct cgroup_subsys_state *subsys[64]; /* by enum cgroup_subsys_id, whose length varies */
+	struct cgroup *dfl_cgrp;		/* the cgroup in the unified hierarchy */
+};
+
+struct task_struct {
+	int pid;
+	unsigned int flags;
+	struct css_set *cgroups;
+};
+
+#pragma clang attribute pop
+
+#define PF_KTHREAD 0x00200000 /* include/linux/sched.h: the task is a kernel thread */
+
+#endif
