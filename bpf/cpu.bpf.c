@@ -56,9 +56,9 @@ struct {
 	__type(value, __u32);
 } slot_by_cgroup SEC(".maps");
 
-/* User space fills it; taking one is the only way to a slot. */
+/* User space fills it, the lowest on top: few slots are then used, and those in use stand together. */
 struct {
-	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(type, BPF_MAP_TYPE_STACK);
 	__uint(max_entries, 1); /* set at open: slot_count */
 	__type(value, __u32);
 } free_slots SEC(".maps");
@@ -240,7 +240,6 @@ int BPF_PROG(cgroup_created, struct cgroup *cgroup, const char *path)
 		return 0;
 	event->kind = CGROUP_CREATED;
 	event->cgroup_id = cgroup->kn->id;
-	event->slot = 0;
 	event->path_length = (__u32)length - 1;
 
 	__u64 size = offsetof(struct cgroup_event, path) + (length & (2 * CGROUP_EVENT_PATH_MAX - 1));
@@ -252,15 +251,12 @@ int BPF_PROG(cgroup_created, struct cgroup *cgroup, const char *path)
 	return 0;
 }
 
-SEC("tp_btf/cgroup_release")
-int BPF_PROG(cgroup_released, struct cgroup *cgroup, const char *path)
+SEC("tp_btf/cgroup_rmdir")
+int BPF_PROG(cgroup_removed, struct cgroup *cgroup, const char *path)
 {
-	__u64 id = cgroup->kn->id;
-
 	if (cgroup->root->hierarchy_id != cgroup_hierarchy)
 		return 0;
 
-	__u32 *slot = bpf_map_lookup_elem(&slot_by_cgroup, &id);
 	struct cgroup_event *event =
 	    bpf_ringbuf_reserve(&cgroup_events, offsetof(struct cgroup_event, path), 0);
 
@@ -268,9 +264,8 @@ int BPF_PROG(cgroup_released, struct cgroup *cgroup, const char *path)
 		__sync_fetch_and_add(&cgroup_events_dropped, 1);
 		return 0;
 	}
-	event->kind = CGROUP_RELEASED;
-	event->cgroup_id = id;
-	event->slot = slot ? *slot : 0;
+	event->kind = CGROUP_REMOVED;
+	event->cgroup_id = cgroup->kn->id;
 	event->path_length = 0;
 	bpf_ringbuf_submit(event, 0);
 	return 0;

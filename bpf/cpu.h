@@ -45,14 +45,13 @@ struct cpu_slot {
 
 enum cgroup_event_kind {
 	CGROUP_CREATED = 1,
-	CGROUP_RELEASED = 2, /* gone, and the last of its tasks too: its slot changes no more */
+	CGROUP_REMOVED = 2, /* its directory is gone; a task of it that is exiting may still run for some µs */
 };
 
 /* A record of the ring buffer `cgroup_events`. CREATED is sent without the unused end of its path. */
 struct cgroup_event {
 	__u64 cgroup_id;
 	__u32 kind;
-	__u32 slot;	   /* of a released cgroup; 0: it had none */
 	__u32 path_length; /* without the final NUL; CGROUP_EVENT_PATH_MAX - 1 may be cut */
 	char path[CGROUP_EVENT_PATH_MAX];
 };

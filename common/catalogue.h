@@ -75,7 +75,9 @@
 	X(SELF_COST, slots_refused, U64, COUNTER, "", "total_events", "slots_refused",              \
 	  "Times that a cgroup ran and found no free slot: its time is in the total of kind other") \
 	X(SELF_COST, events_dropped, U64, COUNTER, "", "total_events", "events_dropped",            \
-	  "Cgroup events that found their buffer full; the cgroups are found again by search")
+	  "Cgroup events that found their buffer full; the cgroups are found again by search")      \
+	X(SELF_COST, ended_unreported, U64, COUNTER, "", "total_events", "ended_unreported",        \
+	  "Groups that ended and, past MaxEnded, were dropped before a report; the totals have them")
 
 /*
  * The options.
@@ -90,7 +92,7 @@
 	X(sys_root, SysRoot, TEXT, "", 0, 0, "", "The host's /sys; empty: HostRoot/sys")                   \
 	X(proc_root, ProcRoot, TEXT, "", 0, 0, "", "The host's /proc; empty: HostRoot/proc")               \
 	X(cgroup_root, CgroupRoot, TEXT, "", 0, 0, "",                                                     \
-	  "The host's cgroup file system; empty: SysRoot/fs/cgroup, else the one mounted there")           \
+	  "The host's cgroup file system; empty: SysRoot/fs/cgroup")                                       \
 	X(cgroup_hierarchy, CgroupHierarchy, CHOICE, "auto|unified|cpuacct|cpu|perf_event|memory|pids", 0, \
 	  0, "",                                                                                           \
 	  "Whose cgroups tell containers apart: the unified hierarchy (v2) or that of a v1 controller; "   \
@@ -103,7 +105,7 @@
 	  "How often energy and CPU time are read between reports, so that no counter wraps unseen")       \
 	X(max_cgroups, MaxCgroups, COUNT, "8192", 16, 262144, "",                                          \
 	  "Cgroups accounted one by one; those past it are summed in the total of kind other")             \
-	X(max_ended, MaxEnded, COUNT, "1024", 0, 65536, "",                                                \
+	X(max_ended, MaxEnded, COUNT, "1024", 16, 65536, "",                                                \
 	  "Ended containers and system groups whose totals are kept, to go on if the name comes back")
 
 #endif

@@ -54,12 +54,14 @@ struct deepmon_option {
 extern const struct deepmon_option deepmon_option_table[];
 extern const size_t deepmon_option_count;
 
+/* NULL: there is none. Case, dashes and underscores in the name do not matter. */
+const struct deepmon_option *deepmon_option_find(const char *name);
+
 /* Every option at its default. */
 void deepmon_options_init(struct deepmon_options *options);
 
 /*
- * Sets the option of that name; case and dashes in the name do not matter, so it serves collectd.conf
- * and a command line. On failure the option keeps its value and `why` gets one line (NUL-terminated,
+ * Sets the option that deepmon_option_find finds for that name. On failure the option keeps its value and `why` gets one line (NUL-terminated,
  * cut to why_size) that names the option, the value and what is accepted.
  * -ENOENT: there is no such option. -EINVAL: the value is no value of its type. -ERANGE: out of range.
  */
@@ -153,12 +155,15 @@ struct deepmon_record {
 
 struct deepmon_sample {
 	uint64_t time_ns;     /* CLOCK_REALTIME of the sample: the one timestamp of all its records */
-	uint64_t interval_ns; /* since the sample before; 0 in the first, which has no gauges of rates */
+	uint64_t interval_ns; /* since the sample before, or of the first since deepmon_open */
 	const struct deepmon_record *records;
 	size_t record_count;
 };
 
-/* The value of a metric in a record of the metric's subject; false if it was not measured. */
+/*
+ * The value of a metric in a record; false if it was not measured, or the record is about another subject.
+ * Of a MICRO metric, the millionths; of an F64 metric, never.
+ */
 bool deepmon_value_u64(const struct deepmon_record *record, const struct deepmon_metric *metric,
 		       uint64_t *value);
 /* The same as a double, in the metric's unit, for each type of metric. */

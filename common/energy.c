@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * From raw counters to energy used: which source serves, the rule for wraps and gaps, and what is said of a
+ * counter that fails. Reads the clock and the sources; touches no file itself.
+ */
+#include "energy.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "log.h"
+
+/* In order of preference. */
+static const struct energy_source *const sources[] = {
+    &energy_powercap,
+};
+#define SOURCE_COUNT (sizeof(sources) / sizeof(sources[0]))
+
+/*
+ * Counters are brought up to date at intervals (1 ms on most CPUs), and a reader may be held up between
+ * the counter and the clock. Over this much more time the plausible power is allowed.
+ */
+#define SLACK_US 100000
+
+struct energy {
+	const struct energy_source *source;
+	struct energy_found found;
+	struct deepmon_logger logger;
+};
+
+static const struct {
+	const char *name;
+	unsigned plausible_watts;
+} domains[ENERGY_DOMAIN_COUNT] = {
+    /* The largest sockets sold take 500 to 800 W, and peaks of milliseconds average out. */
+    [ENERGY_PACKAGE] = {"package", 2000},
+    [ENERGY_CORE] = {"core", 2000},
+    [ENERGY_UNCORE] = {"uncore", 2000},
+    /* 24 modules of 25 W are 600 W. */
+    [ENERGY_DRAM] = {"dram", 1000},
+    /* A machine with its accelerators. Where that much can be, psys counts in joules: no wrap for ages. */
+    [ENERGY_PSYS] = {"psys", 20000},
+};
+
+const char *energy_domain_name(enum energy_domain domain)
+{
+	return domains[domain].name;
+}
+
+unsigned energy_plausible_watts(enum energy_domain domain)
+{
+	return domains[domain].plausible_watts;
+}
+
+/* The most that the domain can have used in that time. */
+static uint64_t plausible_uj(enum energy_domain domain, uint64_t elapsed_ns)
+{
+	uint64_t most;
+
+	/* W times us is uJ. */
+	if (__builtin_mul_overflow(elapsed_ns / 1000 + SLACK_US, (uint64_t)domains[domain].plausible_watts,
+				   &most))
+		return UINT64_MAX;
+	return most;
+}
+
+static void take_reading(struct energy_zone *zone, uint64_t raw_uj, uint64_t now_ns)
+{
+	zone->raw_uj = raw_uj;
+	zone->read_ns = now_ns;
+	zone->has_reading = true;
+}
+
+void energy_advance(struct energy_zone *zone, uint64_t raw_uj, uint64_t now_ns)
+{
+	uint64_t range = zone->range_uj, before = zone->raw_uj;
+	bool back = raw_uj < before;
+
+	zone->valid = false;
+	zone->delta_uj = 0;
+	zone->elapsed_ns = 0;
+	if (range && raw_uj > range) {
+		zone->anomalies++;
+		return;
+	}
+	if (!zone->has_reading) {
+		take_reading(zone, raw_uj, now_ns);
+		return;
+	}
+	if (now_ns <= zone->read_ns)
+		return;
+
+	uint64_t elapsed = now_ns - zone->read_ns;
+	uint64_t most = plausible_uj(zone->domain, elapsed);
+	uint64_t used = back ? range - before + raw_uj : raw_uj - before;
+	/* One more range must be implausible, or we could not tell which of the two it was. */
+	bool certain = range ? used <= most && most - used < range : !back && used <= most;
+
+	take_reading(zone, raw_uj, now_ns);
+	if (!certain) {
+		zone->anomalies++;
+		return;
+	}
+	zone->valid = true;
+	zone->delta_uj = used;
+	zone->elapsed_ns = elapsed;
+	zone->total_uj += used;
+	zone->wraps += back;
+}
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void say_failing(struct energy *energy, size_t index, int error)
+{
+	struct energy_zone *zone = &energy->found.zones[index];
+	char why[ENERGY_WHY_MAX] = "";
+
+	if (zone->failing)
+		return;
+	zone->failing = true;
+	energy->source->explain(energy->found.context, index, error, why, sizeof(why));
+	log_warning(&energy->logger, "energy of %s is not measured for now: %s", zone->name, why);
+}
+
+/* `before` is the zone as it was before the reading. */
+static void say_well(struct energy *energy, struct energy_zone *zone, const struct energy_zone *before)
+{
+	zone->failing = false;
+	if (before->has_reading)
+		log_info(&energy->logger,
+			 "energy of %s is measured again after %.1f s; what was used in them is %s",
+			 zone->name, (double)(monotonic_ns() - before->read_ns) / 1e9,
+			 zone->valid ? "in the next figure" : "left out, for the counter does not tell it");
+	else
+		log_info(&energy->logger, "energy of %s is measured from now on", zone->name);
+}
+
+static void say_anomaly(struct energy *energy, struct energy_zone *zone, const struct energy_zone *before,
+			uint64_t raw_uj)
+{
+	zone->anomaly_said = true;
+	if (zone->range_uj && raw_uj > zone->range_uj)
+		log_warning(&energy->logger,
+			    "energy of %s: the counter says %" PRIu64 " uJ, above its range of %" PRIu64
+			    " uJ: not taken. More of these are only counted, as anomalies",
+			    zone->name, raw_uj, zone->range_uj);
+	else
+		log_warning(&energy->logger,
+			    "energy of %s: the counter went from %" PRIu64 " to %" PRIu64
+			    " uJ (range %" PRIu64
+			    ") in %.3f s, which does not tell the energy used: that time "
+			    "is left out. More of these are only counted, as anomalies",
+			    zone->name, before->raw_uj, raw_uj, zone->range_uj,
+			    (double)(zone->read_ns - before->read_ns) / 1e9);
+}
+
+static void read_zone(struct energy *energy, size_t index)
+{
+	struct energy_zone *zone = &energy->found.zones[index];
+	const struct energy_zone before = *zone;
+	uint64_t raw_uj, start = monotonic_ns();
+	int error = energy->source->read(energy->found.context, index, &raw_uj);
+	uint64_t end = monotonic_ns();
+
+	if (error) {
+		zone->valid = false;
+		zone->delta_uj = 0;
+		zone->elapsed_ns = 0;
+		say_failing(energy, index, error);
+		return;
+	}
+	energy_advance(zone, raw_uj, start + (end - start) / 2);
+
+	bool taken = zone->has_reading && (!before.has_reading || zone->read_ns != before.read_ns);
+
+	if (zone->failing && taken)
+		say_well(energy, zone, &before);
+	else if (zone->anomalies != before.anomalies && !zone->anomaly_said)
+		say_anomaly(energy, zone, &before, raw_uj);
+}
+
+void energy_read(struct energy *energy)
+{
+	for (size_t i = 0; i < energy->found.zone_count; i++)
+		read_zone(energy, i);
+}
+
+const struct energy_zone *energy_zones(const struct energy *energy, size_t *count)
+{
+	*count = energy->found.zone_count;
+	return energy->found.zones;
+}
+
+uint64_t energy_read_within_ns(const struct energy *energy)
+{
+	uint64_t least_us = UINT64_MAX / 1000;
+
+	for (size_t i = 0; i < energy->found.zone_count; i++) {
+		const struct energy_zone *zone = &energy->found.zones[i];
+		uint64_t us = zone->range_uj / domains[zone->domain].plausible_watts;
+
+		us = us > SLACK_US ? us - SLACK_US : 0;
+		if (zone->range_uj && us < least_us)
+			least_us = us;
+	}
+	return least_us == UINT64_MAX / 1000 ? UINT64_MAX : least_us * 1000;
+}
+
+int energy_open(struct energy **energy, const char *sys_root, const struct deepmon_logger *logger)
+{
+	struct energy *opened = calloc(1, sizeof(*opened));
+	int result = -ENOENT;
+
+	if (!opened)
+		return -ENOMEM;
+	if (logger)
+		opened->logger = *logger;
+	for (size_t i = 0; i < SOURCE_COUNT; i++) {
+		int error = sources[i]->open(sys_root, logger, &opened->found);
+
+		if (!error) {
+			opened->source = sources[i];
+			log_info(logger, "energy is read from %s: %zu counters", opened->found.zones[0].source,
+				 opened->found.zone_count);
+			*energy = opened;
+			return 0;
+		}
+		if (result == -ENOENT)
+			result = error;
+		log_warning(logger, "no energy from %s: %s", sources[i]->name, opened->found.why);
+		memset(&opened->found, 0, sizeof(opened->found));
+	}
+	free(opened);
+	return result;
+}
+
+void energy_close(struct energy *energy)
+{
+	if (!energy)
+		return;
+	energy->source->close(energy->found.context);
+	free(energy->found.zones);
+	free(energy);
+}

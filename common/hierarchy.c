@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * Finds the cgroup hierarchy to follow, and the paths of its cgroups. Reads the cgroup file system,
+ * /proc/cgroups and the kernel's BTF.
+ */
+#include "hierarchy.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <bpf/btf.h>
+
+#include "file.h"
+#include "log.h"
+#include "root.h"
+
+/* fs/exportfs: a handle that is one kernfs id of 64 bits. Newer than the headers we build with. */
+#define FILEID_KERNFS 0xfe
+
+/* The words of the option CgroupHierarchy after "auto", in its order. */
+enum { CHOICE_AUTO, CHOICE_UNIFIED, CHOICE_FIRST_CONTROLLER };
+static const char *const controllers[] = {"cpuacct", "cpu", "perf_event", "memory", "pids"};
+
+static bool is_mounted(const char *path, long magic)
+{
+	struct statfs fs;
+
+	return statfs(path, &fs) == 0 && fs.f_type == magic;
+}
+
+/* The second column of /proc/cgroups. -ENOENT: no such controller, or it belongs to no v1 hierarchy. */
+static int read_hierarchy_id(const char *proc_root, const char *controller, int *id)
+{
+	char path[ROOT_PATH_MAX + 16];
+	cleanup_free char *text = NULL;
+	char *rest = NULL;
+
+	snprintf(path, sizeof(path), "%s/cgroups", proc_root);
+
+	long length = file_read_new(AT_FDCWD, path, 65536, &text);
+
+	if (length < 0)
+		return (int)length;
+	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		char name[64];
+
+		if (sscanf(line, "%63s %d", name, id) == 2 && strcmp(name, controller) == 0)
+			return *id > 0 ? 0 : -ENOENT;
+	}
+	return -ENOENT;
+}
+
+/* Its enum cgroup_subsys_id, which differs from kernel to kernel. The blkio controller is called io there. */
+static int find_subsys(const char *controller)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	char constant[64];
+	int found = -ENOENT;
+
+	if (!btf)
+		return -errno;
+	snprintf(constant, sizeof(constant), "%s_cgrp_id", controller);
+
+	int type_id = btf__find_by_name_kind(btf, "cgroup_subsys_id", BTF_KIND_ENUM);
+	const struct btf_type *type = type_id > 0 ? btf__type_by_id(btf, type_id) : NULL;
+
+	for (int i = 0; type && i < btf_vlen(type); i++) {
+		const struct btf_enum *value = &btf_enum(type)[i];
+
+		if (strcmp(btf__name_by_offset(btf, value->name_off), constant) == 0)
+			found = value->val;
+	}
+	btf__free(btf);
+	return found;
+}
+
+static int choose_unified(struct hierarchy *hierarchy, const char *cgroup_root)
+{
+	const char *mounts[] = {"", "/unified"};
+
+	for (size_t i = 0; i < sizeof(mounts) / sizeof(mounts[0]); i++) {
+		snprintf(hierarchy->root, sizeof(hierarchy->root), "%s%s", cgroup_root, mounts[i]);
+		if (is_mounted(hierarchy->root, CGROUP2_SUPER_MAGIC)) {
+			hierarchy->controller = "unified";
+			hierarchy->subsys = -1;
+			hierarchy->id = 0;
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
+static int choose_controller(struct hierarchy *hierarchy, const char *cgroup_root, const char *proc_root,
+			     const char *controller)
+{
+	int r;
+
+	snprintf(hierarchy->root, sizeof(hierarchy->root), "%s/%s", cgroup_root, controller);
+	if (!is_mounted(hierarchy->root, CGROUP_SUPER_MAGIC))
+		return -ENOENT;
+	r = read_hierarchy_id(proc_root, controller, &hierarchy->id);
+	if (r)
+		return r;
+	r = find_subsys(controller);
+	if (r < 0)
+		return r;
+	hierarchy->controller = controller;
+	hierarchy->subsys = r;
+	return 0;
+}
+
+/* Where the unified hierarchy is the only one, all is in it; beside v1 controllers it may be empty. */
+static int choose_auto(struct hierarchy *hierarchy, const char *cgroup_root, const char *proc_root)
+{
+	if (is_mounted(cgroup_root, CGROUP2_SUPER_MAGIC))
+		return choose_unified(hierarchy, cgroup_root);
+	for (size_t i = 0; i < sizeof(controllers) / sizeof(controllers[0]); i++)
+		if (choose_controller(hierarchy, cgroup_root, proc_root, controllers[i]) == 0)
+			return 0;
+	return choose_unified(hierarchy, cgroup_root);
+}
+
+int hierarchy_open(struct hierarchy *hierarchy, const struct deepmon_options *options,
+		   const struct deepmon_logger *logger)
+{
+	char cgroup_root[PATH_MAX], proc_root[ROOT_PATH_MAX];
+	const char *asked = "any";
+	uint32_t choice = options->cgroup_hierarchy;
+	int r;
+
+	memset(hierarchy, 0, sizeof(*hierarchy));
+	hierarchy->root_fd = -1;
+	root_cgroup(options, cgroup_root);
+	root_proc(options, proc_root);
+	if (choice == CHOICE_AUTO) {
+		r = choose_auto(hierarchy, cgroup_root, proc_root);
+	} else if (choice == CHOICE_UNIFIED) {
+		asked = "the unified";
+		r = choose_unified(hierarchy, cgroup_root);
+	} else {
+		asked = controllers[choice - CHOICE_FIRST_CONTROLLER];
+		r = choose_controller(hierarchy, cgroup_root, proc_root, asked);
+	}
+	if (r) {
+		log_warning(logger,
+			    "CgroupRoot: %s cgroup hierarchy is not mounted under %s (%s): set CgroupRoot to "
+			    "where the host's cgroups are, or CgroupHierarchy to one of those that are there",
+			    asked, cgroup_root, strerror(-r));
+		return r;
+	}
+	/* As the kernel will name what is in it: no symbolic link, no double slash. */
+	if (!realpath(hierarchy->root, cgroup_root)) {
+		r = -errno;
+	} else {
+		snprintf(hierarchy->root, sizeof(hierarchy->root), "%s",
+			 strcmp(cgroup_root, "/") ? cgroup_root : "");
+		hierarchy->root_fd = open(cgroup_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		r = hierarchy->root_fd < 0 ? -errno : 0;
+	}
+	if (r)
+		log_warning(logger, "%s: can't be opened: %s", hierarchy->root, strerror(-r));
+	return r;
+}
+
+void hierarchy_close(struct hierarchy *hierarchy)
+{
+	file_close(&hierarchy->root_fd);
+}
+
+int hierarchy_path(const struct hierarchy *hierarchy, uint64_t cgroup_id, char *path, size_t size)
+{
+	struct {
+		struct file_handle handle;
+		uint64_t id; /* where handle.f_handle is */
+	} by_id = {.handle = {.handle_bytes = sizeof(cgroup_id), .handle_type = FILEID_KERNFS},
+		   .id = cgroup_id};
+	static const char deleted[] = " (deleted)"; /* how /proc marks what is gone */
+	char link[64], full[CGROUP_PATH_MAX + sizeof(hierarchy->root)];
+	size_t root_length = strlen(hierarchy->root);
+
+	cleanup_close int fd =
+	    open_by_handle_at(hierarchy->root_fd, &by_id.handle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+
+	ssize_t length = readlink(link, full, sizeof(full) - 1);
+
+	if (length < 0)
+		return -errno;
+	full[length] = '\0';
+	if ((size_t)length == sizeof(full) - 1)
+		return -ENAMETOOLONG;
+	if (strncmp(full, hierarchy->root, root_length) != 0 ||
+	    (strlen(full) >= sizeof(deleted) && strcmp(full + length - (sizeof(deleted) - 1), deleted) == 0))
+		return -ESTALE;
+	if ((size_t)snprintf(path, size, "%s", full[root_length] ? full + root_length : "/") >= size)
+		return -ENAMETOOLONG;
+	return 0;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * The catalogue of options as a table, and the one way to set one from text. Pure.
+ */
+#include "deepmon.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <locale.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROW(member, NAME, TYPE, preset, least, most, unit, help) \
+	{#NAME,	 DEEPMON_OPTION_##TYPE,                          \
+	 preset, least,                                          \
+	 most,	 unit,                                           \
+	 help,	 offsetof(struct deepmon_options, member)},
+
+const struct deepmon_option deepmon_option_table[] = {DEEPMON_OPTION_ROWS(ROW)};
+const size_t deepmon_option_count = sizeof(deepmon_option_table) / sizeof(deepmon_option_table[0]);
+
+/* "SampleInterval", "sample-interval" and "sample_interval" are one name. */
+static bool same_name(const char *name, const char *given)
+{
+	for (;;) {
+		while (*given == '-' || *given == '_')
+			given++;
+		if (tolower((unsigned char)*name) != tolower((unsigned char)*given))
+			return false;
+		if (!*name)
+			return true;
+		name++;
+		given++;
+	}
+}
+
+const struct deepmon_option *deepmon_option_find(const char *name)
+{
+	for (size_t i = 0; i < deepmon_option_count; i++)
+		if (same_name(deepmon_option_table[i].name, name))
+			return &deepmon_option_table[i];
+	return NULL;
+}
+
+static int set_text(const struct deepmon_option *option, char *text, const char *value, char *why,
+		    size_t why_size)
+{
+	size_t length = strlen(value);
+
+	if (length >= DEEPMON_TEXT_MAX) {
+		snprintf(why, why_size, "%s: %zu bytes are too long; at most %d are accepted", option->name,
+			 length, DEEPMON_TEXT_MAX - 1);
+		return -ERANGE;
+	}
+	memcpy(text, value, length + 1);
+	return 0;
+}
+
+/* Reads a number as C writes it, whatever the locale of the process is. */
+static int parse_number(const char *value, double *number)
+{
+	static locale_t c_locale;
+	char *end = NULL;
+
+	if (!c_locale)
+		c_locale = newlocale(LC_ALL_MASK, "C", NULL);
+	if (!c_locale || !*value || isspace((unsigned char)*value))
+		return -EINVAL;
+	*number = strtod_l(value, &end, c_locale);
+	return *end || !isfinite(*number) ? -EINVAL : 0;
+}
+
+static int set_number(const struct deepmon_option *option, void *target, const char *value, char *why,
+		      size_t why_size)
+{
+	bool whole = option->type == DEEPMON_OPTION_COUNT;
+	const char *space = *option->unit ? " " : "";
+	double number = 0;
+
+	if (parse_number(value, &number) || (whole && number != floor(number))) {
+		snprintf(why, why_size, "%s: \"%.64s\" is not a %s; a %s from %.15g to %.15g%s%s is accepted",
+			 option->name, value, whole ? "whole number" : "number",
+			 whole ? "whole number" : "number", option->least, option->most, space, option->unit);
+		return -EINVAL;
+	}
+	if (number < option->least || number > option->most) {
+		snprintf(why, why_size, "%s: %.64s is out of range; %.15g to %.15g%s%s is accepted",
+			 option->name, value, option->least, option->most, space, option->unit);
+		return -ERANGE;
+	}
+	if (whole)
+		*(uint32_t *)target = (uint32_t)number;
+	else
+		*(double *)target = number;
+	return 0;
+}
+
+static int set_choice(const struct deepmon_option *option, uint32_t *choice, const char *value, char *why,
+		      size_t why_size)
+{
+	size_t length = strlen(value);
+	const char *word = option->preset;
+
+	for (uint32_t index = 0; word; index++) {
+		size_t word_length = strcspn(word, "|");
+
+		if (word_length == length && strncasecmp(word, value, length) == 0) {
+			*choice = index;
+			return 0;
+		}
+		word = word[word_length] ? word + word_length + 1 : NULL;
+	}
+	snprintf(why, why_size, "%s: \"%.64s\" is not one of %s", option->name, value, option->preset);
+	return -EINVAL;
+}
+
+static int set(struct deepmon_options *options, const struct deepmon_option *option, const char *value,
+	       char *why, size_t why_size)
+{
+	void *target = (char *)options + option->offset;
+
+	switch (option->type) {
+	case DEEPMON_OPTION_TEXT:
+		return set_text(option, target, value, why, why_size);
+	case DEEPMON_OPTION_NUMBER:
+	case DEEPMON_OPTION_COUNT:
+		return set_number(option, target, value, why, why_size);
+	case DEEPMON_OPTION_CHOICE:
+		return set_choice(option, target, value, why, why_size);
+	}
+	return -EINVAL;
+}
+
+int deepmon_options_set(struct deepmon_options *options, const char *name, const char *value, char *why,
+			size_t why_size)
+{
+	const struct deepmon_option *option = deepmon_option_find(name);
+
+	if (!option) {
+		snprintf(why, why_size, "%.64s: there is no option of that name; README.md lists them all",
+			 name);
+		return -ENOENT;
+	}
+	return set(options, option, value, why, why_size);
+}
+
+void deepmon_options_init(struct deepmon_options *options)
+{
+	char why[64];
+
+	memset(options, 0, sizeof(*options));
+	for (size_t i = 0; i < deepmon_option_count; i++) {
+		const struct deepmon_option *option = &deepmon_option_table[i];
+
+		/* Of a CHOICE the first word is the default: index 0, as it is already. */
+		if (option->type != DEEPMON_OPTION_CHOICE)
+			set(options, option, option->preset, why, sizeof(why));
+	}
+}
