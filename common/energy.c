@@ -230,8 +230,10 @@ int energy_open(struct energy **energy, const char *sys_root, const struct deepm
 
 		if (!error) {
 			opened->source = sources[i];
-			log_info(logger, "energy is read from %s: %zu counters", opened->found.zones[0].source,
-				 opened->found.zone_count);
+			log_info(logger, "energy is read from %s, %zu counters%s", sources[i]->name,
+				 opened->found.zone_count,
+				 strcmp(opened->found.zones[0].source, sources[i]->name) ? ": simulated ones"
+											 : "");
 			*energy = opened;
 			return 0;
 		}

@@ -93,7 +93,7 @@ const struct energy_zone *energy_zones(const struct energy *energy, size_t *coun
 /* Takes NULL. */
 void energy_close(struct energy *energy);
 
-/* Readings at most this far apart leave no wrap in doubt, by the rule below. UINT64_MAX: however far. */
+/* Readings closer together than this leave no wrap in doubt, by the rule below. UINT64_MAX: any do. */
 uint64_t energy_read_within_ns(const struct energy *energy);
 
 /*

@@ -303,8 +303,8 @@ static uint64_t range_of(const struct powercap *powercap, const struct entry *en
 	long length = read_file(powercap, entry->file, "max_energy_range_uj", text, sizeof(text));
 	int error = length < 0 ? (int)length : parse_u64(text, &range);
 
-	if (!error && range)
-		return range;
+	if (!error)
+		return range; /* 0 is said to mean that it never wraps */
 	log_warning(
 	    logger, "%.500s/%s/max_energy_range_uj: %s%.*s: a wrap of %s will not be made good but left out",
 	    powercap->directory, entry->file,

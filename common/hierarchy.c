@@ -5,6 +5,7 @@
  */
 #include "hierarchy.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -20,9 +22,6 @@
 #include "file.h"
 #include "log.h"
 #include "root.h"
-
-/* fs/exportfs: a handle that is one kernfs id of 64 bits. Newer than the headers we build with. */
-#define FILEID_KERNFS 0xfe
 
 /* The words of the option CgroupHierarchy after "auto", in its order. */
 enum { CHOICE_AUTO, CHOICE_UNIFIED, CHOICE_FIRST_CONTROLLER };
@@ -174,35 +173,55 @@ void hierarchy_close(struct hierarchy *hierarchy)
 	file_close(&hierarchy->root_fd);
 }
 
-int hierarchy_path(const struct hierarchy *hierarchy, uint64_t cgroup_id, char *path, size_t size)
-{
-	struct {
-		struct file_handle handle;
-		uint64_t id; /* where handle.f_handle is */
-	} by_id = {.handle = {.handle_bytes = sizeof(cgroup_id), .handle_type = FILEID_KERNFS},
-		   .id = cgroup_id};
-	static const char deleted[] = " (deleted)"; /* how /proc marks what is gone */
-	char link[64], full[CGROUP_PATH_MAX + sizeof(hierarchy->root)];
-	size_t root_length = strlen(hierarchy->root);
+struct walk {
+	hierarchy_visitor *visit;
+	void *user;
+	char path[CGROUP_PATH_MAX];
+};
 
-	cleanup_close int fd =
-	    open_by_handle_at(hierarchy->root_fd, &by_id.handle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+/* Below the directory `fd`, which it closes; walk->path is its path of that length. */
+static int walk_below(struct walk *walk, int fd, size_t length)
+{
+	DIR *directory = fdopendir(fd);
+	const struct dirent *entry;
+	int r = 0;
+
+	if (!directory) {
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	while (!r && (entry = readdir(directory))) {
+		size_t name_length = strlen(entry->d_name);
+
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.' ||
+		    length + 1 + name_length >= sizeof(walk->path))
+			continue;
+		walk->path[length] = '/';
+		memcpy(walk->path + length + 1, entry->d_name, name_length + 1);
+		walk->visit(walk->user, entry->d_ino, walk->path);
+
+		int below = openat(dirfd(directory), entry->d_name,
+				   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+		if (below >= 0)
+			r = walk_below(walk, below, length + 1 + name_length);
+		else if (errno != ENOENT && errno != ENODEV)
+			r = -errno;
+	}
+	closedir(directory);
+	return r;
+}
+
+int hierarchy_walk(const struct hierarchy *hierarchy, hierarchy_visitor *visit, void *user)
+{
+	struct walk walk = {.visit = visit, .user = user};
+	struct stat root;
+	int fd = openat(hierarchy->root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
 		return -errno;
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-
-	ssize_t length = readlink(link, full, sizeof(full) - 1);
-
-	if (length < 0)
-		return -errno;
-	full[length] = '\0';
-	if ((size_t)length == sizeof(full) - 1)
-		return -ENAMETOOLONG;
-	if (strncmp(full, hierarchy->root, root_length) != 0 ||
-	    (strlen(full) >= sizeof(deleted) && strcmp(full + length - (sizeof(deleted) - 1), deleted) == 0))
-		return -ESTALE;
-	if ((size_t)snprintf(path, size, "%s", full[root_length] ? full + root_length : "/") >= size)
-		return -ENAMETOOLONG;
-	return 0;
+	if (fstat(fd, &root) == 0)
+		visit(user, root.st_ino, "/");
+	return walk_below(&walk, fd, 0);
 }

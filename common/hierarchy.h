@@ -29,10 +29,13 @@ int hierarchy_open(struct hierarchy *hierarchy, const struct deepmon_options *op
 		   const struct deepmon_logger *logger);
 void hierarchy_close(struct hierarchy *hierarchy);
 
+/* Gets each cgroup: its id (the inode of its directory) and its path from the root, beginning with '/'. */
+typedef void hierarchy_visitor(void *user, uint64_t cgroup_id, const char *path);
+
 /*
- * The path, from the root and beginning with '/', of the cgroup with that id (the inode of its directory).
- * Takes CAP_DAC_READ_SEARCH. -ESTALE: it is gone. -EPERM: not allowed to ask. -ENAMETOOLONG.
+ * Visits every cgroup, parents before what is in them. Paths of CGROUP_PATH_MAX and more are left out, as
+ * are cgroups that go meanwhile. -errno if it had to stop early.
  */
-int hierarchy_path(const struct hierarchy *hierarchy, uint64_t cgroup_id, char *path, size_t size);
+int hierarchy_walk(const struct hierarchy *hierarchy, hierarchy_visitor *visit, void *user);
 
 #endif

@@ -29,8 +29,11 @@ LoadPlugin logfile
 {deepmon}
 """
 
+# Without a flush, values wait until they fill a packet: that takes long where there are few.
 NETWORK = """\
-LoadPlugin network
+<LoadPlugin network>
+  FlushInterval 1
+</LoadPlugin>
 <Plugin network>
   Server "127.0.0.1" "{port}"
 </Plugin>

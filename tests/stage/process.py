@@ -57,14 +57,17 @@ def find_program(name, needs, package):
 
 
 def wait_until(condition, seconds, what, poll=0.05):
-    """Returns the first true value of condition(); StageError names `what` when it never comes."""
+    """Returns the first true value of condition(); StageError names `what` when it never comes.
+
+    `what` may be a function, for words that are only known by then.
+    """
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() >= deadline:
-            raise StageError(f"{what} did not happen within {seconds:g} s")
+            raise StageError(f"{what() if callable(what) else what} did not happen within {seconds:g} s")
         time.sleep(poll)
 
 
@@ -191,7 +194,8 @@ class Daemon:
         with open(self.output, "ab") as output:
             self.process = spawn(self.command(), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                                  cwd=self.state)
-        wait_until(self.alive_and_ready, self.start_seconds, f"{self.name} getting ready ({self.last_words()})")
+        wait_until(self.alive_and_ready, self.start_seconds,
+                   lambda: f"{self.name} getting ready ({self.last_words()})")
 
     def alive_and_ready(self):
         if self.process.poll() is not None:

@@ -81,8 +81,9 @@ __attribute__((unused)) static int tree_descend(const struct tree *tree, const c
 		}
 		memcpy(part, path, length);
 		part[length] = '\0';
-		mkdirat(fd, part, 0755);
 		next = openat(fd, part, O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC);
+		if (next < 0 && errno == ENOENT && !mkdirat(fd, part, 0755))
+			next = openat(fd, part, O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC);
 		if (next < 0)
 			next = -errno;
 		close(fd);

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * The cgroups that are there. Reads the hierarchy's directories, and through names.h what runtimes wrote.
+ */
+#include "cgroups.h"
+
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int compare_ids(const void *a, const void *b)
+{
+	const struct cgroup *left = a, *right = b;
+
+	return left->id < right->id ? -1 : left->id > right->id;
+}
+
+void cgroups_init(struct cgroups *cgroups, const struct hierarchy *hierarchy, const struct names *names,
+		  struct groups *groups, size_t most)
+{
+	*cgroups = (struct cgroups){.hierarchy = hierarchy, .names = names, .groups = groups, .most = most};
+}
+
+void cgroups_clear(struct cgroups *cgroups)
+{
+	tdestroy(cgroups->by_id, free);
+	*cgroups = (struct cgroups){0};
+}
+
+struct cgroup *cgroups_find(const struct cgroups *cgroups, uint64_t id)
+{
+	struct cgroup key = {.id = id};
+	struct cgroup *const *node = tfind(&key, &cgroups->by_id, compare_ids);
+
+	return node ? *node : NULL;
+}
+
+/* The group of the cgroup at that path. A container that is known by its id keeps the name it has. */
+static struct group *join(struct cgroups *cgroups, const char *path)
+{
+	struct identity identity;
+
+	identity_from_path(path, &identity);
+	if (identity.kind == IDENTITY_CONTAINER) {
+		const struct group *known = groups_find_container(cgroups->groups, identity.id);
+
+		if (known && known->named && known->kind == identity.kind) {
+			strcpy(identity.name, known->name);
+			strcpy(identity.image, known->image);
+			strcpy(identity.version, known->version);
+			identity.named = true;
+		} else if (!identity.named) {
+			names_read(cgroups->names, &identity);
+		}
+	}
+	return groups_join(cgroups->groups, &identity);
+}
+
+struct cgroup *cgroups_add(struct cgroups *cgroups, uint64_t id, const char *path)
+{
+	struct cgroup *cgroup = cgroups_find(cgroups, id);
+
+	if (cgroup)
+		return cgroup;
+	if (cgroups->count >= cgroups->most)
+		return NULL;
+	cgroup = calloc(1, sizeof(*cgroup));
+	if (!cgroup)
+		return NULL;
+	cgroup->id = id;
+	cgroup->walk = cgroups->walk;
+	cgroup->group = join(cgroups, path);
+	if (!cgroup->group) {
+		free(cgroup);
+		return NULL;
+	}
+	if (!tsearch(cgroup, &cgroups->by_id, compare_ids)) {
+		groups_leave(cgroups->groups, cgroup->group);
+		free(cgroup);
+		return NULL;
+	}
+	cgroups->count++;
+	return cgroup;
+}
+
+static void mark_removed(struct cgroups *cgroups, struct cgroup *cgroup, uint64_t now_ns)
+{
+	if (cgroup->removed_ns)
+		return;
+	cgroup->removed_ns = now_ns;
+	cgroup->next = cgroups->removed;
+	cgroups->removed = cgroup;
+}
+
+void cgroups_remove(struct cgroups *cgroups, uint64_t id, uint64_t now_ns)
+{
+	struct cgroup *cgroup = cgroups_find(cgroups, id);
+
+	if (cgroup)
+		mark_removed(cgroups, cgroup, now_ns);
+}
+
+void cgroups_forget(struct cgroups *cgroups, struct cgroup *cgroup)
+{
+	tdelete(cgroup, &cgroups->by_id, compare_ids);
+	cgroups->count--;
+	groups_leave(cgroups->groups, cgroup->group);
+	free(cgroup);
+}
+
+static void found(void *user, uint64_t id, const char *path)
+{
+	struct cgroups *cgroups = user;
+	struct cgroup *cgroup = cgroups_add(cgroups, id, path);
+
+	if (cgroup)
+		cgroup->walk = cgroups->walk;
+}
+
+struct search {
+	struct cgroups *cgroups;
+	uint64_t now_ns;
+};
+
+static void remove_if_missed(const void *node, VISIT visit, void *closure)
+{
+	struct cgroup *cgroup = *(struct cgroup *const *)node;
+	const struct search *search = closure;
+
+	if ((visit == postorder || visit == leaf) && cgroup->walk != search->cgroups->walk)
+		mark_removed(search->cgroups, cgroup, search->now_ns);
+}
+
+void cgroups_search(struct cgroups *cgroups, uint64_t now_ns)
+{
+	struct search search = {cgroups, now_ns};
+
+	cgroups->walk++;
+	/* Cut short, the walk has not shown that what it missed is gone. */
+	if (hierarchy_walk(cgroups->hierarchy, found, cgroups) == 0)
+		twalk_r(cgroups->by_id, remove_if_missed, &search);
+}
+
+struct regrouping {
+	const struct group *from;
+	struct group *to;
+};
+
+static void regroup(const void *node, VISIT visit, void *closure)
+{
+	struct cgroup *cgroup = *(struct cgroup *const *)node;
+	const struct regrouping *regrouping = closure;
+
+	if ((visit == postorder || visit == leaf) && cgroup->group == regrouping->from)
+		cgroup->group = regrouping->to;
+}
+
+void cgroups_regroup(struct cgroups *cgroups, const struct group *from, struct group *to)
+{
+	struct regrouping regrouping = {from, to};
+
+	if (from != to)
+		twalk_r(cgroups->by_id, regroup, &regrouping);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * The cgroups that are there, and the group that each belongs to.
+ */
+#ifndef DEEPMON_CGROUPS_H
+#define DEEPMON_CGROUPS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "groups.h"
+#include "hierarchy.h"
+#include "names.h"
+
+struct cgroup {
+	uint64_t id;
+	struct group *group;
+	uint32_t slot;	     /* in the kernel's accounting; 0: it has none yet */
+	uint64_t cpu_ns;     /* over its life as seen */
+	uint64_t removed_ns; /* when its directory went, CLOCK_MONOTONIC; 0: it is there */
+	unsigned walk;	     /* the last walk that found it */
+	struct cgroup *next; /* in cgroups.removed */
+};
+
+struct cgroups {
+	const struct hierarchy *hierarchy;
+	const struct names *names;
+	struct groups *groups;
+	void *by_id; /* tsearch tree */
+	size_t count, most;
+	unsigned walk;
+	struct cgroup *removed; /* those to be retired */
+};
+
+/* At most `most` cgroups are known at a time; one past them is found when it runs, if there is room then. */
+void cgroups_init(struct cgroups *cgroups, const struct hierarchy *hierarchy, const struct names *names,
+		  struct groups *groups, size_t most);
+void cgroups_clear(struct cgroups *cgroups);
+
+/* NULL: not known. */
+struct cgroup *cgroups_find(const struct cgroups *cgroups, uint64_t id);
+
+/* It was made at that path from the hierarchy's root; what is known already is left alone. NULL: no room. */
+struct cgroup *cgroups_add(struct cgroups *cgroups, uint64_t id, const char *path);
+/* Its directory went. */
+void cgroups_remove(struct cgroups *cgroups, uint64_t id, uint64_t now_ns);
+/* Forgets one that has been removed and is in cgroups.removed no longer. Its group may end with it. */
+void cgroups_forget(struct cgroups *cgroups, struct cgroup *cgroup);
+
+/* Walks the hierarchy: adds what is there, removes what is not. For the start, and after lost events. */
+void cgroups_search(struct cgroups *cgroups, uint64_t now_ns);
+
+/* Moves all cgroups of one group to another. */
+void cgroups_regroup(struct cgroups *cgroups, const struct group *from, struct group *to);
+
+#endif

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-only
+"""The parts make the whole: all groups' CPU time and idle are all the CPU time there is."""
+
+import time
+
+from stage import host
+from stage.cgroups import Cgroup, UsagePoller, burn_ns, cpu_hierarchy
+from stage.lineprotocol import find
+
+from support import CPUS, KINDS, SECOND, execd
+
+GROUPS = 200
+TURN_SECONDS = 0.04
+CPUS_BURNT = 1.5
+TOLERANCE = 0.002
+TOLERANCE_KERNEL = 0.02
+
+
+def turns(number):
+    """Sleeps and burns for ever; all of them together use about CPUS_BURNT CPUs."""
+    burn = int(TURN_SECONDS * CPUS_BURNT / GROUPS * SECOND)
+    time.sleep(TURN_SECONDS * number / GROUPS)
+    while True:
+        burn_ns(burn)
+        time.sleep(TURN_SECONDS)
+
+
+def totals(report):
+    """{kind: CPU time in ns} of a report."""
+    return {point.tags["kind"]: point.fields["cpu_time_ns"] for point in find(report, "deepmon_total")
+            if "cpu_time_ns" in point.fields}
+
+
+def grown(first, last):
+    """By how much each kind grew; a kind that came later began at nothing."""
+    before, after = totals(first), totals(last)
+    return {kind: after[kind] - before.get(kind, 0) for kind in after}
+
+
+def off_by(first, last):
+    """How far the parts are from CPUs x elapsed, as a part of it."""
+    whole = CPUS * (last[0].time_ns - first[0].time_ns)
+    return sum(grown(first, last).values()) / whole - 1
+
+
+def test_all_groups_and_idle_make_the_whole(t):
+    host.require_bpf()
+    root, _ = cpu_hierarchy()
+    top = t.enter(Cgroup())
+    for number in range(GROUPS):
+        top.child(f"group{number}").run(turns, number)
+    poller = t.enter(UsagePoller({"root": root, "groups": top.directory}))
+    parent = execd(t, interval=1)
+    parent.wait_for_batches(13, 30)
+    time.sleep(0.1)  # the poller must be past the last report
+
+    reports = [report for report in parent.reports() if totals(report)]
+    first, last = reports[1], reports[12]
+    seconds = (last[0].time_ns - first[0].time_ns) / SECOND
+    t.true(seconds >= 10, "a window of at least 10 s", f"{seconds:.1f} s")
+    parts = grown(first, last)
+    t.equal(sorted(parts.keys() - set(KINDS)), [], "kinds of CPU time that are not known")
+    t.note(f"over {seconds:.2f} s on {CPUS} CPUs: "
+           + ", ".join(f"{kind} {value / SECOND:.3f} s" for kind, value in parts.items()))
+    worst = max(zip(reports[1:], reports[2:]), key=lambda pair: abs(off_by(*pair)))
+    t.note(f"the worst of {len(reports) - 2} reports is off by {off_by(*worst):+.3%}")
+    with t.apart():
+        t.within(sum(parts.values()) / SECOND, CPUS * seconds, TOLERANCE, "CPU seconds, idle and all groups")
+    start_ns, end_ns = first[0].time_ns, last[0].time_ns
+    used = sum(value for kind, value in parts.items() if kind != "idle")
+    t.note(f"the {GROUPS} groups used {poller.between('groups', start_ns, end_ns) / SECOND:.3f} CPU seconds")
+    # The root's cpuacct is where the unified hierarchy has none.
+    with t.apart():
+        t.within(used / SECOND, poller.between("root", start_ns, end_ns) / SECOND, TOLERANCE_KERNEL,
+                 "CPU seconds used, against the root's cpuacct")
