@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * Puts a sample together: records in one array, their texts copied, so that it outlives what it tells of.
+ */
+#ifndef DEEPMON_SAMPLE_H
+#define DEEPMON_SAMPLE_H
+
+#include "attribution.h"
+#include "deepmon.h"
+
+struct sample {
+	struct deepmon_sample view;
+	struct deepmon_record *records;
+	size_t capacity;
+	void *texts; /* blocks of text, one behind the other */
+	bool failed; /* out of memory: the sample is not whole */
+};
+
+struct sample_self {
+	struct deepmon_self_cost cost;
+	uint64_t valid;
+};
+
+/*
+ * Tells of everything since the last sample, over interval_ns, and marks it as reported. -ENOMEM: the
+ * sample is not whole, and what could not be told goes into the next.
+ */
+int sample_build(struct sample *sample, struct attribution *attribution, const struct energy_zone *zones,
+		 size_t zone_count, uint64_t interval_ns, const struct sample_self *self);
+void sample_clear(struct sample *sample);
+
+#endif
