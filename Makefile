@@ -88,7 +88,7 @@ $(BUILD)/rapl-sim: $(BUILD)/tests/sim/rapl_sim.o $(BUILD)/libdeepmon.a
 # ---- Tests -------------------------------------------------------------------------------------
 
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libdeepmon.a
-	$(CC) $(LDFLAGS_ALL) -o $@ $< $(UNIT_OBJECTS) $(BUILD)/libdeepmon.a $(LIBS) -lcheck -lsubunit -lrt
+	$(CC) $(LDFLAGS_ALL) -o $@ $< $(UNIT_OBJECTS) $(BUILD)/libdeepmon.a $(LIBS) -lcheck -lsubunit -lrt -lm
 
 .PHONY: unit
 unit: $(unit_tests)

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * The command line and the configuration file of deepmon-execd: its own few options, and the catalogue's.
+ */
+#include "settings.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BAD_USAGE 2
+
+static int complain(const char *where, const char *why)
+{
+	fprintf(stderr, "E! deepmon: %s%s\n", where, why);
+	return BAD_USAGE;
+}
+
+static void print_option_name(const char *name)
+{
+	printf("  --");
+	for (const char *c = name; *c; c++) {
+		if (isupper((unsigned char)*c) && c > name)
+			putchar('-');
+		putchar(tolower((unsigned char)*c));
+	}
+}
+
+static int print_help(void)
+{
+	puts("Usage: deepmon-execd [OPTION VALUE]...\n\n"
+	     "Writes what each container uses, in CPU time and energy, as InfluxDB line protocol.\n\n"
+	     "  --config FILE       read options from FILE, one NAME = VALUE on a line\n"
+	     "  --signal none|STDIN when to write: each --interval, or for each newline on stdin (none)\n"
+	     "  --interval SECONDS  for --signal none, 0.1 to 86400 (10)\n"
+	     "  --once              write one sample, of one second, and end\n"
+	     "  --debug             say more on stderr\n"
+	     "  --version, --help\n");
+	for (size_t i = 0; i < deepmon_option_count; i++) {
+		const struct deepmon_option *option = &deepmon_option_table[i];
+
+		print_option_name(option->name);
+		printf(" (%s%s%s)\n      %s\n", *option->preset ? option->preset : "empty",
+		       *option->unit ? " " : "", option->unit, option->help);
+	}
+	return 0;
+}
+
+static int set_own(struct settings *settings, const char *name, const char *value, char *why, size_t why_size)
+{
+	char *end = NULL;
+
+	if (strcmp(name, "signal") == 0) {
+		if (strcasecmp(value, "none") && strcasecmp(value, "STDIN")) {
+			snprintf(why, why_size, "signal: \"%.64s\" is not one of none|STDIN", value);
+			return -EINVAL;
+		}
+		settings->signal = strcasecmp(value, "none") ? SIGNAL_STDIN : SIGNAL_NONE;
+		return 0;
+	}
+	if (strcmp(name, "interval") == 0) {
+		double seconds = strtod(value, &end);
+
+		if (!*value || *end || !(seconds >= 0.1 && seconds <= 86400)) {
+			snprintf(why, why_size, "interval: \"%.64s\" is not a number from 0.1 to 86400 s",
+				 value);
+			return -ERANGE;
+		}
+		settings->interval = seconds;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+static int set(struct settings *settings, const char *name, const char *value, char *why, size_t why_size)
+{
+	int r = set_own(settings, name, value, why, why_size);
+
+	return r == -ENOENT ? deepmon_options_set(&settings->options, name, value, why, why_size) : r;
+}
+
+/* Cuts white space from both ends, and a pair of quotation marks around what is left. */
+static char *trim(char *text)
+{
+	size_t length;
+
+	while (isspace((unsigned char)*text))
+		text++;
+	length = strlen(text);
+	while (length && isspace((unsigned char)text[length - 1]))
+		text[--length] = '\0';
+	if (length >= 2 && text[0] == '"' && text[length - 1] == '"') {
+		text[length - 1] = '\0';
+		text++;
+	}
+	return text;
+}
+
+static int read_file(struct settings *settings, const char *path)
+{
+	FILE *file = fopen(path, "re");
+	char line[2 * DEEPMON_TEXT_MAX], where[DEEPMON_TEXT_MAX], why[256];
+	int status = SETTINGS_GO_ON;
+
+	if (!file) {
+		snprintf(where, sizeof(where), "config: %.512s: ", path);
+		return complain(where, strerror(errno));
+	}
+	for (int number = 1; status == SETTINGS_GO_ON && fgets(line, sizeof(line), file); number++) {
+		char *name = trim(line);
+		char *equals = strchr(name, '=');
+
+		if (!*name || *name == '#')
+			continue;
+		snprintf(where, sizeof(where), "%.512s line %d: ", path, number);
+		if (!equals) {
+			status = complain(where, "it is not of the form NAME = VALUE");
+			continue;
+		}
+		*equals = '\0';
+		if (set(settings, trim(name), trim(equals + 1), why, sizeof(why)))
+			status = complain(where, why);
+	}
+	fclose(file);
+	return status;
+}
+
+/* One argument, and its value if it takes one; *index moves past both. */
+static int read_argument(struct settings *settings, int argc, char **argv, int *index)
+{
+	const char *argument = argv[(*index)++];
+	const char *name = argument + 2;
+	char why[256];
+
+	if (strncmp(argument, "--", 2) != 0 || !*name) {
+		snprintf(why, sizeof(why), "%.64s: options begin with --; see --help", argument);
+		return complain("", why);
+	}
+	if (strcmp(name, "help") == 0)
+		return print_help();
+	if (strcmp(name, "version") == 0) {
+		puts("deepmon-execd " DEEPMON_VERSION);
+		return 0;
+	}
+	if (strcmp(name, "once") == 0 || strcmp(name, "debug") == 0) {
+		*(*name == 'o' ? &settings->once : &settings->debug) = true;
+		return SETTINGS_GO_ON;
+	}
+	/* A misspelt option is said to be that, rather than to lack a value. */
+	const char *value = *index < argc ? argv[*index] : "";
+
+	if (*index >= argc && deepmon_option_find(name)) {
+		snprintf(why, sizeof(why), "%.64s: a value must follow", argument);
+		return complain("", why);
+	}
+	++*index;
+	if (strcmp(name, "config") == 0)
+		return read_file(settings, value);
+	return set(settings, name, value, why, sizeof(why)) ? complain("", why) : SETTINGS_GO_ON;
+}
+
+int settings_read(struct settings *settings, int argc, char **argv)
+{
+	int status = SETTINGS_GO_ON;
+
+	*settings = (struct settings){.signal = SIGNAL_NONE, .interval = 10};
+	deepmon_options_init(&settings->options);
+	for (int index = 1; status == SETTINGS_GO_ON && index < argc;)
+		status = read_argument(settings, argc, argv, &index);
+	return status;
+}
