@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * collectd's read plugin: hands every metric of a sample to the daemon, by the catalogue.
+ */
+#include <collectd/core/daemon/collectd.h>
+
+#include <collectd/core/daemon/plugin.h>
+#include <collectd/core/daemon/utils_cache.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../common/deepmon.h"
+
+static struct deepmon_options options;
+static struct deepmon *collector;
+
+static void write_log(void *user, enum deepmon_log_level level, const char *line)
+{
+	static const int levels[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
+
+	(void)user;
+	plugin_log(levels[level], "deepmon plugin: %s", line);
+}
+
+static void set_option(const char *name, const char *value)
+{
+	char why[256];
+
+	if (deepmon_options_set(&options, name, value, why, sizeof(why)))
+		plugin_log(LOG_WARNING, "deepmon plugin: %s. The option is ignored", why);
+}
+
+static int configure(oconfig_item_t *block)
+{
+	for (int i = 0; i < block->children_num; i++) {
+		const oconfig_item_t *item = &block->children[i];
+		char number[64];
+
+		if (item->values_num != 1 || item->values[0].type == OCONFIG_TYPE_BOOLEAN) {
+			plugin_log(LOG_WARNING, "deepmon plugin: %s: one number or string is accepted. The "
+						"option is ignored",
+				   item->key);
+			continue;
+		}
+		if (item->values[0].type == OCONFIG_TYPE_NUMBER) {
+			snprintf(number, sizeof(number), "%.15g", item->values[0].value.number);
+			set_option(item->key, number);
+		} else {
+			set_option(item->key, item->values[0].value.string);
+		}
+	}
+	return 0;
+}
+
+/* Those of our types that no TypesDB has given yet. */
+static void register_types(void)
+{
+	static const struct {
+		const char *type;
+		int kind;
+	} types[] = {{"deepmon_cpu_ns", DS_TYPE_DERIVE}, {"deepmon_cpu_percent", DS_TYPE_GAUGE}};
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		data_source_t source = {.name = "value", .type = types[i].kind, .min = 0, .max = NAN};
+		data_set_t set = {.ds_num = 1, .ds = &source};
+
+		snprintf(set.type, sizeof(set.type), "%s", types[i].type);
+		if (!plugin_get_ds(set.type))
+			plugin_register_data_set(&set);
+	}
+}
+
+/* Joins parts with '-'; a '/' would part an identifier, and control characters have no place in one. */
+static void write_name(char *name, size_t size, const char *first, const char *second)
+{
+	snprintf(name, size, "%s%s%s", first, *first && *second ? "-" : "", second);
+	for (char *c = name; *c; c++)
+		if (*c == '/' || (unsigned char)*c < 0x20 || *c == 0x7f)
+			*c = '_';
+}
+
+static bool value_of(const struct deepmon_record *record, const struct deepmon_metric *metric, value_t *value)
+{
+	const data_set_t *set = plugin_get_ds(metric->collectd_type);
+	uint64_t number;
+	double gauge;
+
+	if (set && set->ds[0].type == DS_TYPE_DERIVE) {
+		if (!deepmon_value_u64(record, metric, &number))
+			return false;
+		value->derive = (derive_t)number;
+		return true;
+	}
+	if (!deepmon_value_double(record, metric, &gauge))
+		return false;
+	value->gauge = gauge;
+	return true;
+}
+
+static void dispatch_record(const struct deepmon_record *record, cdtime_t time)
+{
+	size_t count;
+	const struct deepmon_metric *metrics = deepmon_metrics_of(record->subject, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		value_list_t list = VALUE_LIST_INIT;
+		value_t value;
+
+		if (!value_of(record, &metrics[i], &value))
+			continue;
+		list.values = &value;
+		list.values_len = 1;
+		list.time = time;
+		snprintf(list.plugin, sizeof(list.plugin), "deepmon");
+		write_name(list.plugin_instance, sizeof(list.plugin_instance),
+			   deepmon_entity_name(record->entity), record->instance);
+		snprintf(list.type, sizeof(list.type), "%s", metrics[i].collectd_type);
+		write_name(list.type_instance, sizeof(list.type_instance), metrics[i].collectd_instance,
+			   record->qualifier);
+		plugin_dispatch_values(&list);
+	}
+}
+
+/* Returns 0 on a passing failure too: anything else makes the daemon ask less often. */
+static int read_sample(user_data_t *user)
+{
+	const struct deepmon_sample *sample;
+
+	(void)user;
+	if (deepmon_read(collector, &sample))
+		return 0;
+	for (size_t i = 0; i < sample->record_count; i++)
+		dispatch_record(&sample->records[i], NS_TO_CDTIME_T(sample->time_ns));
+	return 0;
+}
+
+static int init(void)
+{
+	const struct deepmon_logger logger = {.log = write_log};
+
+	if (collector)
+		return 0;
+	register_types();
+	if (deepmon_open(&collector, &options, &logger))
+		return -1;
+	return plugin_register_complex_read(NULL, "deepmon", read_sample, 0, NULL);
+}
+
+static int stop(void)
+{
+	deepmon_close(collector);
+	collector = NULL;
+	return 0;
+}
+
+/* What the daemon looks for when it has loaded the file. */
+__attribute__((visibility("default"))) void module_register(void);
+
+void module_register(void)
+{
+	deepmon_options_init(&options);
+	plugin_register_complex_config("deepmon", configure);
+	plugin_register_init("deepmon", init);
+	plugin_register_shutdown("deepmon", stop);
+}
