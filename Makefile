@@ -34,7 +34,7 @@ LIBS = -lbpf -lcjson -lm
 PACKAGES_BUILD = gcc make clang llvm bpftool pkg-config libc6-dev libbpf-dev libelf-dev zlib1g-dev \
                  libcjson-dev collectd-dev
 PACKAGES_TEST = check python3 collectd-core influxdb curl docker.io containerd runc busybox-static \
-                valgrind iproute2 procps libclang-rt-dev
+                valgrind iproute2 procps
 PACKAGES_LINT = clang-format clang-tidy cppcheck
 
 core_sources := $(wildcard common/*.c)
@@ -109,6 +109,38 @@ fuzz: $(fuzzers)
 	    $$f -runs=$(FUZZ_RUNS) -max_len=4096 -timeout=10 -rss_limit_mb=1024 -verbosity=0 -print_final_stats=1 \
 	        -artifact_prefix=$(BUILD)/corpus/ $(BUILD)/corpus/$$name tests/fuzz/corpus/$$name; \
 	done
+
+# What is not installed yet, from the distribution.
+.PHONY: deps
+deps:
+	@missing=; for p in $(PACKAGES_BUILD) $(PACKAGES_TEST); do \
+	    dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+	    echo "# installing:$$missing"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	        apt-get install -y -qq --no-install-recommends $$missing > /dev/null; \
+	fi
+
+# The skeletons and the wildcards need what deps installs, so the work is a make of its own after it.
+.PHONY: test
+test: deps
+	$(MAKE) WERROR=-Werror all unit
+	BUILD=$(BUILD) $(PYTHON) tests/integration/run.py
+
+# ROUNDS=5 ends by itself; SIMULATE_RAPL=1 where there is no RAPL; WITH_DOCKER=1 starts two containers.
+.PHONY: demo
+demo: deps
+	@$(MAKE) --silent all
+	@BUILD=$(BUILD) $(PYTHON) tests/demo/demo.py
+
+.PHONY: help
+help:
+	@echo 'make            build everything into $(BUILD)/'
+	@echo 'make test       install what is missing, build with warnings as errors, run every test'
+	@echo 'make demo       the whole way from a container to a table of its watts'
+	@echo '                (ROUNDS=5, SIMULATE_RAPL=1, WITH_DOCKER=1)'
+	@echo 'make fuzz       the fuzzers, FUZZ_RUNS inputs each'
 
 .PHONY: clean
 clean:
