@@ -153,7 +153,8 @@ static __always_inline void charge(struct cpu_state *cpu, __u32 cpu_index, __u64
 	if (!since || now <= since)
 		return;
 	if (runs_in != cpu->slot) {
-		__u64 moved = cgroup_moved_ns;
+		/* Only a process's first thread is seen to move: for the others the last move of all must do. */
+		__u64 moved = cpu->moved_ns > since ? cpu->moved_ns : cgroup_moved_ns;
 
 		if (moved > since && moved < now) {
 			add_time(cpu_index, cpu->slot, moved - since);
@@ -220,7 +221,14 @@ int BPF_PROG(cgroup_moved, struct cgroup *to, const char *path, struct task_stru
 {
 	if (to->root->hierarchy_id != cgroup_hierarchy)
 		return 0;
-	cgroup_moved_ns = bpf_ktime_get_ns();
+
+	__u32 index = (__u32)task->wake_cpu;
+	struct cpu_state *cpu = bpf_map_lookup_elem(&cpus, &index);
+	__u64 now = bpf_ktime_get_ns();
+
+	if (cpu)
+		cpu->moved_ns = now;
+	cgroup_moved_ns = now;
 	__sync_fetch_and_add(&cgroup_moves, 1);
 	return 0;
 }

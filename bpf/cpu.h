@@ -31,8 +31,9 @@ struct cpu_state {
 	__u64 cgroup_id; /* the last cgroup looked up, and its slot: the next switch often finds it again */
 	__u32 cgroup_slot;
 	__u32 slot;  /* what runs now */
-	__u64 moves; /* cgroup_moves as of since_ns */
-	__u64 reserved[4];
+	__u64 moves;	/* cgroup_moves as of since_ns */
+	__u64 moved_ns; /* when a task on this CPU was last moved; whoever moves it writes this */
+	__u64 reserved[3];
 };
 _Static_assert(sizeof(struct cpu_state) == 64, "one cache line, so that CPUs do not share any");
 

@@ -37,6 +37,7 @@ struct css_set {
 struct task_struct {
 	int pid;
 	unsigned int flags;
+	int wake_cpu; /* the CPU it is on, or was on last */
 	struct css_set *cgroups;
 };
 
