@@ -23,6 +23,9 @@ def burn_in(directory):
     pid = os.fork()
     if pid == 0:
         try:
+            # cpuacct charges a running task's time at ticks, all of it to where the task is by then. A
+            # switch just before the move leaves nothing from before it to be charged to the new cgroup.
+            time.sleep(0.001)
             join(directory)
             burn_ns(BURN_NS)
         finally:
