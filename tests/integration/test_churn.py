@@ -19,17 +19,23 @@ TOLERANCE = 0.02
 
 
 def burn_in(directory):
-    """A child that joins, burns and ends."""
+    """A child that is put in while it sleeps, burns and ends.
+
+    cpuacct charges a running task's time at ticks, all of it to where the task is by then: only for a task
+    that is moved while it does not run are its figures exact.
+    """
+    wait, go = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
-            # cpuacct charges a running task's time at ticks, all of it to where the task is by then. A
-            # switch just before the move leaves nothing from before it to be charged to the new cgroup.
-            time.sleep(0.001)
-            join(directory)
+            os.read(wait, 1)
             burn_ns(BURN_NS)
         finally:
             os._exit(0)
+    join(directory, pid)
+    os.write(go, b"x")
+    os.close(wait)
+    os.close(go)
     os.waitpid(pid, 0)
 
 
