@@ -57,7 +57,7 @@ static void group_free(struct group *group)
 	free(group->id);
 	free(group->image);
 	free(group->version);
-	free(group->account.weight_ns);
+	free(group->account.claims);
 	free(group);
 }
 
@@ -151,8 +151,8 @@ static struct group *add(struct groups *groups, const struct identity *identity)
 	group->id = strdup(identity->id);
 	group->image = strdup(identity->image);
 	group->version = strdup(identity->version);
-	group->account.weight_ns = calloc(groups->socket_count, sizeof(uint64_t));
-	if (!group->name || !group->id || !group->image || !group->version || !group->account.weight_ns ||
+	group->account.claims = calloc(groups->socket_count, sizeof(struct account_claim));
+	if (!group->name || !group->id || !group->image || !group->version || !group->account.claims ||
 	    !tsearch(group, &groups->by_name, compare_names)) {
 		group_free(group);
 		return NULL;
@@ -214,16 +214,15 @@ void groups_forget_ended(struct groups *groups)
 		drop_longest_ended(groups);
 }
 
-static void add_account(struct account *to, const struct account *from, size_t socket_count)
+static void add_sums(struct account_sums *to, const struct account_sums *from)
 {
-	to->used.cpu_ns += from->used.cpu_ns;
-	to->reported.cpu_ns += from->reported.cpu_ns;
-	for (int domain = 0; domain < ENERGY_DOMAIN_COUNT; domain++) {
-		to->used.energy_uj[domain] += from->used.energy_uj[domain];
-		to->reported.energy_uj[domain] += from->reported.energy_uj[domain];
-	}
-	for (size_t socket = 0; socket < socket_count; socket++)
-		to->weight_ns[socket] += from->weight_ns[socket];
+	to->cpu_ns += from->cpu_ns;
+	to->overlap_ns += from->overlap_ns;
+	to->weight += from->weight;
+	for (int i = 0; i < CPU_COUNTERS; i++)
+		to->counter[i] += from->counter[i];
+	for (int domain = 0; domain < ENERGY_DOMAIN_COUNT; domain++)
+		to->energy_uj[domain] += from->energy_uj[domain];
 }
 
 struct group *groups_name(struct groups *groups, struct group *group, const struct identity *identity)
@@ -235,7 +234,9 @@ struct group *groups_name(struct groups *groups, struct group *group, const stru
 		return group;
 	}
 	if (same) {
-		add_account(&same->account, &group->account, groups->socket_count);
+		/* Between intervals there are no claims to add. */
+		add_sums(&same->account.used, &group->account.used);
+		add_sums(&same->account.reported, &group->account.reported);
 		if (!same->cgroups)
 			groups->ended_count--;
 		same->ended_number = 0;
