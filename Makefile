@@ -47,7 +47,7 @@ unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/u
 fuzzers := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 
 .PHONY: all
-all: $(BUILD)/deepmon-execd $(BUILD)/deepmon.so $(BUILD)/rapl-sim
+all: $(BUILD)/deepmon-execd $(BUILD)/deepmon.so $(BUILD)/rapl-sim $(BUILD)/catalogue
 
 # ---- Kernel side -------------------------------------------------------------------------------
 
@@ -84,6 +84,21 @@ $(BUILD)/deepmon.so: $(collectd_objects) $(BUILD)/libdeepmon.a
 
 $(BUILD)/rapl-sim: $(BUILD)/tests/sim/rapl_sim.o $(BUILD)/libdeepmon.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lm
+
+# ---- Generated documents -----------------------------------------------------------------------
+
+$(BUILD)/catalogue: $(BUILD)/tests/docs/catalogue.o $(BUILD)/libdeepmon.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lm
+
+# Whole files, and files with regions marked "generated: PART" to "end".
+documents_filled = README.md collectd-plugin/collectd.conf telegraf-execd/telegraf.conf
+
+.PHONY: docs
+docs: $(BUILD)/catalogue
+	$(BUILD)/catalogue types.db > collectd-plugin/types.db
+	@set -e; for f in $(documents_filled); do \
+	    $(BUILD)/catalogue fill $$f > $(BUILD)/filled; cat $(BUILD)/filled > $$f; \
+	done; rm -f $(BUILD)/filled
 
 # ---- Tests -------------------------------------------------------------------------------------
 
