@@ -33,7 +33,7 @@ LIBS = -lbpf -lcjson -lm
 # The packages are Debian's and Ubuntu's. A build needs the first line, the tests and the demo all.
 PACKAGES_BUILD = gcc make clang llvm bpftool pkg-config libc6-dev libbpf-dev libelf-dev zlib1g-dev \
                  libcjson-dev collectd-dev
-PACKAGES_TEST = check python3 collectd-core influxdb curl docker.io containerd runc busybox-static \
+PACKAGES_TEST = check locales python3 collectd-core influxdb curl docker.io containerd runc busybox-static \
                 valgrind iproute2 procps
 PACKAGES_LINT = clang-format clang-tidy cppcheck
 
@@ -104,6 +104,11 @@ docs: $(BUILD)/catalogue
 
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libdeepmon.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $< $(UNIT_OBJECTS) $(BUILD)/libdeepmon.a $(LIBS) -lcheck -lsubunit -lrt -lm
+
+# Tests of a front end's parts take them in.
+$(BUILD)/tests/unit/settings_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/settings.o
+$(BUILD)/tests/unit/line_protocol_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/line_protocol.o
+$(BUILD)/tests/unit/settings_test $(BUILD)/tests/unit/line_protocol_test: $(execd_objects)
 
 .PHONY: unit
 unit: $(unit_tests)
