@@ -33,7 +33,7 @@ LIBS = -lbpf -lcjson -lm
 # The packages are Debian's and Ubuntu's. A build needs the first line, the tests and the demo all.
 PACKAGES_BUILD = gcc make clang llvm bpftool pkg-config libc6-dev libbpf-dev libelf-dev zlib1g-dev \
                  libcjson-dev collectd-dev
-PACKAGES_TEST = check python3 collectd-core influxdb curl docker.io containerd runc busybox-static \
+PACKAGES_TEST = check locales python3 collectd-core influxdb curl docker.io containerd runc busybox-static \
                 valgrind iproute2 procps
 PACKAGES_LINT = clang-format clang-tidy cppcheck
 
@@ -47,7 +47,7 @@ unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/u
 fuzzers := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 
 .PHONY: all
-all: $(BUILD)/deepmon-execd $(BUILD)/deepmon.so $(BUILD)/rapl-sim
+all: $(BUILD)/deepmon-execd $(BUILD)/deepmon.so $(BUILD)/rapl-sim $(BUILD)/catalogue
 
 # ---- Kernel side -------------------------------------------------------------------------------
 
@@ -85,10 +85,30 @@ $(BUILD)/deepmon.so: $(collectd_objects) $(BUILD)/libdeepmon.a
 $(BUILD)/rapl-sim: $(BUILD)/tests/sim/rapl_sim.o $(BUILD)/libdeepmon.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lm
 
+# ---- Generated documents -----------------------------------------------------------------------
+
+$(BUILD)/catalogue: $(BUILD)/tests/docs/catalogue.o $(BUILD)/libdeepmon.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lm
+
+# Whole files, and files with regions marked "generated: PART" to "end".
+documents_filled = README.md collectd-plugin/collectd.conf telegraf-execd/telegraf.conf
+
+.PHONY: docs
+docs: $(BUILD)/catalogue
+	$(BUILD)/catalogue types.db > collectd-plugin/types.db
+	@set -e; for f in $(documents_filled); do \
+	    $(BUILD)/catalogue fill $$f > $(BUILD)/filled; cat $(BUILD)/filled > $$f; \
+	done; rm -f $(BUILD)/filled
+
 # ---- Tests -------------------------------------------------------------------------------------
 
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libdeepmon.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $< $(UNIT_OBJECTS) $(BUILD)/libdeepmon.a $(LIBS) -lcheck -lsubunit -lrt -lm
+
+# Tests of a front end's parts take them in.
+$(BUILD)/tests/unit/settings_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/settings.o
+$(BUILD)/tests/unit/line_protocol_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/line_protocol.o
+$(BUILD)/tests/unit/settings_test $(BUILD)/tests/unit/line_protocol_test: $(execd_objects)
 
 .PHONY: unit
 unit: $(unit_tests)

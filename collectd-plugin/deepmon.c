@@ -57,17 +57,14 @@ static int configure(oconfig_item_t *block)
 /* Those of our types that no TypesDB has given yet. */
 static void register_types(void)
 {
-	static const struct {
-		const char *type;
-		int kind;
-	} types[] = {{"deepmon_cpu_ns", DS_TYPE_DERIVE}, {"deepmon_cpu_percent", DS_TYPE_GAUGE}};
-
-	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-		data_source_t source = {.name = "value", .type = types[i].kind, .min = 0, .max = NAN};
+	for (size_t i = 0; i < deepmon_metric_count; i++) {
+		const struct deepmon_metric *metric = &deepmon_metric_table[i];
+		int type = deepmon_metric_is_derive(metric) ? DS_TYPE_DERIVE : DS_TYPE_GAUGE;
+		data_source_t source = {.name = "value", .type = type, .min = 0, .max = NAN};
 		data_set_t set = {.ds_num = 1, .ds = &source};
 
-		snprintf(set.type, sizeof(set.type), "%s", types[i].type);
-		if (!plugin_get_ds(set.type))
+		snprintf(set.type, sizeof(set.type), "%s", metric->collectd_type);
+		if (deepmon_metric_type_is_own(metric) && !plugin_get_ds(set.type))
 			plugin_register_data_set(&set);
 	}
 }

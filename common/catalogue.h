@@ -9,15 +9,59 @@
 
 /*
  * What a sample's records are about.
- * X(constant, name: Telegraf's measurement is deepmon_<name>, help)
+ * X(constant, name: Telegraf's measurement is deepmon_<name>, help, labels, the label that is its instance)
  */
-#define DEEPMON_ENTITIES(X)                                                                    \
-	X(CONTAINER, container, "a container, with all cgroups nested in it")                  \
-	X(SYSTEM, system, "a systemd unit or another cgroup that belongs to no container")     \
-	X(TOTAL, total, "everything of one kind, ended ones included: the parts of the whole") \
-	X(ZONE, zone, "one energy counter of the hardware")                                    \
-	X(HOST, host, "the host as a whole")                                                   \
-	X(SELF, self, "deepmon itself")
+#define DEEPMON_ENTITIES(X)                                                                              \
+	X(CONTAINER, container, "a container, with all cgroups nested in it",                            \
+	  "container_id, container_image, container_name, container_version, runtime", "container_name") \
+	X(SYSTEM, system, "a systemd unit or another cgroup that belongs to no container", "cgroup",     \
+	  "cgroup")                                                                                      \
+	X(TOTAL, total, "everything of one kind, ended ones included: the parts of the whole", "kind",   \
+	  "kind")                                                                                        \
+	X(ZONE, zone, "one energy counter of the hardware", "domain, socket, source, zone", "zone")      \
+	X(HOST, host, "the host as a whole", "", "")                                                     \
+	X(SELF, self, "deepmon itself", "", "")
+
+/*
+ * What is told of which entity: each row is a measurement of Telegraf's.
+ * X(entity, subject, labels that it has beside its entity's, its qualifier: labels joined by '-')
+ */
+#define DEEPMON_MEASUREMENTS(X)                                 \
+	X(CONTAINER, CPU, "", "")                               \
+	X(CONTAINER, PERF, "", "")                              \
+	X(CONTAINER, ENERGY, "domain, source", "domain-source") \
+	X(SYSTEM, CPU, "", "")                                  \
+	X(SYSTEM, PERF, "", "")                                 \
+	X(SYSTEM, ENERGY, "domain, source", "domain-source")    \
+	X(TOTAL, CPU, "", "")                                   \
+	X(TOTAL, PERF, "", "")                                  \
+	X(TOTAL, ENERGY, "domain, source", "domain-source")     \
+	X(TOTAL, CHURN, "", "")                                 \
+	X(HOST, ENERGY, "domain, source", "domain-source")      \
+	X(ZONE, COUNTER, "", "source")                          \
+	X(ZONE, ENERGY, "", "source")                           \
+	X(SELF, SELF_COST, "", "")
+
+/*
+ * The labels, sorted. One without a value is left out of its record.
+ * X(key, TAG, or FIELD: a string field in Telegraf and not told to collectd, help)
+ */
+#define DEEPMON_LABEL_ROWS(X)                                                                         \
+	X(cgroup, TAG, "The unit's name; of a cgroup that is no unit, its path")                      \
+	X(container_id, FIELD,                                                                        \
+	  "The runtime's id; a tag would make a series of each container that ever ran")              \
+	X(container_image, TAG, "The image's name, without its tag")                                  \
+	X(container_name, TAG,                                                                        \
+	  "The container's name; until its runtime tells it, the first 12 digits of its id")          \
+	X(container_version, TAG, "The image's tag")                                                  \
+	X(domain, TAG, "What the energy is of: package, core, uncore, dram, psys")                    \
+	X(kind, TAG,                                                                                  \
+	  "Which part of the whole: container, system, kernel, idle, other (past MaxCgroups), "       \
+	  "unattributed (nothing is known of who used it)")                                           \
+	X(runtime, TAG, "Who made the container: docker, containerd, cri-o, podman, lxc and so on")   \
+	X(socket, TAG, "The processor package's number; a counter of the whole platform has none")    \
+	X(source, TAG, "How the energy was read: powercap; simulated, where a test stands in for it") \
+	X(zone, TAG, "The counter's name: package-0, package-0-dram")
 
 /*
  * What a record tells of its entity: a struct deepmon_<name>, whose members are the rows below.

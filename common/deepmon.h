@@ -108,6 +108,11 @@ extern const size_t deepmon_metric_count;
 /* The metrics of one subject; their number goes to *count. */
 const struct deepmon_metric *deepmon_metrics_of(enum deepmon_subject subject, size_t *count);
 
+/* Whether its collectd type is one that collectd's own types.db lacks. */
+bool deepmon_metric_type_is_own(const struct deepmon_metric *metric);
+/* What such a type is: a DERIVE for a counter of whole numbers, else a GAUGE. */
+bool deepmon_metric_is_derive(const struct deepmon_metric *metric);
+
 const char *deepmon_entity_name(enum deepmon_entity entity);	  /* "container" */
 const char *deepmon_entity_help(enum deepmon_entity entity);	  /* one line */
 const char *deepmon_subject_suffix(enum deepmon_subject subject); /* "_energy" */

@@ -4,6 +4,8 @@
  */
 #include "deepmon.h"
 
+#include <string.h>
+
 /* The rows know their subject by its constant, the structs by its name. */
 #define STRUCT_OF(SUBJECT, name, suffix) typedef struct deepmon_##name struct_of_##SUBJECT;
 DEEPMON_SUBJECTS(STRUCT_OF)
@@ -40,8 +42,18 @@ const struct deepmon_metric *deepmon_metrics_of(enum deepmon_subject subject, si
 	return first;
 }
 
-#define NAME_OF(CONSTANT, name, text) #name,
-#define TEXT_OF(CONSTANT, name, text) text,
+bool deepmon_metric_type_is_own(const struct deepmon_metric *metric)
+{
+	return strncmp(metric->collectd_type, "deepmon_", strlen("deepmon_")) == 0;
+}
+
+bool deepmon_metric_is_derive(const struct deepmon_metric *metric)
+{
+	return metric->kind == DEEPMON_COUNTER && metric->type == DEEPMON_U64;
+}
+
+#define NAME_OF(CONSTANT, name, text, ...) #name,
+#define TEXT_OF(CONSTANT, name, text, ...) text,
 
 const char *deepmon_entity_name(enum deepmon_entity entity)
 {

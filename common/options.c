@@ -133,17 +133,28 @@ static int set(struct deepmon_options *options, const struct deepmon_option *opt
 	return -EINVAL;
 }
 
+/* Names and values come from anywhere; a message with them in it is to stay one line. */
+static void make_one_line(char *text)
+{
+	for (; *text; text++)
+		if (iscntrl((unsigned char)*text))
+			*text = '?';
+}
+
 int deepmon_options_set(struct deepmon_options *options, const char *name, const char *value, char *why,
 			size_t why_size)
 {
 	const struct deepmon_option *option = deepmon_option_find(name);
+	int r = -ENOENT;
 
-	if (!option) {
+	if (option)
+		r = set(options, option, value, why, why_size);
+	else
 		snprintf(why, why_size, "%.64s: there is no option of that name; README.md lists them all",
 			 name);
-		return -ENOENT;
-	}
-	return set(options, option, value, why, why_size);
+	if (r)
+		make_one_line(why);
+	return r;
 }
 
 void deepmon_options_init(struct deepmon_options *options)

@@ -9,12 +9,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-#define BAD_USAGE 2
+#define BAD_USAGE      2
+#define LINE_MAX_BYTES 2000 /* more than the longest option and its value take */
 
+/* One line, whatever control characters a path or an argument brings along. */
 static int complain(const char *where, const char *why)
 {
-	fprintf(stderr, "E! deepmon: %s%s\n", where, why);
+	char line[2 * DEEPMON_TEXT_MAX];
+
+	snprintf(line, sizeof(line), "%s%s", where, why);
+	for (char *c = line; *c; c++)
+		if (iscntrl((unsigned char)*c))
+			*c = '?';
+	fprintf(stderr, "E! deepmon: %s\n", line);
 	return BAD_USAGE;
 }
 
@@ -52,7 +61,7 @@ static int set_own(struct settings *settings, const char *name, const char *valu
 {
 	char *end = NULL;
 
-	if (strcmp(name, "signal") == 0) {
+	if (strcasecmp(name, "signal") == 0) {
 		if (strcasecmp(value, "none") && strcasecmp(value, "STDIN")) {
 			snprintf(why, why_size, "signal: \"%.64s\" is not one of none|STDIN", value);
 			return -EINVAL;
@@ -60,7 +69,7 @@ static int set_own(struct settings *settings, const char *name, const char *valu
 		settings->signal = strcasecmp(value, "none") ? SIGNAL_STDIN : SIGNAL_NONE;
 		return 0;
 	}
-	if (strcmp(name, "interval") == 0) {
+	if (strcasecmp(name, "interval") == 0) {
 		double seconds = strtod(value, &end);
 
 		if (!*value || *end || !(seconds >= 0.1 && seconds <= 86400)) {
@@ -98,33 +107,52 @@ static char *trim(char *text)
 	return text;
 }
 
+/* One line of the file, which ends in a newline or is the last. */
+static int read_line(struct settings *settings, const char *where, char *line, bool whole)
+{
+	char why[256];
+	char *name = trim(line);
+	char *equals = strchr(name, '=');
+
+	if (!whole) {
+		snprintf(why, sizeof(why), "it is longer than %d bytes, or has a NUL byte", LINE_MAX_BYTES);
+		return complain(where, why);
+	}
+	if (!*name || *name == '#')
+		return SETTINGS_GO_ON;
+	if (!equals)
+		return complain(where, "it is not of the form NAME = VALUE");
+	*equals = '\0';
+	if (set(settings, trim(name), trim(equals + 1), why, sizeof(why)))
+		return complain(where, why);
+	return SETTINGS_GO_ON;
+}
+
 static int read_file(struct settings *settings, const char *path)
 {
 	FILE *file = fopen(path, "re");
-	char line[2 * DEEPMON_TEXT_MAX], where[DEEPMON_TEXT_MAX], why[256];
+	char line[LINE_MAX_BYTES + 2], where[DEEPMON_TEXT_MAX];
 	int status = SETTINGS_GO_ON;
 
-	if (!file) {
-		snprintf(where, sizeof(where), "config: %.512s: ", path);
+	snprintf(where, sizeof(where), "config: %.512s: ", path);
+	if (!file)
 		return complain(where, strerror(errno));
-	}
 	for (int number = 1; status == SETTINGS_GO_ON && fgets(line, sizeof(line), file); number++) {
-		char *name = trim(line);
-		char *equals = strchr(name, '=');
-
-		if (!*name || *name == '#')
-			continue;
 		snprintf(where, sizeof(where), "%.512s line %d: ", path, number);
-		if (!equals) {
-			status = complain(where, "it is not of the form NAME = VALUE");
-			continue;
-		}
-		*equals = '\0';
-		if (set(settings, trim(name), trim(equals + 1), why, sizeof(why)))
-			status = complain(where, why);
+		status = read_line(settings, where, line, strchr(line, '\n') || feof(file));
+	}
+	if (status == SETTINGS_GO_ON && ferror(file)) {
+		snprintf(where, sizeof(where), "config: %.512s: ", path);
+		status = complain(where, strerror(errno)); /* a directory, say */
 	}
 	fclose(file);
 	return status;
+}
+
+static bool takes_value(const char *name)
+{
+	return strcmp(name, "config") == 0 || strcasecmp(name, "signal") == 0 ||
+	       strcasecmp(name, "interval") == 0 || deepmon_option_find(name);
 }
 
 /* One argument, and its value if it takes one; *index moves past both. */
@@ -151,7 +179,7 @@ static int read_argument(struct settings *settings, int argc, char **argv, int *
 	/* A misspelt option is said to be that, rather than to lack a value. */
 	const char *value = *index < argc ? argv[*index] : "";
 
-	if (*index >= argc && deepmon_option_find(name)) {
+	if (*index >= argc && takes_value(name)) {
 		snprintf(why, sizeof(why), "%.64s: a value must follow", argument);
 		return complain("", why);
 	}

@@ -35,3 +35,9 @@ def collectd(t, options=None, **settings):
 def sysroot_options(root):
     """Points deepmon at another /sys, and at this host's own cgroups still."""
     return {"SysRoot": str(root), "CgroupRoot": "/sys/fs/cgroup"}
+
+
+def csv(t):
+    """collectd's csv plugin as `more` configuration, and the directory of what it writes."""
+    directory = t.state / "csv"
+    return f'LoadPlugin csv\n<Plugin csv>\n  DataDir "{directory}"\n</Plugin>', directory

@@ -10,7 +10,7 @@ from stage.lineprotocol import find
 from stage.process import find_program, wait_until
 from stage.rapl import PackageTree
 
-from support import collectd, execd, sysroot_options
+from support import collectd, csv, execd, sysroot_options
 
 
 # ---- Options ------------------------------------------------------------------------------------
@@ -45,10 +45,9 @@ def test_execd_refuses_a_strange_word(t):
 def collectd_warns(t, options, *words):
     """collectd with that configuration: one line of ours with those words, and values all the same."""
     host.require_bpf()
-    csv = t.state / "csv"
-    daemon = collectd(t, options, interval=1,
-                      more=f'LoadPlugin csv\n<Plugin csv>\n  DataDir "{csv}"\n</Plugin>')
-    wait_until(lambda: list(csv.glob("*/deepmon-total-idle/deepmon_cpu_ns*")), 10,
+    more, values = csv(t)
+    daemon = collectd(t, options, interval=1, more=more)
+    wait_until(lambda: list(values.glob("*/deepmon-total-idle/deepmon_cpu_ns*")), 10,
                "values in spite of the bad option")
     time.sleep(1)
     lines = [text for _, text in daemon.our_log()]

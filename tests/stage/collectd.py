@@ -58,12 +58,15 @@ def plugin_block(name, options):
 
 
 class Collectd(Daemon):
-    """collectd -f. `plugin` is our deepmon.so (None: none); `more` is any further configuration."""
+    """collectd -f. `plugin` is our deepmon.so (None: none); `more` is any further configuration.
+
+    `conf` is text that loads and configures our plugin, in place of `options` and `plugin_interval`.
+    """
 
     name = "collectd"
 
     def __init__(self, state, plugin=None, options=None, interval=2, plugin_interval=None,
-                 network_port=None, more="", hostname="stage"):
+                 network_port=None, more="", hostname="stage", conf=None):
         super().__init__(state)
         self.plugin = plugin
         self.options = options or {}
@@ -72,6 +75,7 @@ class Collectd(Daemon):
         self.network_port = network_port
         self.more = more
         self.hostname = hostname
+        self.conf = conf
         self.log_file = self.state / "collectd.log"
 
     def prepare(self):
@@ -88,6 +92,8 @@ class Collectd(Daemon):
         directory = self.state / "plugins"
         directory.mkdir(exist_ok=True)
         shutil.copy(self.plugin, directory / "deepmon.so")
+        if self.conf:
+            return "\n".join([f'PluginDir "{directory}"', self.conf, f'PluginDir "{stock_plugins()}"'])
         load = "LoadPlugin deepmon"
         if self.plugin_interval:
             load = f"<LoadPlugin deepmon>\n  Interval {self.plugin_interval}\n</LoadPlugin>"

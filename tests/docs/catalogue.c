@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * Writes what is generated from the catalogues: the tables in README.md, collectd's types.db, the options in
+ * the sample configurations. Reads and writes nothing but the file named and standard output.
+ *
+ *   catalogue PART          prints that part
+ *   catalogue fill FILE     prints FILE with each marked region ("generated: PART" to "end") written anew
+ */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../common/deepmon.h"
+
+#define COUNT(of)   (sizeof(of) / sizeof((of)[0]))
+#define LINE_WIDTH  100
+#define NAME_LENGTH 64
+
+#define ENTITY_ROW(CONSTANT, name, help, labels, instance) {labels, instance},
+static const struct {
+	const char *labels;   /* parted by ", " */
+	const char *instance; /* the label that is a record's instance; "" for none */
+} entities[] = {DEEPMON_ENTITIES(ENTITY_ROW)};
+
+#define MEASUREMENT_ROW(ENTITY, SUBJECT, labels, qualifier) \
+	{DEEPMON_##ENTITY, DEEPMON_SUBJECT_##SUBJECT, labels, qualifier},
+static const struct measurement {
+	enum deepmon_entity entity;
+	enum deepmon_subject subject;
+	const char *labels; /* beside the entity's */
+	const char *qualifier;
+} measurements[] = {DEEPMON_MEASUREMENTS(MEASUREMENT_ROW)};
+
+enum label_kind { TAG, FIELD };
+
+#define LABEL_ROW(key, KIND, help) {#key, KIND, help},
+static const struct {
+	const char *key;
+	enum label_kind kind;
+	const char *help;
+} labels[] = {DEEPMON_LABEL_ROWS(LABEL_ROW)};
+
+/* ---- Words ------------------------------------------------------------------------------------ */
+
+/* A table's cell: what would end it is escaped. */
+static void print_cell(const char *text)
+{
+	for (; *text; text++)
+		printf("%s%c", *text == '|' ? "\\" : "", *text);
+}
+
+/* Breaks text into lines that each begin with `prefix`. */
+static void print_wrapped(const char *prefix, const char *text)
+{
+	while (*text) {
+		size_t room = LINE_WIDTH - strlen(prefix), length = strlen(text);
+
+		if (length > room)
+			for (length = room; length && text[length] != ' ';)
+				length--;
+		if (!length)
+			length = strcspn(text, " ");
+		printf("%s%.*s\n", prefix, (int)length, text);
+		text += length;
+		text += strspn(text, " ");
+	}
+}
+
+/* SampleInterval becomes sample-interval. */
+static const char *command_line_name(const struct deepmon_option *option)
+{
+	static char name[NAME_LENGTH];
+	size_t length = 0;
+
+	for (const char *c = option->name; *c && length < sizeof(name) - 2; c++) {
+		if (isupper((unsigned char)*c) && c > option->name)
+			name[length++] = '-';
+		name[length++] = (char)tolower((unsigned char)*c);
+	}
+	name[length] = '\0';
+	return name;
+}
+
+/* Whether a list parted by ", " has a word. */
+static bool has_word(const char *list, const char *word)
+{
+	while (*list) {
+		size_t length = strcspn(list, ",");
+
+		if (strlen(word) == length && !strncmp(list, word, length))
+			return true;
+		list += length;
+		list += strspn(list, ", ");
+	}
+	return false;
+}
+
+/* ---- Metrics ---------------------------------------------------------------------------------- */
+
+static void print_measurement_name(const struct measurement *measurement)
+{
+	printf("deepmon_%s%s", deepmon_entity_name(measurement->entity),
+	       deepmon_subject_suffix(measurement->subject));
+}
+
+static const char *field_type(const struct deepmon_metric *metric)
+{
+	return metric->type == DEEPMON_U64 ? "integer" : "float";
+}
+
+static bool has_label(const struct measurement *measurement, size_t label, enum label_kind kind)
+{
+	const char *key = labels[label].key;
+
+	return labels[label].kind == kind &&
+	       (has_word(entities[measurement->entity].labels, key) || has_word(measurement->labels, key));
+}
+
+static void print_labels(const struct measurement *measurement, enum label_kind kind)
+{
+	const char *separator = "";
+
+	for (size_t i = 0; i < COUNT(labels); i++) {
+		if (!has_label(measurement, i, kind))
+			continue;
+		printf("%s`%s`", separator, labels[i].key);
+		separator = ", ";
+	}
+}
+
+/* collectd's plugin instance and what ends its type instances, as deepmon.c joins them. */
+static void print_collectd_names(const struct measurement *measurement)
+{
+	const char *instance = entities[measurement->entity].instance;
+	const char *qualifier = measurement->qualifier;
+
+	printf("`%s", deepmon_entity_name(measurement->entity));
+	printf("%s%s%s` | ", *instance ? "-<" : "", instance, *instance ? ">" : "");
+	if (!*qualifier)
+		return;
+	putchar('`');
+	for (const char *separator = ""; *qualifier; separator = "-") {
+		size_t length = strcspn(qualifier, "-");
+
+		printf("%s<%.*s>", separator, (int)length, qualifier);
+		qualifier += length;
+		qualifier += *qualifier == '-';
+	}
+	putchar('`');
+}
+
+static void print_measurements(void)
+{
+	puts("| measurement | what it is about | tags | string fields | collectd's plugin instance "
+	     "| ends the type instance |\n"
+	     "|---|---|---|---|---|---|");
+	for (size_t i = 0; i < COUNT(measurements); i++) {
+		printf("| `");
+		print_measurement_name(&measurements[i]);
+		printf("` | ");
+		print_cell(deepmon_entity_help(measurements[i].entity));
+		printf(" | ");
+		print_labels(&measurements[i], TAG);
+		printf(" | ");
+		print_labels(&measurements[i], FIELD);
+		printf(" | ");
+		print_collectd_names(&measurements[i]);
+		puts(" |");
+	}
+}
+
+static void print_label_help(void)
+{
+	puts("\n| tag or string field | what it tells |\n|---|---|");
+	for (size_t i = 0; i < COUNT(labels); i++) {
+		printf("| `%s` | ", labels[i].key);
+		print_cell(labels[i].help);
+		puts(" |");
+	}
+}
+
+static void print_fields(const struct deepmon_metric *metrics, size_t count)
+{
+	puts("\n| field | type | unit | kind | collectd's type | type instance | what it is |\n"
+	     "|---|---|---|---|---|---|---|");
+	for (size_t i = 0; i < count; i++) {
+		const struct deepmon_metric *metric = &metrics[i];
+
+		printf("| `%s` | %s | %s | %s | `%s` | %s | ", metric->field, field_type(metric),
+		       metric->unit, metric->kind == DEEPMON_COUNTER ? "counter" : "gauge",
+		       metric->collectd_type, metric->collectd_instance);
+		print_cell(metric->help);
+		puts(" |");
+	}
+}
+
+static void print_subject(enum deepmon_subject subject)
+{
+	const char *separator = "\nFields of ";
+	size_t count;
+	const struct deepmon_metric *metrics = deepmon_metrics_of(subject, &count);
+
+	for (size_t i = 0; i < COUNT(measurements); i++) {
+		if (measurements[i].subject != subject)
+			continue;
+		printf("%s`", separator);
+		print_measurement_name(&measurements[i]);
+		putchar('`');
+		separator = ", ";
+	}
+	if (*separator == '\n')
+		return; /* nothing tells of it */
+	puts(":");
+	print_fields(metrics, count);
+}
+
+static void print_metrics(void)
+{
+	print_measurements();
+	print_label_help();
+	for (int subject = 0; subject < DEEPMON_SUBJECT_COUNT; subject++)
+		print_subject(subject);
+}
+
+/* For programs: measurement, tag or field, name and type, parted by tabs. */
+static void print_rows(void)
+{
+	for (size_t i = 0; i < COUNT(measurements); i++) {
+		size_t count;
+		const struct deepmon_metric *metrics = deepmon_metrics_of(measurements[i].subject, &count);
+
+		for (size_t label = 0; label < COUNT(labels); label++) {
+			bool tag = has_label(&measurements[i], label, TAG);
+
+			if (!tag && !has_label(&measurements[i], label, FIELD))
+				continue;
+			print_measurement_name(&measurements[i]);
+			printf("\t%s\t%s\tstring\n", tag ? "tag" : "field", labels[label].key);
+		}
+		for (size_t metric = 0; metric < count; metric++) {
+			print_measurement_name(&measurements[i]);
+			printf("\tfield\t%s\t%s\n", metrics[metric].field, field_type(&metrics[metric]));
+		}
+	}
+}
+
+/* The same for collectd: entity, whether it has an instance, type, its kind, type instance, qualifier. */
+static void print_collectd_rows(void)
+{
+	for (size_t i = 0; i < COUNT(measurements); i++) {
+		const struct measurement *measurement = &measurements[i];
+		size_t count;
+		const struct deepmon_metric *metrics = deepmon_metrics_of(measurement->subject, &count);
+
+		for (size_t metric = 0; metric < count; metric++)
+			printf("%s\t%s\t%s\t%s\t%s\t%s\n", deepmon_entity_name(measurement->entity),
+			       entities[measurement->entity].instance, metrics[metric].collectd_type,
+			       deepmon_metric_is_derive(&metrics[metric]) ? "DERIVE" : "GAUGE",
+			       metrics[metric].collectd_instance, measurement->qualifier);
+	}
+}
+
+/* ---- types.db --------------------------------------------------------------------------------- */
+
+static int compare_types(const void *a, const void *b)
+{
+	const struct deepmon_metric *const *left = a, *const *right = b;
+
+	return strcmp((*left)->collectd_type, (*right)->collectd_type);
+}
+
+static void print_types(void)
+{
+	const struct deepmon_metric **own = calloc(deepmon_metric_count, sizeof(*own));
+	size_t count = 0;
+
+	for (size_t i = 0; own && i < deepmon_metric_count; i++)
+		if (deepmon_metric_type_is_own(&deepmon_metric_table[i]))
+			own[count++] = &deepmon_metric_table[i];
+	qsort(own, count, sizeof(*own), compare_types);
+	for (size_t i = 0; i < count; i++)
+		if (!i || compare_types(&own[i - 1], &own[i]))
+			printf("%-32s value:%s:0:U\n", own[i]->collectd_type,
+			       deepmon_metric_is_derive(own[i]) ? "DERIVE" : "GAUGE");
+	free(own);
+}
+
+/* ---- Options ---------------------------------------------------------------------------------- */
+
+static bool is_number(const struct deepmon_option *option)
+{
+	return option->type == DEEPMON_OPTION_NUMBER || option->type == DEEPMON_OPTION_COUNT;
+}
+
+/* The first word of a CHOICE is its default. */
+static const char *preset(const struct deepmon_option *option)
+{
+	static char word[DEEPMON_TEXT_MAX];
+	size_t length =
+	    option->type == DEEPMON_OPTION_CHOICE ? strcspn(option->preset, "|") : strlen(option->preset);
+
+	snprintf(word, sizeof(word), "%.*s", (int)length, option->preset);
+	return word;
+}
+
+/* "0.05 to 60 s", "one of a, b"; "" for text. */
+static const char *accepted(const struct deepmon_option *option)
+{
+	static char text[DEEPMON_TEXT_MAX];
+
+	text[0] = '\0';
+	if (is_number(option))
+		snprintf(text, sizeof(text), "%.15g to %.15g%s%s", option->least, option->most,
+			 *option->unit ? " " : "", option->unit);
+	if (option->type == DEEPMON_OPTION_CHOICE)
+		snprintf(text, sizeof(text), "%s", option->preset);
+	return text;
+}
+
+static void print_options(void)
+{
+	puts("| collectd.conf | command line | default | accepted | what it does |\n|---|---|---|---|---|");
+	for (size_t i = 0; i < deepmon_option_count; i++) {
+		const struct deepmon_option *option = &deepmon_option_table[i];
+
+		printf("| `%s` | `--%s` | ", option->name, command_line_name(option));
+		printf("%s%s%s | ", *preset(option) ? "`" : "", preset(option), *preset(option) ? "`" : "");
+		print_cell(accepted(option));
+		printf(" | ");
+		print_cell(option->help);
+		puts(" |");
+	}
+}
+
+static void print_help(const char *prefix, const struct deepmon_option *option)
+{
+	char text[4 * DEEPMON_TEXT_MAX];
+	const char *range = accepted(option);
+
+	snprintf(text, sizeof(text), "%s%s%s", option->help, *range ? ". Accepted: " : "", range);
+	print_wrapped(prefix, text);
+}
+
+/* As collectd's own collectd.conf has it: "#Name value" is an option at its default. */
+static void print_collectd_conf(void)
+{
+	for (size_t i = 0; i < deepmon_option_count; i++) {
+		const struct deepmon_option *option = &deepmon_option_table[i];
+		const char *quote = is_number(option) ? "" : "\"";
+
+		print_help("  ## ", option);
+		printf("  #%s %s%s%s\n", option->name, quote, preset(option), quote);
+	}
+}
+
+static void print_telegraf_conf(void)
+{
+	for (size_t i = 0; i < deepmon_option_count; i++) {
+		const struct deepmon_option *option = &deepmon_option_table[i];
+
+		printf("  ##   \"--%s\", \"%s\"\n", command_line_name(option), preset(option));
+		print_help("  ##       ", option);
+	}
+}
+
+/* ---- Files ------------------------------------------------------------------------------------ */
+
+static const struct {
+	const char *name;
+	void (*print)(void);
+} parts[] = {
+    {"metrics", print_metrics},
+    {"options", print_options},
+    {"types.db", print_types},
+    {"collectd.conf", print_collectd_conf},
+    {"telegraf.conf", print_telegraf_conf},
+    {"rows", print_rows},
+    {"collectd-rows", print_collectd_rows},
+};
+
+static bool print_part(const char *name)
+{
+	for (size_t i = 0; i < COUNT(parts); i++) {
+		if (strcmp(parts[i].name, name) != 0)
+			continue;
+		parts[i].print();
+		return true;
+	}
+	fprintf(stderr, "catalogue: %s: there is no such part\n", name);
+	return false;
+}
+
+/* What a line says behind the marks of a comment, in Markdown or a configuration. */
+static const char *comment(const char *line)
+{
+	return line + strspn(line, " \t#<!-");
+}
+
+static bool is_end(const char *line)
+{
+	const char *text = comment(line);
+
+	return text != line && !strncmp(text, "end", 3) && !text[3 + strspn(text + 3, " \t->\n")];
+}
+
+static int fill(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	char line[8192], name[NAME_LENGTH];
+	bool inside = false, good = true;
+
+	if (!file) {
+		perror(path);
+		return EXIT_FAILURE;
+	}
+	while (fgets(line, sizeof(line), file)) {
+		inside = inside && !is_end(line);
+		if (inside)
+			continue;
+		fputs(line, stdout);
+		if (comment(line) == line || sscanf(comment(line), "generated: %63[a-z.]", name) != 1)
+			continue;
+		inside = true;
+		good = print_part(name) && good;
+	}
+	if (inside)
+		fprintf(stderr, "catalogue: %s: the region of %s has no end\n", path, name);
+	fclose(file);
+	return good && !inside ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 3 && !strcmp(argv[1], "fill"))
+		return fill(argv[2]);
+	if (argc == 2)
+		return print_part(argv[1]) ? EXIT_SUCCESS : EXIT_FAILURE;
+	fputs("Usage: catalogue PART | catalogue fill FILE\n", stderr);
+	return EXIT_FAILURE;
+}

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-3.0-only
+"""What the documents say is so: the generated parts are fresh, and all that is reported stands in them; what
+a reader would paste from README.md, and the sample configurations, run as they are."""
+
+import re
+import subprocess
+import time
+import tomllib
+
+from stage import host
+from stage.dockerd import Dockerd
+from stage.execd_parent import ExecdParent, command_line
+from stage.influxd import STOCK_TYPES
+from stage.lineprotocol import parse
+from stage.process import wait_until
+from stage.rapl import RaplSim
+
+from support import SOURCE, collectd, csv, execd, influxd, sysroot_options
+
+README = SOURCE / "README.md"
+COLLECTD_CONF = SOURCE / "collectd-plugin" / "collectd.conf"
+TELEGRAF_CONF = SOURCE / "telegraf-execd" / "telegraf.conf"
+SPIN = ("sh", "-c", "while :; do :; done")
+PYTHON_TYPES = {int: "integer", float: "float", str: "string"}
+
+
+def catalogue(t, *arguments):
+    return subprocess.run([t.built("catalogue"), *map(str, arguments)], capture_output=True, check=True,
+                          timeout=10).stdout.decode()
+
+
+def rows(t, part):
+    return [line.split("\t") for line in catalogue(t, part).splitlines()]
+
+
+# ---- Generated --------------------------------------------------------------------------------------
+
+
+def test_generated_documents_are_fresh(t):
+    for path, text in ((SOURCE / "collectd-plugin" / "types.db", catalogue(t, "types.db")),
+                       *((path, catalogue(t, "fill", path)) for path in (README, COLLECTD_CONF, TELEGRAF_CONF))):
+        name = path.relative_to(SOURCE)
+        t.true(path.read_text() == text, f"{name} agrees with the catalogues: run make docs",
+               f"{name} differs")
+
+
+def test_collectd_knows_the_other_types(t):
+    """A type that is not ours is in collectd's types.db, with one value of a kind that fits."""
+    stock = {}
+    for line in STOCK_TYPES.read_text().splitlines():
+        name, *sources = line.split("#")[0].split() or [""]
+        stock[name] = [source.split(":")[1] for source in sources]
+    for _, _, name, kind, _, _ in rows(t, "collectd-rows"):
+        if name.startswith("deepmon_"):
+            continue
+        t.true(name in stock, f"{name} is in {STOCK_TYPES}, or begins with deepmon_", name)
+        # A GAUGE takes any number; a DERIVE only whole ones that grow.
+        t.true(stock[name] in (["GAUGE"], [kind]), f"{name} fits a {kind}", stock[name])
+
+
+# ---- Reported ---------------------------------------------------------------------------------------
+
+
+def busy_container(t):
+    """A container that is busy, and counters that are simulated: the options to see both."""
+    dockerd = t.enter(Dockerd(t.state / "dockerd"))
+    dockerd.docker.run("busy", *SPIN)
+    simulator = t.enter(RaplSim(t.state / "rapl", t.built("rapl-sim"), domains="package,core,dram"))
+    return sysroot_options(simulator.root) | {"DockerRoot": str(dockerd.data_root),
+                                              "DockerSocket": str(dockerd.socket)}
+
+
+def documented(t):
+    """{(measurement, "tag" or "field"): {name: type}}."""
+    known = {}
+    for measurement, kind, name, of in rows(t, "rows"):
+        known.setdefault((measurement, kind), {})[name] = of
+    return known
+
+
+def check_documented(t, known, point):
+    tags, fields = (known.get((point.measurement, kind), {}) for kind in ("tag", "field"))
+    t.true(fields, f"{point.measurement} is in DEEPMON_MEASUREMENTS", point)
+    t.equal(point.tags.keys() - tags.keys(), set(), f"tags of {point.measurement} that are not documented")
+    for field, value in point.fields.items():
+        t.equal(PYTHON_TYPES[type(value)], fields.get(field), f"type of {point.measurement} {field}")
+
+
+def test_lines_are_documented(t):
+    host.require_bpf()
+    parent = execd(t, *command_line(busy_container(t)), interval=0.5)
+    parent.wait_for_batches(4, 15)
+    known, seen = documented(t), {}
+    for point in parent.points():
+        check_documented(t, known, point)
+        seen.setdefault(point.measurement, set()).update(point.tags, point.fields)
+    for measurement in sorted(seen):
+        never = {name for kind in ("tag", "field") for name in known.get((measurement, kind), {})}
+        never -= seen[measurement]
+        if never:
+            t.note(f"{measurement}: {', '.join(sorted(never))} did not occur here")
+    missing = {"deepmon_container", "deepmon_container_energy", "deepmon_total", "deepmon_zone_energy"}
+    t.equal(missing - seen.keys(), set(), "measurements that did not come")
+
+
+def test_example_output_is_documented(t):
+    known = documented(t)
+    points = [point for text in snippets("text") for point in parse(text)]
+    t.true(len(points) >= 5, "example lines", len(points))
+    for point in points:
+        check_documented(t, known, point)
+
+
+def identifier_pattern(entity, instance, name, type_instance, qualifier):
+    """A regular expression of the csv plugin's paths for a row of the documentation."""
+    ends = "-".join("[^-]+" for _ in qualifier.split("-")) if qualifier else ""
+    named = "-".join(filter(None, (re.escape(type_instance), ends)))
+    return (f"deepmon-{entity}" + ("-.+" if instance else "") + "/" + name
+            + (f"-{named}" if named else "") + r"-\d{4}-\d\d-\d\d")
+
+
+def test_identifiers_in_collectd_are_documented(t):
+    host.require_bpf()
+    more, directory = csv(t)
+    collectd(t, busy_container(t), interval=1, more=more)
+    wait_until(lambda: list(directory.glob("*/deepmon-container-busy/power-*")), 15, "power of the container")
+    known = re.compile("|".join(identifier_pattern(entity, instance, name, type_instance, qualifier)
+                                for entity, instance, name, _, type_instance, qualifier
+                                in rows(t, "collectd-rows")))
+    paths = sorted(str(path.relative_to(path.parent.parent)) for path in directory.glob("*/deepmon-*/*"))
+    t.note(f"{len(paths)} identifiers")
+    t.equal([path for path in paths if not known.fullmatch(path)], [], "identifiers that are not documented")
+
+
+# ---- Pasted -----------------------------------------------------------------------------------------
+
+
+def snippets(language):
+    found = re.findall(rf"^```{language}\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
+    assert found, f"README.md has no {language}"
+    return found
+
+
+class PastedExecd(ExecdParent):
+    """The command that a configuration of Telegraf's has, with the binary that was built."""
+
+    def __init__(self, t, conf):
+        block = tomllib.loads(conf)["inputs"]["execd"][0]
+        self.pasted = block["command"]
+        t.equal(self.pasted[0], "/usr/bin/deepmon-execd", "where the binary is installed")
+        t.note(f"{' '.join(self.pasted)}, signal {block['signal']}")
+        super().__init__(t.built("deepmon-execd"), signal=block["signal"], interval=1)
+
+    def command(self):
+        return [self.program, *self.pasted[1:]]
+
+
+def check_telegraf(t, conf):
+    parent = t.enter(PastedExecd(t, conf))
+    parent.wait_for_batches(1, 15)
+    t.true(parent.points(), "points")
+    t.equal(parent.stop().status, 0, f"its status (stderr: {parent.stderr_lines})")
+    t.equal([line for line in parent.stderr_lines if line.startswith("E!")], [], "errors")
+
+
+def check_collectd(t, conf):
+    more, directory = csv(t)
+    daemon = collectd(t, interval=1, more=more, conf=conf)
+    wait_until(lambda: list(directory.glob("*/deepmon-total-idle/deepmon_cpu_ns*")), 10, "values in collectd")
+    # In a virtual machine there is one more, about energy.
+    t.equal([text for _, text in daemon.our_log() if "ignored" in text or "unknown" in text.lower()], [],
+            "complaints about options")
+    t.equal(daemon.stop(), 0, "exit status of collectd")
+
+
+def test_readme_telegraf(t):
+    host.require_bpf()
+    for snippet in snippets("toml"):
+        check_telegraf(t, snippet)
+
+
+def test_sample_telegraf_conf(t):
+    host.require_bpf()
+    check_telegraf(t, TELEGRAF_CONF.read_text())
+
+
+def test_sample_telegraf_conf_options(t):
+    """Each option that it shows is accepted with the default that it shows."""
+    shown = re.findall(r'^  ##   ("--.*)$', TELEGRAF_CONF.read_text(), re.MULTILINE)
+    arguments = [word for line in shown for word in tomllib.loads(f"words = [{line}]")["words"]]
+    t.true(len(shown) >= 10, "options shown", len(shown))
+    done = subprocess.run([t.built("deepmon-execd"), *arguments, "--version"], capture_output=True, timeout=10,
+                          check=False)
+    t.equal((done.returncode, done.stderr), (0, b""), "status and stderr")
+
+
+def test_readme_collectd(t):
+    host.require_bpf()
+    for snippet in snippets("apache"):
+        check_collectd(t, snippet)
+
+
+def test_sample_collectd_conf(t):
+    host.require_bpf()
+    check_collectd(t, COLLECTD_CONF.read_text())
+
+
+def test_sample_collectd_conf_with_every_option(t):
+    host.require_bpf()
+    conf, count = re.subn(r"^  #(?=[A-Z])", "  ", COLLECTD_CONF.read_text().split("<Plugin", 1)[1],
+                          flags=re.MULTILINE)
+    t.true(count >= 10, "options shown", count)
+    check_collectd(t, "LoadPlugin deepmon\n<Plugin" + conf)
+
+
+def test_readme_queries(t):
+    """Each finds something, of the path whose names it has."""
+    host.require_bpf()
+    influx = influxd(t)
+    options = busy_container(t)
+    execd(t, *command_line(options), interval=1, forward=influx.write)
+    collectd(t, options, interval=1, network_port=influx.collectd_port)
+    time.sleep(6)
+    for query in snippets("sql"):
+        database = "collectd" if "deepmon_value" in query else "deepmon"
+        found = wait_until(lambda q=query, d=database: influx.query(q, d), 10, f"an answer to {query}")
+        t.note(f"{query.splitlines()[0]} …: {found[-1]}")
+        t.true("busy" in str(found), "the container is in the answer", found)
