@@ -171,18 +171,22 @@ static __always_inline void read_counters(struct cpu_state *cpu, __u32 cpu_index
 	}
 }
 
-static __always_inline void add_usage(__u32 cpu_index, __u32 slot, const struct stretch *stretch)
+static __always_inline void add_usage(struct cpu_usage *u, const struct stretch *stretch)
 {
-	__u32 index = cpu_index * slot_count + slot;
-	struct cpu_usage *u = bpf_map_lookup_elem(&usage, &index);
-
-	if (!u)
-		return;
 	u->time_ns += stretch->time_ns;
 	u->overlap_ns += stretch->overlap_ns;
 	for (__u32 i = 0; i < CPU_COUNTERS; i++)
 		if (counter_mask & 1u << i)
 			u->counter[i] += stretch->counter[i];
+}
+
+static __always_inline void add_to_slot(__u32 cpu_index, __u32 slot, const struct stretch *stretch)
+{
+	__u32 index = cpu_index * slot_count + slot;
+	struct cpu_usage *u = bpf_map_lookup_elem(&usage, &index);
+
+	if (u)
+		add_usage(u, stretch);
 }
 
 /* The task that ran, as far as the charge must know it. */
@@ -207,9 +211,7 @@ static __always_inline void add_process(const struct runner *ran, const struct s
 		if (!p)
 			return;
 	}
-	p->time_ns += stretch->time_ns;
-	p->overlap_ns += stretch->overlap_ns;
-	p->cycles += stretch->counter[CPU_COUNTER_CYCLES];
+	add_usage(&p->used, stretch);
 }
 
 /* Charges what has happened on this CPU since the last charge. `shared_ns` is its core's as of now. */
@@ -234,9 +236,9 @@ static __always_inline void charge(struct cpu_state *cpu, __u32 cpu_index, const
 			before.overlap_ns = stretch.overlap_ns - stretch.time_ns;
 			stretch.overlap_ns = stretch.time_ns;
 		}
-		add_usage(cpu_index, cpu->slot, &before);
+		add_to_slot(cpu_index, cpu->slot, &before);
 	}
-	add_usage(cpu_index, ran->slot, &stretch);
+	add_to_slot(cpu_index, ran->slot, &stretch);
 	if (per_process && ran->slot >= CPU_SLOT_FIRST)
 		add_process(ran, &stretch);
 }

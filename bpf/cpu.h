@@ -75,8 +75,7 @@ struct process_key {
 
 /* One CPU's share of it. */
 struct process_usage {
-	__u64 time_ns, overlap_ns;
-	__u64 cycles;
+	struct cpu_usage used;
 	char name[PROCESS_NAME_MAX]; /* comm of its first thread, where this CPU was the first to see it */
 };
 

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../bpf/smt.h"
-
 /* A task that is exiting may still run for some microseconds in a cgroup that is removed already. */
 #define RETIRE_AFTER_NS 10000000
 
@@ -69,19 +67,6 @@ void attribution_clear(struct attribution *attribution)
 	*attribution = (struct attribution){0};
 }
 
-static uint64_t load(const __u64 *counter)
-{
-	return __atomic_load_n(counter, __ATOMIC_RELAXED);
-}
-
-static void add_usage(struct cpu_usage *sum, const struct cpu_usage *one)
-{
-	sum->time_ns += load(&one->time_ns);
-	sum->overlap_ns += load(&one->overlap_ns);
-	for (int i = 0; i < CPU_COUNTERS; i++)
-		sum->counter[i] += load(&one->counter[i]);
-}
-
 /* What was counted in the slot and is not charged yet, by socket. */
 static void take_counted(struct attribution *attribution, uint32_t slot, struct cpu_usage *by_socket)
 {
@@ -90,17 +75,10 @@ static void take_counted(struct attribution *attribution, uint32_t slot, struct 
 
 	memset(by_socket, 0, topology->socket_count * sizeof(*by_socket));
 	for (uint32_t cpu = 0; cpu < topology->cpu_count; cpu++)
-		add_usage(&by_socket[topology->index_of_cpu[cpu]],
+		usage_add(&by_socket[topology->index_of_cpu[cpu]],
 			  kernel_usage(attribution->kernel, cpu, slot));
-	for (size_t socket = 0; socket < topology->socket_count; socket++) {
-		struct cpu_usage now = by_socket[socket], *last = &counted[socket];
-
-		by_socket[socket].time_ns -= last->time_ns;
-		by_socket[socket].overlap_ns -= last->overlap_ns;
-		for (int i = 0; i < CPU_COUNTERS; i++)
-			by_socket[socket].counter[i] -= last->counter[i];
-		*last = now;
-	}
+	for (size_t socket = 0; socket < topology->socket_count; socket++)
+		usage_advance(&by_socket[socket], &counted[socket]);
 }
 
 static void activate(struct attribution *attribution, struct account *account, enum part part)
@@ -113,35 +91,13 @@ static void activate(struct attribution *attribution, struct account *account, e
 	attribution->active_count++;
 }
 
-static void add_sums(struct account_sums *sums, const struct cpu_usage *used, uint64_t weight)
-{
-	sums->cpu_ns += used->time_ns;
-	sums->overlap_ns += used->overlap_ns;
-	sums->weight += weight;
-	for (int i = 0; i < CPU_COUNTERS; i++)
-		sums->counter[i] += used->counter[i];
-}
-
-/*
- * Weight is cycles, or time where they are not counted; either counts less for the time beside a busy
- * sibling. How many of the cycles fell into that is taken from the times: within one interval a core's
- * frequency is about the same alone and beside its sibling.
- */
-static uint64_t weight_of(const struct attribution *attribution, const struct cpu_usage *used)
-{
-	bool cycles = kernel_counter_mask(attribution->kernel) & 1u << CPU_COUNTER_CYCLES &&
-		      attribution->counters_whole;
-
-	return smt_weight(cycles ? used->counter[CPU_COUNTER_CYCLES] : used->time_ns, used->time_ns,
-			  used->overlap_ns, attribution->rules.overlap_ratio_ppm);
-}
-
 /* Charges what was counted in a slot to the account and to its part; returns the time. */
 static uint64_t charge_slot(struct attribution *attribution, uint32_t slot, struct account *account,
 			    enum part part)
 {
 	struct cpu_usage by_socket[ACCOUNT_SOCKETS_MAX];
 	struct account *whole = &attribution->parts[part];
+	uint32_t ratio = attribution->rules.overlap_ratio_ppm;
 	uint64_t time_ns = 0;
 
 	take_counted(attribution, slot, by_socket);
@@ -156,11 +112,11 @@ static uint64_t charge_slot(struct attribution *attribution, uint32_t slot, stru
 			continue;
 		}
 
-		uint64_t weight = weight_of(attribution, used);
+		uint64_t weight = usage_weight(used, attribution->by_cycles, ratio);
 
-		add_sums(&account->used, used, weight);
+		account_sums_use(&account->used, used, weight);
 		if (whole != account)
-			add_sums(&whole->used, used, weight);
+			account_sums_use(&whole->used, used, weight);
 		account->claims[socket].weight += weight;
 		account->claims[socket].cache_misses += used->counter[CPU_COUNTER_CACHE_MISSES];
 		attribution->busy_ns[socket] += used->time_ns;
@@ -215,7 +171,12 @@ static void charge_cpu_time(struct attribution *attribution, uint64_t now_ns)
 	attribution->counters_whole = failed == attribution->counters_failed;
 	attribution->counters_gap |= !attribution->counters_whole;
 	attribution->counters_failed = failed;
+	attribution->by_cycles = attribution->counters_whole &&
+				 kernel_counter_mask(attribution->kernel) & 1u << CPU_COUNTER_CYCLES;
 	find_new_owners(attribution, now_ns);
+	if (attribution->processes)
+		processes_charge(attribution->processes, attribution->owners, attribution->by_cycles,
+				 attribution->rules.overlap_ratio_ppm);
 	charge_slot(attribution, CPU_SLOT_IDLE, &attribution->parts[PART_IDLE], PART_IDLE);
 	charge_slot(attribution, CPU_SLOT_KERNEL, &attribution->parts[PART_KERNEL], PART_KERNEL);
 	charge_slot(attribution, CPU_SLOT_OTHER, &attribution->parts[PART_OTHER], PART_OTHER);
@@ -256,8 +217,8 @@ static uint64_t idle_energy(struct attribution *attribution, const struct energy
 	return watts > 0 ? (uint64_t)(watts * (double)zone->elapsed_ns / 1e3) : 0;
 }
 
-/* Memory draws by what goes past the caches, where that is counted; all else by weight. */
-static void fill_shares(struct attribution *attribution, enum energy_domain domain, size_t socket)
+/* Memory draws by what goes past the caches, where that is counted; all else by weight. Whether it was. */
+static bool fill_shares(struct attribution *attribution, enum energy_domain domain, size_t socket)
 {
 	bool misses = false;
 
@@ -270,6 +231,7 @@ static void fill_shares(struct attribution *attribution, enum energy_domain doma
 		attribution->shares[i].weight = misses ? claim->cache_misses : claim->weight;
 		attribution->shares[i].bears_idle = attribution->active_part[i] == PART_CONTAINER;
 	}
+	return misses;
 }
 
 static void charge_zone(struct attribution *attribution, const struct energy_zone *zone,
@@ -283,7 +245,9 @@ static void charge_zone(struct attribution *attribution, const struct energy_zon
 		parts[PART_UNATTRIBUTED].used.energy_uj[domain] += zone->delta_uj;
 		return;
 	}
-	fill_shares(attribution, domain, (size_t)socket);
+
+	bool misses = fill_shares(attribution, domain, (size_t)socket);
+
 	parts[PART_IDLE].used.energy_uj[domain] +=
 	    ledger_charge(zone->delta_uj, idle_energy(attribution, zone, record, (size_t)socket),
 			  attribution->rules.idle_policy, attribution->shares, attribution->active_count);
@@ -294,6 +258,9 @@ static void charge_zone(struct attribution *attribution, const struct energy_zon
 		account->used.energy_uj[domain] += attribution->shares[i].share;
 		if (part != account)
 			part->used.energy_uj[domain] += attribution->shares[i].share;
+		if (attribution->processes && attribution->active_part[i] == PART_CONTAINER)
+			processes_divide(attribution->processes, group_of(account), domain, (size_t)socket,
+					 misses, attribution->shares[i].share);
 	}
 }
 
@@ -355,6 +322,9 @@ void attribution_charge(struct attribution *attribution, const struct energy_zon
 		if (zones[i].valid && zones[i].domain != ENERGY_PSYS)
 			charge_zone(attribution, &zones[i], record);
 	}
+	if (attribution->processes)
+		processes_end_interval(attribution->processes, attribution->groups->all,
+				       attribution->groups->count);
 	begin_interval(attribution);
 	if (attribution->kernel)
 		retire_removed(attribution, now_ns);

@@ -15,6 +15,7 @@
 #include "idle_power.h"
 #include "kernel.h"
 #include "ledger.h"
+#include "processes.h"
 #include "topology.h"
 
 /* From the options. */
@@ -22,6 +23,7 @@ struct attribution_rules {
 	uint32_t overlap_ratio_ppm; /* what time beside a busy sibling counts, in millionths */
 	enum ledger_idle_policy idle_policy;
 	double idle_watts[ENERGY_DOMAIN_COUNT]; /* of one zone; negative: learned */
+	uint32_t processes_told;		/* of each container, at most */
 };
 
 struct churn {
@@ -40,6 +42,7 @@ struct attribution {
 	const struct topology *topology;
 	struct cgroups *cgroups;
 	struct groups *groups;
+	struct processes *processes; /* NULL: they are not told apart */
 	struct attribution_rules rules;
 
 	struct cpu_usage *counted; /* [slot * sockets + socket]: charged so far */
@@ -57,6 +60,7 @@ struct attribution {
 	size_t active_count, active_most;
 	uint64_t busy_ns[ACCOUNT_SOCKETS_MAX], idle_ns[ACCOUNT_SOCKETS_MAX];
 	bool counters_whole; /* no reading of a counter failed */
+	bool by_cycles;	     /* weight is cycles, not time */
 	uint64_t counters_failed;
 
 	/* Since the last report. */

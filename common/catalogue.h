@@ -16,6 +16,10 @@
 	  "container_id, container_image, container_name, container_version, runtime", "container_name") \
 	X(SYSTEM, system, "a systemd unit or another cgroup that belongs to no container", "cgroup",     \
 	  "cgroup")                                                                                      \
+	X(PROCESS, process,                                                                              \
+	  "the processes of one name in a container, those that used most; and (other), all its other "  \
+	  "use (Processes)",                                                                             \
+	  "container_name, process", "container_name")                                                   \
 	X(TOTAL, total, "everything of one kind, ended ones included: the parts of the whole", "kind",   \
 	  "kind")                                                                                        \
 	X(ZONE, zone, "one energy counter of the hardware", "domain, socket, source, zone", "zone")      \
@@ -26,20 +30,23 @@
  * What is told of which entity: each row is a measurement of Telegraf's.
  * X(entity, subject, labels that it has beside its entity's, its qualifier: labels joined by '-')
  */
-#define DEEPMON_MEASUREMENTS(X)                                 \
-	X(CONTAINER, CPU, "", "")                               \
-	X(CONTAINER, PERF, "", "")                              \
-	X(CONTAINER, ENERGY, "domain, source", "domain-source") \
-	X(SYSTEM, CPU, "", "")                                  \
-	X(SYSTEM, PERF, "", "")                                 \
-	X(SYSTEM, ENERGY, "domain, source", "domain-source")    \
-	X(TOTAL, CPU, "", "")                                   \
-	X(TOTAL, PERF, "", "")                                  \
-	X(TOTAL, ENERGY, "domain, source", "domain-source")     \
-	X(TOTAL, CHURN, "", "")                                 \
-	X(HOST, ENERGY, "domain, source", "domain-source")      \
-	X(ZONE, COUNTER, "", "source")                          \
-	X(ZONE, ENERGY, "", "source")                           \
+#define DEEPMON_MEASUREMENTS(X)                                       \
+	X(CONTAINER, CPU, "", "")                                     \
+	X(CONTAINER, PERF, "", "")                                    \
+	X(CONTAINER, ENERGY, "domain, source", "domain-source")       \
+	X(SYSTEM, CPU, "", "")                                        \
+	X(SYSTEM, PERF, "", "")                                       \
+	X(SYSTEM, ENERGY, "domain, source", "domain-source")          \
+	X(PROCESS, CPU, "", "process")                                \
+	X(PROCESS, PERF, "", "process")                               \
+	X(PROCESS, ENERGY, "domain, source", "process-domain-source") \
+	X(TOTAL, CPU, "", "")                                         \
+	X(TOTAL, PERF, "", "")                                        \
+	X(TOTAL, ENERGY, "domain, source", "domain-source")           \
+	X(TOTAL, CHURN, "", "")                                       \
+	X(HOST, ENERGY, "domain, source", "domain-source")            \
+	X(ZONE, COUNTER, "", "source")                                \
+	X(ZONE, ENERGY, "", "source")                                 \
 	X(SELF, SELF_COST, "", "")
 
 /*
@@ -58,6 +65,7 @@
 	X(kind, TAG,                                                                                  \
 	  "Which part of the whole: container, system, kernel, idle, other (past MaxCgroups), "       \
 	  "unattributed (nothing is known of who used it)")                                           \
+	X(process, TAG, "The name of the process's first thread; (other) for what is told of none")   \
 	X(runtime, TAG, "Who made the container: docker, containerd, cri-o, podman, lxc and so on")   \
 	X(socket, TAG, "The processor package's number; a counter of the whole platform has none")    \
 	X(source, TAG, "How the energy was read: powercap; simulated, where a test stands in for it") \
@@ -165,6 +173,8 @@
 	X(SELF_COST, counters_running_percent, F64, GAUGE, "percent", "percent", "counters_running", \
 	  "Part of the time that the performance counters really counted; below 100 they took "      \
 	  "turns and are scaled")                                                                    \
+	X(SELF_COST, processes_refused, U64, COUNTER, "", "total_events", "processes_refused",       \
+	  "Times that a process found no room: MaxProcesses is the limit")                           \
 	X(SELF_COST, ended_unreported, U64, COUNTER, "", "total_events", "ended_unreported",         \
 	  "Groups that ended and, past MaxEnded, were dropped before a report; the totals have them")
 
@@ -213,6 +223,11 @@
 	X(idle_core_watts, IdleCoreWatts, NUMBER, "-1", -1, 2000, "W", "The same of the domain core")        \
 	X(idle_uncore_watts, IdleUncoreWatts, NUMBER, "-1", -1, 2000, "W", "The same of the domain uncore")  \
 	X(idle_dram_watts, IdleDramWatts, NUMBER, "-1", -1, 2000, "W", "The same of the domain dram")        \
+	X(processes, Processes, COUNT, "0", 0, 1000, "",                                                     \
+	  "How many processes, by name, are told of each container: those that used most energy; counters "  \
+	  "of one go on while it is among them")                                                             \
+	X(max_processes, MaxProcesses, COUNT, "4096", 64, 1048576, "",                                       \
+	  "Processes accounted one by one; those past it are in their container's (other)")                  \
 	X(bpf_stats, BpfStats, CHOICE, "off|on", 0, 0, "",                                                   \
 	  "Whether the kernel measures deepmon's programs; it costs every BPF program of the host some ns")  \
 	X(max_cgroups, MaxCgroups, COUNT, "8192", 16, 262144, "",                                            \

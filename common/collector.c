@@ -42,6 +42,7 @@ struct deepmon {
 	struct energy *energy;
 	struct groups groups;
 	struct cgroups cgroups;
+	struct processes processes;
 	struct attribution attribution;
 	uint64_t events_dropped;
 	uint64_t last_report_ns;
@@ -212,12 +213,14 @@ enum { OVERLAP_AUTO, OVERLAP_OFF };
 
 static void open_kernel(struct deepmon *collector, const char *sys_root)
 {
-	struct kernel_settings settings = {.hierarchy = &collector->hierarchy,
-					   .sys_root = sys_root,
-					   .topology = &collector->topology,
-					   .counters = &collector->counters,
-					   .max_cgroups = collector->options.max_cgroups,
-					   .overlap = collector->options.smt_overlap == OVERLAP_AUTO};
+	struct kernel_settings settings = {
+	    .hierarchy = &collector->hierarchy,
+	    .sys_root = sys_root,
+	    .topology = &collector->topology,
+	    .counters = &collector->counters,
+	    .max_cgroups = collector->options.max_cgroups,
+	    .max_processes = collector->options.processes ? collector->options.max_processes : 0,
+	    .overlap = collector->options.smt_overlap == OVERLAP_AUTO};
 
 	if (hierarchy_open(&collector->hierarchy, &collector->options, &collector->logger) ||
 	    counters_open(&collector->counters, &collector->options, collector->topology.cpu_count,
@@ -264,13 +267,17 @@ static int open_sources(struct deepmon *collector)
 
 static struct attribution_rules rules_of(const struct deepmon_options *options)
 {
-	return (struct attribution_rules){.overlap_ratio_ppm =
-					      (uint32_t)(options->smt_overlap_ratio * 1e6 + 0.5),
-					  .idle_policy = (enum ledger_idle_policy)options->idle_policy,
-					  .idle_watts = {[ENERGY_PACKAGE] = options->idle_package_watts,
-							 [ENERGY_CORE] = options->idle_core_watts,
-							 [ENERGY_UNCORE] = options->idle_uncore_watts,
-							 [ENERGY_DRAM] = options->idle_dram_watts}};
+	struct attribution_rules rules = {
+	    .idle_policy = (enum ledger_idle_policy)options->idle_policy,
+	    .processes_told = options->processes,
+	};
+
+	rules.overlap_ratio_ppm = (uint32_t)(options->smt_overlap_ratio * SMT_PPM + 0.5);
+	rules.idle_watts[ENERGY_PACKAGE] = options->idle_package_watts;
+	rules.idle_watts[ENERGY_CORE] = options->idle_core_watts;
+	rules.idle_watts[ENERGY_UNCORE] = options->idle_uncore_watts;
+	rules.idle_watts[ENERGY_DRAM] = options->idle_dram_watts;
+	return rules;
 }
 
 static int begin(struct deepmon *collector)
@@ -286,6 +293,11 @@ static int begin(struct deepmon *collector)
 		     (size_t)collector->options.max_cgroups * 2);
 	r = attribution_init(&collector->attribution, collector->kernel, &collector->topology,
 			     &collector->cgroups, &collector->groups, zone_count, &rules);
+	if (!r && collector->kernel && collector->options.processes) {
+		r = processes_init(&collector->processes, collector->kernel, &collector->topology,
+				   collector->options.max_processes);
+		collector->attribution.processes = &collector->processes;
+	}
 	if (r)
 		return r;
 	collector->last_report_ns = clock_ns(CLOCK_MONOTONIC);
@@ -360,6 +372,7 @@ void deepmon_close(struct deepmon *collector)
 	if (collector->has_thread && write(collector->stop_fd, &one, sizeof(one)) == sizeof(one))
 		pthread_join(collector->thread, NULL);
 	sample_clear(&collector->sample);
+	processes_clear(&collector->processes);
 	attribution_clear(&collector->attribution);
 	cgroups_clear(&collector->cgroups);
 	groups_clear(&collector->groups);

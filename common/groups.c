@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "processes.h"
+
 static int compare_names(const void *a, const void *b)
 {
 	const struct group *left = a, *right = b;
@@ -58,6 +60,7 @@ static void group_free(struct group *group)
 	free(group->image);
 	free(group->version);
 	free(group->account.claims);
+	process_free_all(group->processes);
 	free(group);
 }
 
@@ -214,15 +217,13 @@ void groups_forget_ended(struct groups *groups)
 		drop_longest_ended(groups);
 }
 
-static void add_sums(struct account_sums *to, const struct account_sums *from)
+/* What `from` used becomes `to`'s. Between intervals there are no claims to add. */
+static void absorb(struct group *to, struct group *from)
 {
-	to->cpu_ns += from->cpu_ns;
-	to->overlap_ns += from->overlap_ns;
-	to->weight += from->weight;
-	for (int i = 0; i < CPU_COUNTERS; i++)
-		to->counter[i] += from->counter[i];
-	for (int domain = 0; domain < ENERGY_DOMAIN_COUNT; domain++)
-		to->energy_uj[domain] += from->energy_uj[domain];
+	account_sums_add(&to->account.used, &from->account.used);
+	account_sums_add(&to->account.reported, &from->account.reported);
+	account_sums_add(&to->untold, &from->untold);
+	process_absorb_all(&to->processes, &from->processes);
 }
 
 struct group *groups_name(struct groups *groups, struct group *group, const struct identity *identity)
@@ -234,9 +235,7 @@ struct group *groups_name(struct groups *groups, struct group *group, const stru
 		return group;
 	}
 	if (same) {
-		/* Between intervals there are no claims to add. */
-		add_sums(&same->account.used, &group->account.used);
-		add_sums(&same->account.reported, &group->account.reported);
+		absorb(same, group);
 		if (!same->cgroups)
 			groups->ended_count--;
 		same->ended_number = 0;

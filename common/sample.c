@@ -83,6 +83,7 @@ struct subject_of {
 	const char *kind; /* of a total */
 	const struct group *group;
 	const char *name, *id, *image, *version; /* the group's, kept */
+	const char *process;
 };
 
 static void label_as(struct deepmon_record *record, const struct subject_of *of, const char *domain,
@@ -90,6 +91,8 @@ static void label_as(struct deepmon_record *record, const struct subject_of *of,
 {
 	if (of->entity == DEEPMON_SYSTEM)
 		label(record, "cgroup", of->name, true);
+	if (of->entity == DEEPMON_PROCESS)
+		label(record, "container_name", of->name, true);
 	if (of->entity == DEEPMON_CONTAINER) {
 		label(record, "container_id", of->id, false);
 		label(record, "container_image", of->image, true);
@@ -98,24 +101,35 @@ static void label_as(struct deepmon_record *record, const struct subject_of *of,
 	}
 	label(record, "domain", domain, true);
 	label(record, "kind", of->kind, true);
+	label(record, "process", of->process, true);
 	if (of->group)
 		label(record, "runtime", of->group->runtime, true);
 	label(record, "source", source, true);
 }
 
+static struct deepmon_record *add_of(struct sample *sample, const struct subject_of *of,
+				     enum deepmon_subject subject)
+{
+	struct deepmon_record *record = add(sample, of->entity, subject, of->instance);
+
+	if (of->process)
+		record->qualifier = of->process;
+	label_as(record, of, "", "");
+	return record;
+}
+
 static void add_cpu(struct sample *sample, const struct attribution *attribution, const struct subject_of *of,
 		    const struct account *account)
 {
-	struct deepmon_record *record = add(sample, of->entity, DEEPMON_SUBJECT_CPU, of->instance);
+	struct deepmon_record *record = add_of(sample, of, DEEPMON_SUBJECT_CPU);
 	const struct account_sums *used = &account->used;
 	bool idle = account == &attribution->parts[PART_IDLE];
 
-	label_as(record, of, "", "");
 	record->values.cpu.cpu_time_ns = used->cpu_ns;
 	record->values.cpu.smt_overlap_ns = used->overlap_ns;
 	record->values.cpu.energy_weight = used->weight;
 	record->valid = VALID(CPU, cpu_time_ns);
-	if (!idle)
+	if (!idle && of->entity != DEEPMON_PROCESS)
 		record->valid |= VALID(CPU, energy_weight);
 	if (!idle && kernel_has_overlap(attribution->kernel))
 		record->valid |= VALID(CPU, smt_overlap_ns);
@@ -166,9 +180,8 @@ static void add_perf(struct sample *sample, const struct attribution *attributio
 	if (!counted)
 		return;
 
-	struct deepmon_record *record = add(sample, of->entity, DEEPMON_SUBJECT_PERF, of->instance);
+	struct deepmon_record *record = add_of(sample, of, DEEPMON_SUBJECT_PERF);
 
-	label_as(record, of, "", "");
 	record->values.perf = (struct deepmon_perf){.cycles = used[CPU_COUNTER_CYCLES],
 						    .instructions = used[CPU_COUNTER_INSTRUCTIONS],
 						    .cache_references = used[CPU_COUNTER_CACHE_REFERENCES],
@@ -184,9 +197,10 @@ static void add_energy(struct sample *sample, const struct subject_of *of, enum 
 		       const struct domain_state *state, uint64_t used_uj, uint64_t reported_uj)
 {
 	struct deepmon_record *record = add(sample, of->entity, DEEPMON_SUBJECT_ENERGY, of->instance);
-	char qualifier[64];
+	char qualifier[96];
 
-	snprintf(qualifier, sizeof(qualifier), "%s-%s", energy_domain_name(domain), state->source);
+	snprintf(qualifier, sizeof(qualifier), "%s%s%s-%s", of->process ? of->process : "",
+		 of->process ? "-" : "", energy_domain_name(domain), state->source);
 	record->qualifier = keep_text(sample, qualifier);
 	label_as(record, of, energy_domain_name(domain), state->source);
 	record->values.energy.energy_joules = used_uj;
@@ -214,6 +228,32 @@ static void add_account(struct sample *sample, const struct attribution *attribu
 	account->reported = account->used;
 }
 
+/* One line of a container's processes: what it used in all reports that told of it, and in this one. */
+static void add_process(struct sample *sample, const struct attribution *attribution,
+			const struct subject_of *container, const char *process,
+			const struct account_sums *told, const struct account_sums *fresh)
+{
+	struct subject_of of = {.entity = DEEPMON_PROCESS,
+				.instance = container->name,
+				.name = container->name,
+				.process = keep_text(sample, process)};
+	struct account account = {.used = *told, .reported = *told};
+
+	account_sums_subtract(&account.reported, fresh);
+	add_account(sample, attribution, &of, &account);
+}
+
+static void add_processes(struct sample *sample, const struct attribution *attribution,
+			  const struct subject_of *container, struct group *group)
+{
+	processes_choose(group, attribution->rules.processes_told);
+	for (const struct process *p = group->processes; p; p = p->next)
+		if (p->telling)
+			add_process(sample, attribution, container, p->name, &p->told, &p->fresh);
+	add_process(sample, attribution, container, PROCESS_UNTOLD, &group->untold, &group->untold_fresh);
+	processes_told(group);
+}
+
 static void add_group(struct sample *sample, const struct attribution *attribution, struct group *group)
 {
 	struct subject_of of = {
@@ -226,6 +266,8 @@ static void add_group(struct sample *sample, const struct attribution *attributi
 	};
 
 	of.instance = of.name;
+	if (attribution->processes && of.entity == DEEPMON_CONTAINER)
+		add_processes(sample, attribution, &of, group);
 	add_account(sample, attribution, &of, &group->account);
 }
 

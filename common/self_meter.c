@@ -68,6 +68,11 @@ static void measure_kernel(const struct self_meter *meter, const struct self_sou
 	cost->slots_refused = kernel_slots_refused(kernel);
 	cost->switches_unseen = kernel_switches_unseen(kernel);
 	*valid |= VALID(cgroups_tracked) | VALID(slots_used) | VALID(slots_refused) | VALID(switches_unseen);
+	if (sources->attribution->processes) {
+		cost->processes_refused =
+		    kernel_processes_refused(kernel) + sources->attribution->processes->refused;
+		*valid |= VALID(processes_refused);
+	}
 	if (sources->events) {
 		cost->events_dropped = cgroup_events_dropped(sources->events);
 		*valid |= VALID(events_dropped);
