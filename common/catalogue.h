@@ -215,6 +215,9 @@
 	  "Whether CPU time beside a busy sibling hardware thread is accounted; auto: where there are some") \
 	X(smt_overlap_ratio, SmtOverlapRatio, NUMBER, "0.55", 0, 1, "",                                      \
 	  "What such time counts of time alone: 0.55 makes two busy siblings cost 1.1 of one")               \
+	X(interrupts, Interrupts, CHOICE, "interrupted|kernel", 0, 0, "",                                    \
+	  "Whose CPU time interrupts are: that of what they interrupt, as in the kernel's own accounts, or " \
+	  "the total of kind kernel, which costs a program at each of them")                                 \
 	X(idle_policy, IdlePolicy, CHOICE, "separate|proportional|equal", 0, 0, "",                          \
 	  "Who gets the energy that flows without any work: nobody (it is the total of kind idle), all by "  \
 	  "their weight, or every container the same")                                                       \

@@ -208,8 +208,9 @@ static int start_thread(struct deepmon *collector)
 	return r;
 }
 
-/* The words of the option SmtOverlap, in its order. */
+/* The words of the options SmtOverlap and Interrupts, in their order. */
 enum { OVERLAP_AUTO, OVERLAP_OFF };
+enum { INTERRUPTS_INTERRUPTED, INTERRUPTS_APART };
 
 static void open_kernel(struct deepmon *collector, const char *sys_root)
 {
