@@ -233,7 +233,7 @@ void attribution_charge(struct attribution *attribution, const struct energy_zon
 	for (size_t i = 0; i < zone_count; i++) {
 		attribution->measured[zones[i].domain] |= zones[i].valid;
 		attribution->gap[zones[i].domain] |= !zones[i].valid;
-		if (zones[i].valid && zones[i].domain != ENERGY_PSYS)
+		if (zones[i].valid && energy_is_divided(zones[i].domain))
 			charge_zone(attribution, &zones[i]);
 	}
 	begin_interval(attribution);

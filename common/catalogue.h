@@ -101,6 +101,8 @@
 	  "Docker's data directory under HostRoot: where containers' names are read")                      \
 	X(docker_socket, DockerSocket, TEXT, "/run/docker.sock", 0, 0, "",                                 \
 	  "Docker's socket under HostRoot, asked for a name that no file has; empty: never")               \
+	X(energy_source, EnergySource, CHOICE, "auto|powercap|perf|msr|hwmon|none", 0, 0, "",              \
+	  "Where the processors' energy is read; auto: the first of these that has counters")              \
 	X(sample_interval, SampleInterval, NUMBER, "1", 0.05, 60, "s",                                     \
 	  "How often energy and CPU time are read between reports, so that no counter wraps unseen")       \
 	X(max_cgroups, MaxCgroups, COUNT, "8192", 16, 262144, "",                                          \

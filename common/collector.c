@@ -198,29 +198,47 @@ static int start_thread(struct deepmon *collector)
 	return r;
 }
 
+static void open_energy(struct deepmon *collector)
+{
+	char sys_root[ROOT_PATH_MAX], proc_root[ROOT_PATH_MAX], dev_root[ROOT_PATH_MAX];
+	struct energy_settings settings = {.roots = {.sys = sys_root, .proc = proc_root, .dev = dev_root},
+					   .from = collector->options.energy_source};
+
+	root_sys(&collector->options, sys_root);
+	root_proc(&collector->options, proc_root);
+	root_host(&collector->options, "/dev", dev_root);
+	if (energy_open(&collector->energy, &settings, &collector->logger))
+		return;
+
+	double within = (double)energy_read_within_ns(collector->energy) / 1e9;
+
+	if (collector->options.sample_interval > within) {
+		log_warning(&collector->logger,
+			    "SampleInterval: %g s is too long for these energy counters, which may "
+			    "wrap or change unseen; %.3g s is used",
+			    collector->options.sample_interval, within);
+		collector->options.sample_interval = within;
+	}
+}
+
+static bool has_energy(const struct deepmon *collector)
+{
+	size_t zone_count;
+
+	zones_of(collector, &zone_count);
+	return zone_count > 0;
+}
+
 static void open_sources(struct deepmon *collector)
 {
 	struct kernel_settings settings = {.hierarchy = &collector->hierarchy,
 					   .max_cgroups = collector->options.max_cgroups,
 					   .on_event = handle_event,
 					   .user = collector};
-	char sys_root[ROOT_PATH_MAX];
 
-	root_sys(&collector->options, sys_root);
 	if (hierarchy_open(&collector->hierarchy, &collector->options, &collector->logger) == 0)
 		kernel_open(&collector->kernel, &settings, &collector->logger);
-	energy_open(&collector->energy, sys_root, &collector->logger);
-	if (collector->energy) {
-		double within = (double)energy_read_within_ns(collector->energy) / 1e9;
-
-		if (collector->options.sample_interval > within) {
-			log_warning(&collector->logger,
-				    "SampleInterval: %g s is too long for these energy counters, which may "
-				    "wrap unseen; %.3g s is used",
-				    collector->options.sample_interval, within);
-			collector->options.sample_interval = within;
-		}
-	}
+	open_energy(collector);
 }
 
 static int begin(struct deepmon *collector)
@@ -262,7 +280,7 @@ int deepmon_open(struct deepmon **opened, const struct deepmon_options *options,
 	pthread_mutex_init(&collector->lock, NULL);
 	names_init(&collector->names, options);
 	open_sources(collector);
-	r = collector->kernel || collector->energy ? begin(collector) : -ENODEV;
+	r = collector->kernel || has_energy(collector) ? begin(collector) : -ENODEV;
 	if (r) {
 		log_error(&collector->logger, "nothing can be measured (%s)", strerror(-r));
 		deepmon_close(collector);

@@ -143,8 +143,8 @@ static void add_account(struct sample *sample, const struct attribution *attribu
 		; /* every nanosecond is somebody's */
 	else if (attribution->kernel)
 		add_cpu(sample, of, account->used.cpu_ns, account->reported.cpu_ns);
-	for (int domain = 0; domain < ENERGY_PSYS; domain++)
-		if (attribution->measured[domain])
+	for (int domain = 0; domain < ENERGY_DOMAIN_COUNT; domain++)
+		if (attribution->measured[domain] && energy_is_divided((enum energy_domain)domain))
 			add_energy(sample, of, domain, source, account->used.energy_uj[domain],
 				   account->reported.energy_uj[domain], attribution->gap[domain]);
 	account->reported = account->used;

@@ -40,7 +40,7 @@ static void check_zones(const struct energy *energy)
 	size_t count;
 	const struct energy_zone *zones = energy_zones(energy, &count);
 
-	must(count > 0 && count <= 256);
+	must(count <= 256);
 	for (size_t i = 0; i < count; i++) {
 		const struct energy_zone *zone = &zones[i];
 
