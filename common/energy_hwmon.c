@@ -384,7 +384,7 @@ static int hwmon_open(const struct energy_roots *roots, const struct deepmon_log
 		else
 			snprintf(
 			    found->why, sizeof(found->why),
-			    "%zu chips in %.400s, and none is known to measure the processors or the host",
+			    "none of the %zu chips in %.400s is known to measure the processors or the host",
 			    hwmon->chip_count, hwmon->directory);
 	}
 	if (error) {

@@ -34,7 +34,7 @@
 #define REMEDY_ACCESS                                                                                        \
 	"run as root, grant the capability CAP_PERFMON (CAP_SYS_ADMIN before Linux 5.8), or set the sysctl " \
 	"kernel.perf_event_paranoid to 0"
-#define REMEDY_ABSENT "on bare metal, load the driver: modprobe rapl; a virtual machine has none"
+#define REMEDY_ABSENT "on bare metal, load the driver: modprobe rapl"
 
 static const struct {
 	const char *pmu, *name;
@@ -266,8 +266,7 @@ static int explain_none(const struct perf *perf, char *why, size_t size)
 		trouble_text(&perf->refused, text, sizeof(text));
 		snprintf(why, size, "%.500s", text);
 	} else {
-		snprintf(why, size, "no energy event of PMU `power` in %.400s: " REMEDY_ABSENT,
-			 perf->directory);
+		snprintf(why, size, "no event of PMU `power` in %.400s: " REMEDY_ABSENT, perf->directory);
 	}
 	return -ENOENT;
 }

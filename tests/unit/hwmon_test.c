@@ -295,9 +295,9 @@ START_TEST(all_reasons_are_in_one_line)
 	ck_assert_int_eq(infos, 0);
 	ck_assert_said("no energy: powercap: ");
 	ck_assert_said("modprobe intel_rapl_msr");
-	ck_assert_said("; perf: no energy event of PMU `power`");
+	ck_assert_said("; perf: no event of PMU `power`");
 	ck_assert_said("; msr: ");
-	ck_assert_said("; hwmon: 0 chips in ");
+	ck_assert_said("; hwmon: none of the 0 chips in ");
 }
 END_TEST
 

@@ -306,7 +306,7 @@ START_TEST(no_pmu)
 {
 	ck_assert_int_eq(tree_open(&tree), 0);
 	ck_assert_int_eq(open_from(ENERGY_FROM_FIRST + 1, &logger), 0);
-	ck_assert_said("no energy: perf: no energy event of PMU `power` in ");
+	ck_assert_said("no energy: perf: no event of PMU `power` in ");
 	ck_assert_said("modprobe rapl");
 	ck_assert_int_eq(warnings, 1);
 }

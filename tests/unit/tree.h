@@ -28,6 +28,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#ifndef TREE_REGISTER_STEP
+#define TREE_REGISTER_STEP 8 /* so that neighbours do not overlap */
+#endif
+
 struct tree {
 	char root[64];
 };
@@ -241,7 +245,7 @@ __attribute__((unused)) static int tree_write_register(const struct tree *tree, 
 	/* Registers' numbers have 32 bits. */
 	if (number > UINT32_MAX)
 		return -EINVAL;
-	return tree_write_at(tree, path, (off_t)number * 8, &value, sizeof(value));
+	return tree_write_at(tree, path, (off_t)number * TREE_REGISTER_STEP, &value, sizeof(value));
 }
 
 /* Does one statement below the directory of the last "[...]"; the line is changed. */
