@@ -33,7 +33,7 @@ LIBS = -lbpf -lcjson -lm
 # The packages are Debian's and Ubuntu's. A build needs the first line, the tests and the demo all.
 PACKAGES_BUILD = gcc make clang llvm bpftool pkg-config libc6-dev libbpf-dev libelf-dev zlib1g-dev \
                  libcjson-dev collectd-dev
-PACKAGES_TEST = check locales python3 collectd-core influxdb curl docker.io containerd runc busybox-static \
+PACKAGES_TEST = libclang-rt-14-dev check locales python3 collectd-core influxdb curl docker.io containerd runc busybox-static \
                 valgrind iproute2 procps
 PACKAGES_LINT = clang-format clang-tidy cppcheck
 
@@ -114,20 +114,30 @@ $(BUILD)/tests/unit/settings_test $(BUILD)/tests/unit/line_protocol_test: $(exec
 unit: $(unit_tests)
 	@failed=0; for t in $(unit_tests); do $$t || failed=1; done; exit $$failed
 
-FUZZ_FLAGS = -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
-$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(core_sources) $(wildcard common/*.h) | $(skeletons)
+# The fuzzers' core is compiled once, with all that looks for mistakes.
+FUZZ_FLAGS = -std=gnu11 -g -O1 -pthread -fsanitize=address,undefined -fno-sanitize-recover=all
+fuzz_objects := $(core_sources:%.c=$(BUILD)/fuzz/%.o) $(BUILD)/fuzz/telegraf-execd/line_protocol.o
+$(BUILD)/fuzz/%.o: %.c | $(skeletons)
 	@mkdir -p $(@D)
-	$(CLANG) $(FUZZ_FLAGS) $(CPPFLAGS_ALL) -pthread -o $@ $< $(core_sources) $(LIBS)
+	$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link $(CPPFLAGS_ALL) -MMD -MP -c $< -o $@
 
-# The kept corpus, then FUZZ_RUNS new inputs each. By hand: make fuzz FUZZ_RUNS=10000000
+$(BUILD)/tests/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o $(fuzz_objects)
+	@mkdir -p $(@D)
+	$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+
+# FUZZ_RUNS inputs each, the kept ones first. By hand: make fuzz FUZZ_RUNS=10000000
 FUZZ_RUNS ?= 200000
 .PHONY: fuzz
 fuzz: $(fuzzers)
 	@set -e; for f in $(fuzzers); do \
-	    name=$$(basename $$f); mkdir -p $(BUILD)/corpus/$$name; \
-	    echo "# $$name: $(FUZZ_RUNS) runs"; \
-	    $$f -runs=$(FUZZ_RUNS) -max_len=4096 -timeout=10 -rss_limit_mb=1024 -verbosity=0 -print_final_stats=1 \
-	        -artifact_prefix=$(BUILD)/corpus/ $(BUILD)/corpus/$$name tests/fuzz/corpus/$$name; \
+	    name=$$(basename $$f); found=$(BUILD)/corpus/$$name; log=$$found.log; mkdir -p $$found; \
+	    test -n "$$(ls tests/fuzz/corpus/$$name)"; \
+	    test -z "$$(find tests/fuzz/corpus/$$name -empty)"; \
+	    $$f -runs=$(FUZZ_RUNS) -max_len=4096 -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+	        -artifact_prefix=$(BUILD)/corpus/ $$found tests/fuzz/corpus/$$name > $$log 2>&1 || \
+	        { tail -50 $$log; echo "# $$name: failed, see $$log"; exit 1; }; \
+	    echo "# $$name: $$(sed -n 's/^stat::number_of_executed_units: *//p' $$log) runs," \
+	        "$$(ls tests/fuzz/corpus/$$name | wc -l) of them kept inputs"; \
 	done
 
 # What is not installed yet, from the distribution.
@@ -146,6 +156,7 @@ deps:
 .PHONY: test
 test: deps
 	$(MAKE) WERROR=-Werror all unit
+	$(MAKE) fuzz FUZZ_RUNS=4000
 	BUILD=$(BUILD) $(PYTHON) tests/integration/run.py
 
 # ROUNDS=5 ends by itself; SIMULATE_RAPL=1 where there is no RAPL; WITH_DOCKER=1 starts two containers.
