@@ -140,6 +140,33 @@ fuzz: $(fuzzers)
 	        "$$(ls tests/fuzz/corpus/$$name | wc -l) of them kept inputs"; \
 	done
 
+# ---- Installation ------------------------------------------------------------------------------
+
+bindir = $(PREFIX)/bin
+datadir = $(PREFIX)/share/deepmon
+# Where this distribution's collectd looks; not below PREFIX, which collectd knows nothing of.
+COLLECTD_PLUGIN_DIR ?= $(patsubst %/,%,$(dir $(firstword $(wildcard /usr/lib/collectd/logfile.so \
+    /usr/lib64/collectd/logfile.so /usr/lib/*/collectd/logfile.so) /usr/lib/collectd/logfile.so)))
+
+installed = $(bindir)/deepmon-execd $(COLLECTD_PLUGIN_DIR)/deepmon.so \
+            $(addprefix $(datadir)/,types.db collectd.conf telegraf.conf)
+
+.PHONY: install
+install: all
+	install -D -m 755 $(BUILD)/deepmon-execd $(DESTDIR)$(bindir)/deepmon-execd
+	install -D -m 644 $(BUILD)/deepmon.so $(DESTDIR)$(COLLECTD_PLUGIN_DIR)/deepmon.so
+	install -D -m 644 -t $(DESTDIR)$(datadir) collectd-plugin/types.db collectd-plugin/collectd.conf \
+	    telegraf-execd/telegraf.conf
+	sed -i 's|/usr/bin/deepmon-execd|$(bindir)/deepmon-execd|' $(DESTDIR)$(datadir)/telegraf.conf
+
+# With their directories, as far as nobody else has something in them.
+.PHONY: uninstall
+uninstall:
+	rm -f $(addprefix $(DESTDIR),$(installed))
+	@cd $(or $(DESTDIR),/) && for f in $(installed); do \
+	    rmdir -p --ignore-fail-on-non-empty .$$(dirname $$f) 2>/dev/null || true; \
+	done
+
 # What is not installed yet, from the distribution.
 .PHONY: deps
 deps:
@@ -171,6 +198,8 @@ help:
 	@echo 'make test       install what is missing, build with warnings as errors, run every test'
 	@echo 'make demo       the whole way from a container to a table of its watts'
 	@echo '                (ROUNDS=5, SIMULATE_RAPL=1, WITH_DOCKER=1)'
+	@echo 'make install    into PREFIX ($(PREFIX)) and collectd'"'"'s plugin directory; make uninstall; DESTDIR'
+	@echo 'make docs       write the generated parts of README.md, types.db and the sample configurations'
 	@echo 'make fuzz       the fuzzers, FUZZ_RUNS inputs each'
 
 .PHONY: clean
