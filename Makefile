@@ -140,6 +140,53 @@ fuzz: $(fuzzers)
 	        "$$(ls tests/fuzz/corpus/$$name | wc -l) of them kept inputs"; \
 	done
 
+# Everything again with the compiler's checks of memory and arithmetic: SANITIZE_TESTS are words of
+# integration tests' names. Not collectd's: its daemon would have to be built so, too.
+SANITIZE_TESTS ?= execd faults.a_counter faults.no_ faults.nothing accounting churn docs.lines
+.PHONY: test-sanitize
+test-sanitize: deps
+	$(MAKE) BUILD=$(BUILD)/sanitize WERROR=-Werror \
+	    SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' all unit
+	BUILD=$(BUILD)/sanitize $(PYTHON) tests/integration/run.py $(SANITIZE_TESTS)
+
+# What is not installed yet, from the distribution.
+.PHONY: deps deps-lint
+deps deps-lint:
+	@missing=; for p in $(PACKAGES_BUILD) $(if $(filter deps-lint,$@),$(PACKAGES_LINT),$(PACKAGES_TEST)); do \
+	    dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+	    echo "# installing:$$missing"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	        apt-get install -y -qq --no-install-recommends $$missing > /dev/null; \
+	fi
+
+# The skeletons and the wildcards need what deps installs, so the work is a make of its own after it.
+.PHONY: test
+test: deps
+	$(MAKE) WERROR=-Werror all unit
+	$(MAKE) fuzz FUZZ_RUNS=4000
+	$(MAKE) test-sanitize SANITIZE_TESTS='execd.once docs.lines'
+	BUILD=$(BUILD) $(PYTHON) tests/integration/run.py
+
+# ---- Lint --------------------------------------------------------------------------------------
+
+# Each C file and header of ours, and those that are compiled for this machine.
+lint_files = $(wildcard $(addsuffix /*.[ch],bpf common collectd-plugin telegraf-execd tests/*))
+tidy_files = $(filter-out bpf/%,$(filter %.c,$(lint_files)))
+
+.PHONY: lint
+lint: deps-lint
+	$(MAKE) --silent lint-all
+
+.PHONY: lint-all
+lint-all: $(skeletons)
+	clang-format --dry-run -Werror $(lint_files)
+	printf '%s\n' $(tidy_files) | xargs -P 2 -n 4 sh -c 'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- \
+	    -std=gnu11 $(CPPFLAGS_ALL) -DHAVE_CONFIG_H -isystem /usr/include/collectd' clang-tidy
+	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr --std=c11 \
+	    -D__x86_64__ $(filter-out tests/unit/%,$(tidy_files))
+
 # ---- Installation ------------------------------------------------------------------------------
 
 bindir = $(PREFIX)/bin
@@ -167,24 +214,7 @@ uninstall:
 	    rmdir -p --ignore-fail-on-non-empty .$$(dirname $$f) 2>/dev/null || true; \
 	done
 
-# What is not installed yet, from the distribution.
-.PHONY: deps
-deps:
-	@missing=; for p in $(PACKAGES_BUILD) $(PACKAGES_TEST); do \
-	    dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
-	done; \
-	if [ -n "$$missing" ]; then \
-	    echo "# installing:$$missing"; \
-	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-	        apt-get install -y -qq --no-install-recommends $$missing > /dev/null; \
-	fi
-
-# The skeletons and the wildcards need what deps installs, so the work is a make of its own after it.
-.PHONY: test
-test: deps
-	$(MAKE) WERROR=-Werror all unit
-	$(MAKE) fuzz FUZZ_RUNS=4000
-	BUILD=$(BUILD) $(PYTHON) tests/integration/run.py
+# ---- The rest ----------------------------------------------------------------------------------
 
 # ROUNDS=5 ends by itself; SIMULATE_RAPL=1 where there is no RAPL; WITH_DOCKER=1 starts two containers.
 .PHONY: demo
@@ -201,6 +231,8 @@ help:
 	@echo 'make install    into PREFIX ($(PREFIX)) and collectd'"'"'s plugin directory; make uninstall; DESTDIR'
 	@echo 'make docs       write the generated parts of README.md, types.db and the sample configurations'
 	@echo 'make fuzz       the fuzzers, FUZZ_RUNS inputs each'
+	@echo 'make test-sanitize  unit and integration tests with the compiler'"'"'s checks of memory and arithmetic'
+	@echo 'make lint       clang-format, clang-tidy and cppcheck'
 
 .PHONY: clean
 clean:
