@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-only
  *
- * CPU time by cgroup, charged at every context switch; and the coming and going of cgroups.
- * It touches its own maps only. The layout is explained in cpu.h.
+ * CPU time, counters and overlap by cgroup, charged at every context switch. It touches its own maps only;
+ * their layout is explained in cpu.h.
  */
 #include "kernel_types.h"
 
@@ -12,18 +12,24 @@
 #include <bpf/bpf_tracing.h>
 
 #include "cpu.h"
+#include "smt.h"
+
+#define SMT_TRIES 16
 
 /* Settings, fixed between open and load. */
 const volatile __u32 slot_count = CPU_SLOT_FIRST;
 const volatile int cgroup_subsys = -1; /* enum cgroup_subsys_id of the hierarchy followed; -1: unified */
 const volatile int cgroup_hierarchy;   /* its cgroup_root.hierarchy_id */
 const volatile __u64 root_cgroup_id = 1;
+const volatile __u32 counter_mask; /* a bit for each enum cpu_counter that is read */
+const volatile bool per_process;
 
 /* Counters that user space reads. */
-__u64 cgroup_moves;	     /* tasks moved between cgroups so far */
-__u64 cgroup_moved_ns;	     /* when the last of them was */
-__u64 cgroup_events_dropped; /* events that found the ring buffer full */
-__u64 slots_refused;	     /* look-ups that found no free slot */
+__u64 cgroup_moves;	 /* tasks moved between cgroups so far */
+__u64 cgroup_moved_ns;	 /* when the last of them was */
+__u64 slots_refused;	 /* look-ups that found no free slot */
+__u64 switches_unseen;	 /* switches that the kernel did not tell of */
+__u64 processes_refused; /* look-ups that found the map of processes full */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -32,6 +38,29 @@ struct {
 	__type(key, __u32);
 	__type(value, struct cpu_state);
 } cpus SEC(".maps");
+
+/* Each physical core's word of smt.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* set at open: CPUs, for there are no more cores */
+	__type(key, __u32);
+	__type(value, __u64);
+} cores SEC(".maps");
+
+/* The events of each CPU's counters, at cpu * CPU_COUNTERS + counter. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
+	__uint(max_entries, 1); /* set at open: CPUs * CPU_COUNTERS */
+	__type(key, __u32);
+	__type(value, __u32);
+} counter_events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, 1); /* set at open, if per_process */
+	__type(key, struct process_key);
+	__type(value, struct process_usage);
+} processes SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -62,19 +91,6 @@ struct {
 	__uint(max_entries, 1); /* set at open: slot_count */
 	__type(value, __u32);
 } free_slots SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 18);
-} cgroup_events SEC(".maps");
-
-/* A ring buffer record is as long as its path, so it is put together here first. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct cgroup_event);
-} event_scratch SEC(".maps");
 
 /* Gives a cgroup its slot. Two CPUs may try at once: the one that loses hands its slot back. */
 static __noinline __u32 take_slot(__u64 cgroup_id)
@@ -114,10 +130,8 @@ static __always_inline __u32 slot_of_cgroup(struct cpu_state *cpu, __u64 cgroup_
 }
 
 /* Kernel threads count as the kernel's, but for those that were put into a cgroup to be charged to it. */
-static __always_inline __u32 slot_of_task(struct cpu_state *cpu, int pid, unsigned int flags, __u64 cgroup_id)
+static __always_inline __u32 slot_of_task(struct cpu_state *cpu, unsigned int flags, __u64 cgroup_id)
 {
-	if (pid == 0)
-		return CPU_SLOT_IDLE;
 	if ((flags & PF_KTHREAD) && cgroup_id == root_cgroup_id)
 		return CPU_SLOT_KERNEL;
 	return slot_of_cgroup(cpu, cgroup_id);
@@ -126,68 +140,231 @@ static __always_inline __u32 slot_of_task(struct cpu_state *cpu, int pid, unsign
 /* For a task whose BTF type the verifier knows: plain loads. */
 static __always_inline __u32 slot_of_trusted(struct cpu_state *cpu, struct task_struct *task)
 {
+	if (task->pid == 0)
+		return CPU_SLOT_IDLE;
+
 	__u64 id = cgroup_subsys < 0 ? task->cgroups->dfl_cgrp->kn->id
 				     : task->cgroups->subsys[cgroup_subsys & 63]->cgroup->kn->id;
 
-	return slot_of_task(cpu, task->pid, task->flags, id);
+	return slot_of_task(cpu, task->flags, id);
 }
 
-static __always_inline void add_time(__u32 cpu_index, __u32 slot, __u64 time_ns)
+/* A stretch of time on one CPU, and what happened in it. */
+struct stretch {
+	__u64 time_ns;
+	__u64 overlap_ns;
+	__u64 counter[CPU_COUNTERS];
+};
+
+static __always_inline void read_counters(struct cpu_state *cpu, __u32 cpu_index, struct stretch *stretch)
+{
+	for (__u32 i = 0; i < CPU_COUNTERS; i++) {
+		struct counter_reading now;
+
+		if (!(counter_mask & 1u << i))
+			continue;
+		if (bpf_perf_event_read_value(&counter_events, cpu_index * CPU_COUNTERS + i,
+					      (struct bpf_perf_event_value *)&now, sizeof(now)))
+			cpu->counters_failed++;
+		else
+			stretch->counter[i] = counter_advance(&cpu->counters[i], &now);
+	}
+}
+
+static __always_inline void add_usage(struct cpu_usage *u, const struct stretch *stretch)
+{
+	u->time_ns += stretch->time_ns;
+	u->overlap_ns += stretch->overlap_ns;
+	for (__u32 i = 0; i < CPU_COUNTERS; i++)
+		if (counter_mask & 1u << i)
+			u->counter[i] += stretch->counter[i];
+}
+
+static __always_inline void add_to_slot(__u32 cpu_index, __u32 slot, const struct stretch *stretch)
 {
 	__u32 index = cpu_index * slot_count + slot;
 	struct cpu_usage *u = bpf_map_lookup_elem(&usage, &index);
 
 	if (u)
-		u->time_ns += time_ns;
+		add_usage(u, stretch);
 }
 
-/*
- * Charges the time since the last charge. `runs_in` is the slot of the task that ran, asked for only
- * when a task changed its cgroup meanwhile: then the time is cut at the move.
- */
-static __always_inline void charge(struct cpu_state *cpu, __u32 cpu_index, __u64 now, __u32 runs_in)
+/* The task that ran, as far as the charge must know it. */
+struct runner {
+	__u32 slot;
+	__u64 cut_ns; /* since when it ran in that slot, if the CPU's state says another */
+	struct process_key process;
+	const char *name;
+};
+
+static __always_inline void add_process(const struct runner *ran, const struct stretch *stretch)
+{
+	struct process_usage *p = bpf_map_lookup_elem(&processes, &ran->process);
+
+	if (!p) {
+		struct process_usage none = {};
+
+		bpf_probe_read_kernel_str(none.name, sizeof(none.name), ran->name);
+		if (bpf_map_update_elem(&processes, &ran->process, &none, BPF_NOEXIST))
+			__sync_fetch_and_add(&processes_refused, 1);
+		p = bpf_map_lookup_elem(&processes, &ran->process);
+		if (!p)
+			return;
+	}
+	add_usage(&p->used, stretch);
+}
+
+/* Charges what has happened on this CPU since the last charge. `shared_ns` is its core's as of now. */
+static __always_inline void charge(struct cpu_state *cpu, __u32 cpu_index, const struct runner *ran,
+				   __u64 now, __u64 shared_ns)
 {
 	__u64 since = cpu->since_ns;
+	struct stretch stretch = {};
 
 	cpu->since_ns = now;
+	read_counters(cpu, cpu_index, &stretch);
 	if (!since || now <= since)
 		return;
-	if (runs_in != cpu->slot) {
-		/* Only a process's first thread is seen to move: for the others the last move of all must do. */
-		__u64 moved = cpu->moved_ns > since ? cpu->moved_ns : cgroup_moved_ns;
+	stretch.time_ns = now - since;
+	if (cpu->busy)
+		stretch.overlap_ns = smt_overlap_ns(cpu->shared_ns, shared_ns, stretch.time_ns);
+	if (ran->slot != cpu->slot && ran->cut_ns > since && ran->cut_ns < now) {
+		struct stretch before = {.time_ns = ran->cut_ns - since};
 
-		if (moved > since && moved < now) {
-			add_time(cpu_index, cpu->slot, moved - since);
-			since = moved;
+		stretch.time_ns -= before.time_ns;
+		if (stretch.overlap_ns > stretch.time_ns) {
+			before.overlap_ns = stretch.overlap_ns - stretch.time_ns;
+			stretch.overlap_ns = stretch.time_ns;
 		}
+		add_to_slot(cpu_index, cpu->slot, &before);
 	}
-	add_time(cpu_index, runs_in, now - since);
+	add_to_slot(cpu_index, ran->slot, &stretch);
+	if (per_process && ran->slot >= CPU_SLOT_FIRST)
+		add_process(ran, &stretch);
 }
 
+/* The core may be another one when the CPU was away; one that is counted as busy must leave its core first.
+ */
+static __always_inline __u64 *core_of(struct cpu_state *cpu)
+{
+	if (!cpu->busy)
+		cpu->counted_core = cpu->core;
+	return bpf_map_lookup_elem(&cores, &cpu->counted_core);
+}
+
+/* From now on the CPU runs in `slot`. Its core is told when that makes it busy or idle. */
+static __always_inline void run(struct cpu_state *cpu, __u32 slot, bool smt, __u64 *core, __u64 now)
+{
+	__u32 busy = slot != CPU_SLOT_IDLE;
+
+	cpu->slot = slot;
+	if (!smt) {
+		cpu->busy = 0;
+		return;
+	}
+	if (busy != cpu->busy) {
+		/* Each failure is a sibling's success, and there are few of them. */
+		for (int i = 0; i < SMT_TRIES; i++) {
+			__u64 before = *(volatile __u64 *)core;
+			__u64 after = smt_core_after(before, busy, now);
+
+			if (__sync_val_compare_and_swap(core, before, after) == before) {
+				cpu->busy = busy;
+				break;
+			}
+		}
+	}
+	cpu->shared_ns = smt_shared_ns(*(volatile __u64 *)core, now);
+}
+
+/* Since when the slot of a task that ran differs from what the CPU's state says. */
+static __always_inline __u64 moved_at(const struct cpu_state *cpu)
+{
+	/* Only a process's first thread is seen to move: for the others the last move of all must do. */
+	return cpu->moved_ns > cpu->since_ns ? cpu->moved_ns : cgroup_moved_ns;
+}
+
+static __always_inline int switch_tasks(struct task_struct *prev, struct task_struct *next, bool smt)
+{
+	__u32 index = bpf_get_smp_processor_id();
+	struct cpu_state *cpu = bpf_map_lookup_elem(&cpus, &index);
+
+	if (!cpu)
+		return 0;
+
+	__u64 *core = smt ? core_of(cpu) : NULL;
+	struct runner ran = {.slot = cpu->slot};
+	__u64 moves = cgroup_moves;
+	bool unseen = cpu->pid != (__u32)prev->pid;
+	bool certain = true;
+
+	if (smt && !core)
+		return 0;
+	if (moves != cpu->moves) {
+		cpu->moves = moves;
+		ran.slot = slot_of_trusted(cpu, prev);
+		ran.cut_ns = moved_at(cpu);
+		certain = false;
+	}
+
+	__u64 now = 0;
+
+	if (unseen) {
+		/* The kernel did not tell of a switch. How long prev has run it knows itself. */
+		__u64 stint = prev->se.sum_exec_runtime - prev->se.prev_sum_exec_runtime;
+
+		now = bpf_ktime_get_ns();
+		ran.slot = slot_of_trusted(cpu, prev);
+		ran.cut_ns = prev->pid && stint < now ? now - stint : 0;
+		certain = false;
+		__sync_fetch_and_add(&switches_unseen, cpu->since_ns != 0);
+	}
+
+	__u32 runs = slot_of_trusted(cpu, next);
+	bool same_process = !per_process || cpu->tgid == (__u32)next->tgid;
+
+	cpu->pid = (__u32)next->pid;
+	cpu->tgid = (__u32)next->tgid;
+	if (certain && runs == cpu->slot && same_process && cpu->since_ns)
+		return 0; /* the same account goes on */
+	if (per_process) {
+		ran.process = (struct process_key){
+		    .start_ns = prev->group_leader->start_time, .tgid = (__u32)prev->tgid, .slot = ran.slot};
+		ran.name = prev->group_leader->comm;
+	}
+	if (!now)
+		now = bpf_ktime_get_ns();
+	charge(cpu, index, &ran, now, smt ? smt_shared_ns(*(volatile __u64 *)core, now) : 0);
+	run(cpu, runs, smt, core, now);
+	return 0;
+}
+
+/* Twins: kernels before 5.12 refuse a program that compares and exchanges, as that of SMT does. */
 SEC("tp_btf/sched_switch")
 int BPF_PROG(cpu_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
-	__u32 index = bpf_get_smp_processor_id();
-	struct cpu_state *cpu = bpf_map_lookup_elem(&cpus, &index);
+	return switch_tasks(prev, next, false);
+}
 
-	if (!cpu)
-		return 0;
+SEC("tp_btf/sched_switch")
+int BPF_PROG(cpu_switch_smt, bool preempt, struct task_struct *prev, struct task_struct *next)
+{
+	return switch_tasks(prev, next, true);
+}
 
-	__u32 ran_in = cpu->slot;
-	__u64 moves = cgroup_moves;
+static __always_inline __u64 cgroup_id_of(struct task_struct *task)
+{
+	struct css_set *set = BPF_CORE_READ(task, cgroups);
+	struct cgroup_subsys_state *state = NULL;
 
-	if (moves != cpu->moves) {
-		cpu->moves = moves;
-		ran_in = slot_of_trusted(cpu, prev);
-	}
-	charge(cpu, index, bpf_ktime_get_ns(), ran_in);
-	cpu->slot = slot_of_trusted(cpu, next);
-	return 0;
+	if (cgroup_subsys < 0)
+		return BPF_CORE_READ(set, dfl_cgrp, kn, id);
+	bpf_core_read(&state, sizeof(state), &set->subsys[cgroup_subsys & 63]);
+	return BPF_CORE_READ(state, cgroup, kn, id);
 }
 
 /* Not attached: user space runs it on each CPU, so that what runs at a sample is charged up to then. */
-SEC("raw_tp/sched_switch")
-int cpu_flush(void *ctx)
+static __always_inline int flush(bool smt)
 {
 	__u32 index = bpf_get_smp_processor_id();
 	struct cpu_state *cpu = bpf_map_lookup_elem(&cpus, &index);
@@ -195,25 +372,40 @@ int cpu_flush(void *ctx)
 	if (!cpu)
 		return 0;
 
+	__u64 *core = smt ? core_of(cpu) : NULL;
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct css_set *set = BPF_CORE_READ(task, cgroups);
-	__u64 id = 0;
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	__u32 pid = (__u32)BPF_CORE_READ(task, pid);
+	struct runner ran = {
+	    .slot = pid ? slot_of_task(cpu, BPF_CORE_READ(task, flags), cgroup_id_of(task)) : CPU_SLOT_IDLE,
+	    .cut_ns = cpu->pid == pid ? moved_at(cpu) : 0,
+	    .process = {.start_ns = BPF_CORE_READ(leader, start_time),
+			.tgid = (__u32)BPF_CORE_READ(task, tgid)},
+	};
+	__u64 now = bpf_ktime_get_ns();
 
-	if (cgroup_subsys < 0) {
-		id = BPF_CORE_READ(set, dfl_cgrp, kn, id);
-	} else {
-		struct cgroup_subsys_state *state = NULL;
-
-		bpf_core_read(&state, sizeof(state), &set->subsys[cgroup_subsys & 63]);
-		id = BPF_CORE_READ(state, cgroup, kn, id);
-	}
-
-	__u32 runs_in = slot_of_task(cpu, BPF_CORE_READ(task, pid), BPF_CORE_READ(task, flags), id);
-
+	if (smt && !core)
+		return 0;
+	ran.process.slot = ran.slot;
+	ran.name = (const char *)&leader->comm;
 	cpu->moves = cgroup_moves;
-	charge(cpu, index, bpf_ktime_get_ns(), runs_in);
-	cpu->slot = runs_in;
+	cpu->pid = pid;
+	cpu->tgid = ran.process.tgid;
+	charge(cpu, index, &ran, now, smt ? smt_shared_ns(*(volatile __u64 *)core, now) : 0);
+	run(cpu, ran.slot, smt, core, now);
 	return 0;
+}
+
+SEC("raw_tp/sched_switch")
+int cpu_flush(void *ctx)
+{
+	return flush(false);
+}
+
+SEC("raw_tp/sched_switch")
+int cpu_flush_smt(void *ctx)
+{
+	return flush(true);
 }
 
 SEC("tp_btf/cgroup_attach_task")
@@ -230,52 +422,6 @@ int BPF_PROG(cgroup_moved, struct cgroup *to, const char *path, struct task_stru
 		cpu->moved_ns = now;
 	cgroup_moved_ns = now;
 	__sync_fetch_and_add(&cgroup_moves, 1);
-	return 0;
-}
-
-SEC("tp_btf/cgroup_mkdir")
-int BPF_PROG(cgroup_created, struct cgroup *cgroup, const char *path)
-{
-	__u32 zero = 0;
-	struct cgroup_event *event = bpf_map_lookup_elem(&event_scratch, &zero);
-
-	if (!event || cgroup->root->hierarchy_id != cgroup_hierarchy)
-		return 0;
-
-	long length = bpf_probe_read_kernel_str(event->path, sizeof(event->path), path);
-
-	if (length <= 0)
-		return 0;
-	event->kind = CGROUP_CREATED;
-	event->cgroup_id = cgroup->kn->id;
-	event->path_length = (__u32)length - 1;
-
-	__u64 size = offsetof(struct cgroup_event, path) + (length & (2 * CGROUP_EVENT_PATH_MAX - 1));
-
-	if (size > sizeof(*event))
-		return 0;
-	if (bpf_ringbuf_output(&cgroup_events, event, size, 0))
-		__sync_fetch_and_add(&cgroup_events_dropped, 1);
-	return 0;
-}
-
-SEC("tp_btf/cgroup_rmdir")
-int BPF_PROG(cgroup_removed, struct cgroup *cgroup, const char *path)
-{
-	if (cgroup->root->hierarchy_id != cgroup_hierarchy)
-		return 0;
-
-	struct cgroup_event *event =
-	    bpf_ringbuf_reserve(&cgroup_events, offsetof(struct cgroup_event, path), 0);
-
-	if (!event) {
-		__sync_fetch_and_add(&cgroup_events_dropped, 1);
-		return 0;
-	}
-	event->kind = CGROUP_REMOVED;
-	event->cgroup_id = cgroup->kn->id;
-	event->path_length = 0;
-	bpf_ringbuf_submit(event, 0);
 	return 0;
 }
 

@@ -10,6 +10,8 @@
 
 #include <linux/types.h>
 
+#include "counter.h"
+
 /* Slots that are no cgroup. */
 enum cpu_reserved_slot {
 	CPU_SLOT_IDLE = 0,   /* the idle task */
@@ -18,10 +20,21 @@ enum cpu_reserved_slot {
 	CPU_SLOT_FIRST = 3,  /* the first that a cgroup can get */
 };
 
+/* Performance counters kept for each slot, in the order of the options that name their events. */
+enum cpu_counter {
+	CPU_COUNTER_CYCLES,
+	CPU_COUNTER_INSTRUCTIONS,
+	CPU_COUNTER_CACHE_REFERENCES,
+	CPU_COUNTER_CACHE_MISSES,
+	CPU_COUNTERS,
+};
+
 /* One CPU's share in one slot: an element of the map `usage`, at cpu * slot_count + slot. */
 struct cpu_usage {
-	__u64 time_ns; /* time on this CPU, CLOCK_MONOTONIC */
-	__u64 reserved[7];
+	__u64 time_ns;	  /* time on this CPU, CLOCK_MONOTONIC */
+	__u64 overlap_ns; /* of it, while another thread of the same core was busy too */
+	__u64 counter[CPU_COUNTERS];
+	__u64 reserved[2];
 };
 _Static_assert(sizeof(struct cpu_usage) == 64, "one cache line, so that CPUs do not share any");
 
@@ -30,31 +43,40 @@ struct cpu_state {
 	__u64 since_ns;	 /* up to when this CPU's time is charged; 0: accounting has not begun here */
 	__u64 cgroup_id; /* the last cgroup looked up, and its slot: the next switch often finds it again */
 	__u32 cgroup_slot;
-	__u32 slot;  /* what runs now */
-	__u64 moves;	/* cgroup_moves as of since_ns */
-	__u64 moved_ns; /* when a task on this CPU was last moved; whoever moves it writes this */
-	__u64 reserved[3];
+	__u32 slot;	    /* what runs now */
+	__u64 moves;	    /* cgroup_moves as of since_ns */
+	__u64 moved_ns;	    /* when a task on this CPU was last moved; whoever moves it writes this */
+	__u64 shared_ns;    /* smt_shared_ns of its core as of since_ns */
+	__u32 core;	    /* which core it is a thread of; user space writes this */
+	__u32 counted_core; /* among whose busy threads it is counted, */
+	__u32 busy;	    /* if it is */
+	__u32 pid;	    /* of what runs now */
+	__u32 tgid;
+	__u32 padding;
+	__u64 counters_failed;			       /* readings of counters that gave an error */
+	struct counter_reading counters[CPU_COUNTERS]; /* as of the last charge */
+	__u64 reserved[2];
 };
-_Static_assert(sizeof(struct cpu_state) == 64, "one cache line, so that CPUs do not share any");
+_Static_assert(sizeof(struct cpu_state) % 64 == 0, "whole cache lines, so that CPUs do not share any");
 
 /* Who owns a slot: an element of the map `slots`. Written when the slot is taken. */
 struct cpu_slot {
 	__u64 cgroup_id; /* 0: free */
 };
 
-#define CGROUP_EVENT_PATH_MAX 1024
+#define PROCESS_NAME_MAX 16
 
-enum cgroup_event_kind {
-	CGROUP_CREATED = 1,
-	CGROUP_REMOVED = 2, /* its directory is gone; a task of it that is exiting may still run for some µs */
+/* A process in a slot: a key of the map `processes`. A pid that is used again has another start. */
+struct process_key {
+	__u64 start_ns; /* of its first thread, CLOCK_MONOTONIC */
+	__u32 tgid;
+	__u32 slot;
 };
 
-/* A record of the ring buffer `cgroup_events`. CREATED is sent without the unused end of its path. */
-struct cgroup_event {
-	__u64 cgroup_id;
-	__u32 kind;
-	__u32 path_length; /* without the final NUL; CGROUP_EVENT_PATH_MAX - 1 may be cut */
-	char path[CGROUP_EVENT_PATH_MAX];
+/* One CPU's share of it. */
+struct process_usage {
+	struct cpu_usage used;
+	char name[PROCESS_NAME_MAX]; /* comm of its first thread, where this CPU was the first to see it */
 };
 
 #endif

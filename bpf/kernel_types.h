@@ -34,11 +34,21 @@ struct css_set {
 	struct cgroup *dfl_cgrp;		/* the cgroup in the unified hierarchy */
 };
 
+struct sched_entity {
+	__u64 sum_exec_runtime;
+	__u64 prev_sum_exec_runtime; /* what it was when the task was last put on a CPU */
+};
+
 struct task_struct {
 	int pid;
+	int tgid;
 	unsigned int flags;
 	int wake_cpu; /* the CPU it is on, or was on last */
+	struct sched_entity se;
 	struct css_set *cgroups;
+	struct task_struct *group_leader;
+	__u64 start_time;
+	char comm[16];
 };
 
 #pragma clang attribute pop

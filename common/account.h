@@ -5,21 +5,98 @@
 #ifndef DEEPMON_ACCOUNT_H
 #define DEEPMON_ACCOUNT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "../bpf/cpu.h"
+#include "../bpf/smt.h"
 #include "energy.h"
 
 #define ACCOUNT_SOCKETS_MAX 64
 
 struct account_sums {
 	uint64_t cpu_ns;
+	uint64_t overlap_ns; /* of it, beside a busy sibling */
+	uint64_t weight;     /* by which energy is shared: cycles, or ns where they are not counted */
+	uint64_t counter[CPU_COUNTERS];
 	uint64_t energy_uj[ENERGY_DOMAIN_COUNT];
+};
+
+/* What one CPU, or several in sum, counted: the kernel may be adding to `one` meanwhile. */
+static inline void usage_add(struct cpu_usage *sum, const struct cpu_usage *one)
+{
+	sum->time_ns += __atomic_load_n(&one->time_ns, __ATOMIC_RELAXED);
+	sum->overlap_ns += __atomic_load_n(&one->overlap_ns, __ATOMIC_RELAXED);
+	for (int i = 0; i < CPU_COUNTERS; i++)
+		sum->counter[i] += __atomic_load_n(&one->counter[i], __ATOMIC_RELAXED);
+}
+
+/* Leaves in *now what it is more than *last, which becomes what *now was. */
+static inline void usage_advance(struct cpu_usage *now, struct cpu_usage *last)
+{
+	struct cpu_usage before = *last;
+
+	*last = *now;
+	now->time_ns -= before.time_ns;
+	now->overlap_ns -= before.overlap_ns;
+	for (int i = 0; i < CPU_COUNTERS; i++)
+		now->counter[i] -= before.counter[i];
+}
+
+/*
+ * What energy is shared by: cycles, or time; either counts less for the time beside a busy sibling. How many
+ * of the cycles fell into that is taken from the times: within one interval a core's frequency is about the
+ * same alone and beside its sibling.
+ */
+static inline uint64_t usage_weight(const struct cpu_usage *used, bool by_cycles, uint32_t overlap_ratio_ppm)
+{
+	return smt_weight(by_cycles ? used->counter[CPU_COUNTER_CYCLES] : used->time_ns, used->time_ns,
+			  used->overlap_ns, overlap_ratio_ppm);
+}
+
+static inline void account_sums_use(struct account_sums *sums, const struct cpu_usage *used, uint64_t weight)
+{
+	sums->cpu_ns += used->time_ns;
+	sums->overlap_ns += used->overlap_ns;
+	sums->weight += weight;
+	for (int i = 0; i < CPU_COUNTERS; i++)
+		sums->counter[i] += used->counter[i];
+}
+
+/* to += from, or to -= from. */
+static inline void account_sums_add(struct account_sums *to, const struct account_sums *from)
+{
+	to->cpu_ns += from->cpu_ns;
+	to->overlap_ns += from->overlap_ns;
+	to->weight += from->weight;
+	for (int i = 0; i < CPU_COUNTERS; i++)
+		to->counter[i] += from->counter[i];
+	for (int domain = 0; domain < ENERGY_DOMAIN_COUNT; domain++)
+		to->energy_uj[domain] += from->energy_uj[domain];
+}
+
+static inline void account_sums_subtract(struct account_sums *to, const struct account_sums *from)
+{
+	to->cpu_ns -= from->cpu_ns;
+	to->overlap_ns -= from->overlap_ns;
+	to->weight -= from->weight;
+	for (int i = 0; i < CPU_COUNTERS; i++)
+		to->counter[i] -= from->counter[i];
+	for (int domain = 0; domain < ENERGY_DOMAIN_COUNT; domain++)
+		to->energy_uj[domain] -= from->energy_uj[domain];
+}
+
+/* What energy of one socket is shared by, in the running interval. */
+struct account_claim {
+	uint64_t weight;
+	uint64_t cache_misses;
 };
 
 struct account {
 	struct account_sums used;     /* since the collector was opened */
 	struct account_sums reported; /* as of the last report */
-	uint64_t *weight_ns;	      /* CPU time in the running interval, by socket; NULL: none is kept */
+	struct account_claim *claims; /* by socket */
+	bool active;		      /* has a claim in the running interval */
 };
 
 /* The parts of the whole. Every nanosecond and every microjoule goes to exactly one. */
@@ -28,7 +105,7 @@ enum part {
 	PART_SYSTEM,	   /* cgroups that are no container */
 	PART_KERNEL,	   /* kernel threads */
 	PART_OTHER,	   /* cgroups past MaxCgroups */
-	PART_IDLE,	   /* CPU time unused; energy of a socket on which nothing ran */
+	PART_IDLE,	   /* CPU time unused; energy that flows without work, and of sockets without any */
 	PART_UNATTRIBUTED, /* energy of a socket whose CPU time was not measured */
 	PART_COUNT,
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-only
  *
  * Charges an interval: what the kernel counted in each slot, and what the zones used, to whom it belongs.
+ * Its inputs are memory; it does no I/O but through cgroups.h, when a cgroup is new.
  */
 #include "attribution.h"
 
@@ -11,90 +12,116 @@
 /* A task that is exiting may still run for some microseconds in a cgroup that is removed already. */
 #define RETIRE_AFTER_NS 10000000
 
-int attribution_init(struct attribution *attribution, struct kernel *kernel, const struct topology *topology,
-		     struct cgroups *cgroups, struct groups *groups)
+static int init_slots(struct attribution *attribution, size_t sockets)
 {
-	size_t sockets = topology->socket_count;
-	size_t slots = kernel ? kernel_slot_count(kernel) : 0;
+	size_t slots = kernel_slot_count(attribution->kernel);
+	/* Who can take part: every cgroup that may be known is at worst a group of its own. */
+	size_t most = attribution->cgroups->most + PART_COUNT;
 
-	*attribution = (struct attribution){
-	    .kernel = kernel, .topology = topology, .cgroups = cgroups, .groups = groups};
-	attribution->slots_used = CPU_SLOT_FIRST;
-	for (int part = 0; part < PART_COUNT; part++) {
-		attribution->parts[part].weight_ns = calloc(sockets, sizeof(uint64_t));
-		if (!attribution->parts[part].weight_ns)
-			return -ENOMEM;
-	}
-	if (!kernel)
-		return 0;
-
-	size_t most = slots + PART_COUNT;
-
-	attribution->counted_ns = calloc(slots * sockets, sizeof(uint64_t));
+	attribution->counted = calloc(slots * sockets, sizeof(*attribution->counted));
 	attribution->owners = calloc(slots, sizeof(*attribution->owners));
 	attribution->active = calloc(most, sizeof(*attribution->active));
 	attribution->active_part = calloc(most, sizeof(*attribution->active_part));
 	attribution->shares = calloc(most, sizeof(*attribution->shares));
-	attribution->active_capacity = most;
-	return attribution->counted_ns && attribution->owners && attribution->active &&
+	attribution->active_most = most;
+	return attribution->counted && attribution->owners && attribution->active &&
 		       attribution->active_part && attribution->shares
 		   ? 0
 		   : -ENOMEM;
 }
 
+int attribution_init(struct attribution *attribution, struct kernel *kernel, const struct topology *topology,
+		     struct cgroups *cgroups, struct groups *groups, size_t zone_count,
+		     const struct attribution_rules *rules)
+{
+	size_t sockets = topology->socket_count;
+
+	*attribution = (struct attribution){.kernel = kernel,
+					    .topology = topology,
+					    .cgroups = cgroups,
+					    .groups = groups,
+					    .rules = *rules,
+					    .zone_count = zone_count};
+	attribution->slots_used = CPU_SLOT_FIRST;
+	attribution->zones = calloc(zone_count ? zone_count : 1, sizeof(*attribution->zones));
+	if (!attribution->zones)
+		return -ENOMEM;
+	for (int part = 0; part < PART_COUNT; part++) {
+		attribution->parts[part].claims = calloc(sockets, sizeof(struct account_claim));
+		if (!attribution->parts[part].claims)
+			return -ENOMEM;
+	}
+	return kernel ? init_slots(attribution, sockets) : 0;
+}
+
 void attribution_clear(struct attribution *attribution)
 {
 	for (int part = 0; part < PART_COUNT; part++)
-		free(attribution->parts[part].weight_ns);
-	free(attribution->counted_ns);
+		free(attribution->parts[part].claims);
+	free(attribution->counted);
 	free(attribution->owners);
 	free(attribution->active);
 	free(attribution->active_part);
 	free(attribution->shares);
+	free(attribution->zones);
 	*attribution = (struct attribution){0};
 }
 
-/* What was counted in the slot and is not charged yet, added to by_socket; returns its sum. */
-static uint64_t take_counted(struct attribution *attribution, uint32_t slot, uint64_t *by_socket)
+/* What was counted in the slot and is not charged yet, by socket. */
+static void take_counted(struct attribution *attribution, uint32_t slot, struct cpu_usage *by_socket)
 {
 	const struct topology *topology = attribution->topology;
-	uint64_t *counted = attribution->counted_ns + (size_t)slot * topology->socket_count;
-	uint64_t now[ACCOUNT_SOCKETS_MAX] = {0};
-	uint64_t sum = 0;
+	struct cpu_usage *counted = attribution->counted + (size_t)slot * topology->socket_count;
 
+	memset(by_socket, 0, topology->socket_count * sizeof(*by_socket));
 	for (uint32_t cpu = 0; cpu < topology->cpu_count; cpu++)
-		now[topology->index_of_cpu[cpu]] +=
-		    __atomic_load_n(&kernel_usage(attribution->kernel, cpu, slot)->time_ns, __ATOMIC_RELAXED);
-	for (size_t socket = 0; socket < topology->socket_count; socket++) {
-		uint64_t delta = now[socket] - counted[socket];
-
-		counted[socket] = now[socket];
-		by_socket[socket] += delta;
-		sum += delta;
-	}
-	return sum;
+		usage_add(&by_socket[topology->index_of_cpu[cpu]],
+			  kernel_usage(attribution->kernel, cpu, slot));
+	for (size_t socket = 0; socket < topology->socket_count; socket++)
+		usage_advance(&by_socket[socket], &counted[socket]);
 }
 
-static bool has_weight(const struct attribution *attribution, const struct account *account)
+static void activate(struct attribution *attribution, struct account *account, enum part part)
 {
-	for (size_t socket = 0; socket < attribution->topology->socket_count; socket++)
-		if (account->weight_ns[socket])
-			return true;
-	return false;
+	if (account->active || attribution->active_count == attribution->active_most)
+		return;
+	account->active = true;
+	attribution->active[attribution->active_count] = account;
+	attribution->active_part[attribution->active_count] = part;
+	attribution->active_count++;
 }
 
-/* Charges a slot's time to the account, and enters it among the active. */
+/* Charges what was counted in a slot to the account and to its part; returns the time. */
 static uint64_t charge_slot(struct attribution *attribution, uint32_t slot, struct account *account,
 			    enum part part)
 {
-	bool was_active = has_weight(attribution, account);
-	uint64_t time_ns = take_counted(attribution, slot, account->weight_ns);
+	struct cpu_usage by_socket[ACCOUNT_SOCKETS_MAX];
+	struct account *whole = &attribution->parts[part];
+	uint32_t ratio = attribution->rules.overlap_ratio_ppm;
+	uint64_t time_ns = 0;
 
-	account->used.cpu_ns += time_ns;
-	if (time_ns && !was_active && part != PART_IDLE) {
-		attribution->active[attribution->active_count] = account;
-		attribution->active_part[attribution->active_count] = part;
-		attribution->active_count++;
+	take_counted(attribution, slot, by_socket);
+	for (size_t socket = 0; socket < attribution->topology->socket_count; socket++) {
+		const struct cpu_usage *used = &by_socket[socket];
+
+		if (!used->time_ns)
+			continue;
+		if (part == PART_IDLE) {
+			attribution->idle_ns[socket] += used->time_ns;
+			account->used.cpu_ns += used->time_ns;
+			continue;
+		}
+
+		uint64_t weight = usage_weight(used, attribution->by_cycles, ratio);
+
+		account_sums_use(&account->used, used, weight);
+		if (whole != account)
+			account_sums_use(&whole->used, used, weight);
+		account->claims[socket].weight += weight;
+		account->claims[socket].cache_misses += used->counter[CPU_COUNTER_CACHE_MISSES];
+		attribution->busy_ns[socket] += used->time_ns;
+		time_ns += used->time_ns;
+		activate(attribution, account, part);
 	}
 	return time_ns;
 }
@@ -129,6 +156,7 @@ static void find_new_owners(struct attribution *attribution, uint64_t now_ns)
 			continue;
 		cgroup->slot = slot;
 		attribution->owners[slot] = cgroup;
+		attribution->slots_owned++;
 		if (slot >= attribution->slots_used) {
 			attribution->slots_used = slot + 1;
 			beyond = slot + 2 + attribution->topology->cpu_count;
@@ -138,61 +166,115 @@ static void find_new_owners(struct attribution *attribution, uint64_t now_ns)
 
 static void charge_cpu_time(struct attribution *attribution, uint64_t now_ns)
 {
-	struct account *parts = attribution->parts;
+	uint64_t failed = kernel_counters_failed(attribution->kernel);
 
+	attribution->counters_whole = failed == attribution->counters_failed;
+	attribution->counters_gap |= !attribution->counters_whole;
+	attribution->counters_failed = failed;
+	attribution->by_cycles = attribution->counters_whole &&
+				 kernel_counter_mask(attribution->kernel) & 1u << CPU_COUNTER_CYCLES;
 	find_new_owners(attribution, now_ns);
-	charge_slot(attribution, CPU_SLOT_IDLE, &parts[PART_IDLE], PART_IDLE);
-	charge_slot(attribution, CPU_SLOT_KERNEL, &parts[PART_KERNEL], PART_KERNEL);
-	charge_slot(attribution, CPU_SLOT_OTHER, &parts[PART_OTHER], PART_OTHER);
+	if (attribution->processes)
+		processes_charge(attribution->processes, attribution->owners, attribution->by_cycles,
+				 attribution->rules.overlap_ratio_ppm);
+	charge_slot(attribution, CPU_SLOT_IDLE, &attribution->parts[PART_IDLE], PART_IDLE);
+	charge_slot(attribution, CPU_SLOT_KERNEL, &attribution->parts[PART_KERNEL], PART_KERNEL);
+	charge_slot(attribution, CPU_SLOT_OTHER, &attribution->parts[PART_OTHER], PART_OTHER);
 	for (uint32_t slot = CPU_SLOT_FIRST; slot < attribution->slots_used; slot++) {
 		struct cgroup *cgroup = attribution->owners[slot];
 
-		if (!cgroup)
-			continue;
-
-		enum part part = group_part(cgroup->group);
-		uint64_t time_ns = charge_slot(attribution, slot, &cgroup->group->account, part);
-
-		cgroup->cpu_ns += time_ns;
-		parts[part].used.cpu_ns += time_ns;
+		if (cgroup)
+			cgroup->cpu_ns += charge_slot(attribution, slot, &cgroup->group->account,
+						      group_part(cgroup->group));
 	}
 }
 
-static void charge_zone(struct attribution *attribution, const struct energy_zone *zone)
+/* Containers bear idle energy where that is divided equally, whether they run or not. */
+static void activate_containers(struct attribution *attribution)
+{
+	for (size_t i = 0; i < attribution->groups->count; i++) {
+		struct group *group = attribution->groups->all[i];
+
+		if (group->kind == IDENTITY_CONTAINER && !group->ended_number)
+			activate(attribution, &group->account, PART_CONTAINER);
+	}
+}
+
+/* How much of the zone's energy flowed without any work, as far as that is known. */
+static uint64_t idle_energy(struct attribution *attribution, const struct energy_zone *zone,
+			    struct zone_record *record, size_t socket)
+{
+	double busy_ns = (double)attribution->busy_ns[socket];
+	double all_ns = busy_ns + (double)attribution->idle_ns[socket];
+	double watts = attribution->rules.idle_watts[zone->domain];
+
+	if (watts < 0 && all_ns > 0) {
+		idle_power_learn(&record->idle, busy_ns / all_ns,
+				 (double)zone->delta_uj * 1e3 / (double)zone->elapsed_ns, zone->read_ns);
+		watts = idle_power_watts(&record->idle);
+	}
+	/* W times ns is nJ. */
+	return watts > 0 ? (uint64_t)(watts * (double)zone->elapsed_ns / 1e3) : 0;
+}
+
+/* Memory draws by what goes past the caches, where that is counted; all else by weight. Whether it was. */
+static bool fill_shares(struct attribution *attribution, enum energy_domain domain, size_t socket)
+{
+	bool misses = false;
+
+	if (domain == ENERGY_DRAM && attribution->counters_whole)
+		for (size_t i = 0; i < attribution->active_count && !misses; i++)
+			misses = attribution->active[i]->claims[socket].cache_misses > 0;
+	for (size_t i = 0; i < attribution->active_count; i++) {
+		const struct account_claim *claim = &attribution->active[i]->claims[socket];
+
+		attribution->shares[i].weight = misses ? claim->cache_misses : claim->weight;
+		attribution->shares[i].bears_idle = attribution->active_part[i] == PART_CONTAINER;
+	}
+	return misses;
+}
+
+static void charge_zone(struct attribution *attribution, const struct energy_zone *zone,
+			struct zone_record *record)
 {
 	int socket = topology_find_socket(attribution->topology, zone->socket);
+	enum energy_domain domain = zone->domain;
 	struct account *parts = attribution->parts;
-	uint64_t left = zone->delta_uj;
 
-	if (socket >= 0 && attribution->kernel) {
-		for (size_t i = 0; i < attribution->active_count; i++)
-			attribution->shares[i].weight = attribution->active[i]->weight_ns[socket];
-		left = ledger_divide(zone->delta_uj, attribution->shares, attribution->active_count);
-		if (left) {
-			parts[PART_IDLE].used.energy_uj[zone->domain] += left;
-			return;
-		}
-		for (size_t i = 0; i < attribution->active_count; i++) {
-			struct account *account = attribution->active[i];
-			struct account *part = &parts[attribution->active_part[i]];
-
-			account->used.energy_uj[zone->domain] += attribution->shares[i].share;
-			if (part != account)
-				part->used.energy_uj[zone->domain] += attribution->shares[i].share;
-		}
+	if (socket < 0 || !attribution->kernel) {
+		parts[PART_UNATTRIBUTED].used.energy_uj[domain] += zone->delta_uj;
 		return;
 	}
-	parts[PART_UNATTRIBUTED].used.energy_uj[zone->domain] += left;
+
+	bool misses = fill_shares(attribution, domain, (size_t)socket);
+
+	parts[PART_IDLE].used.energy_uj[domain] +=
+	    ledger_charge(zone->delta_uj, idle_energy(attribution, zone, record, (size_t)socket),
+			  attribution->rules.idle_policy, attribution->shares, attribution->active_count);
+	for (size_t i = 0; i < attribution->active_count; i++) {
+		struct account *account = attribution->active[i];
+		struct account *part = &parts[attribution->active_part[i]];
+
+		account->used.energy_uj[domain] += attribution->shares[i].share;
+		if (part != account)
+			part->used.energy_uj[domain] += attribution->shares[i].share;
+		if (attribution->processes && attribution->active_part[i] == PART_CONTAINER)
+			processes_divide(attribution->processes, group_of(account), domain, (size_t)socket,
+					 misses, attribution->shares[i].share);
+	}
 }
 
 static void begin_interval(struct attribution *attribution)
 {
-	size_t size = attribution->topology->socket_count * sizeof(uint64_t);
+	size_t sockets = attribution->topology->socket_count;
 
-	for (size_t i = 0; i < attribution->active_count; i++)
-		memset(attribution->active[i]->weight_ns, 0, size);
-	memset(attribution->parts[PART_IDLE].weight_ns, 0, size);
+	for (size_t i = 0; i < attribution->active_count; i++) {
+		memset(attribution->active[i]->claims, 0, sockets * sizeof(struct account_claim));
+		attribution->active[i]->active = false;
+	}
 	attribution->active_count = 0;
+	memset(attribution->busy_ns, 0, sizeof(attribution->busy_ns));
+	memset(attribution->idle_ns, 0, sizeof(attribution->idle_ns));
 }
 
 static void retire(struct attribution *attribution, struct cgroup *cgroup)
@@ -203,6 +285,7 @@ static void retire(struct attribution *attribution, struct cgroup *cgroup)
 	churn->ended_cpu_ns += cgroup->cpu_ns;
 	if (cgroup->slot) {
 		attribution->owners[cgroup->slot] = NULL;
+		attribution->slots_owned--;
 		kernel_free_slot(attribution->kernel, cgroup->slot);
 	}
 	cgroups_forget(attribution->cgroups, cgroup);
@@ -225,17 +308,23 @@ static void retire_removed(struct attribution *attribution, uint64_t now_ns)
 	groups_forget_ended(attribution->groups);
 }
 
-void attribution_charge(struct attribution *attribution, const struct energy_zone *zones, size_t zone_count,
-			uint64_t now_ns)
+void attribution_charge(struct attribution *attribution, const struct energy_zone *zones, uint64_t now_ns)
 {
 	if (attribution->kernel)
 		charge_cpu_time(attribution, now_ns);
-	for (size_t i = 0; i < zone_count; i++) {
-		attribution->measured[zones[i].domain] |= zones[i].valid;
-		attribution->gap[zones[i].domain] |= !zones[i].valid;
+	if (attribution->kernel && attribution->rules.idle_policy == LEDGER_IDLE_EQUAL)
+		activate_containers(attribution);
+	for (size_t i = 0; i < attribution->zone_count; i++) {
+		struct zone_record *record = &attribution->zones[i];
+
+		record->measured |= zones[i].valid;
+		record->gap |= !zones[i].valid;
 		if (zones[i].valid && zones[i].domain != ENERGY_PSYS)
-			charge_zone(attribution, &zones[i]);
+			charge_zone(attribution, &zones[i], record);
 	}
+	if (attribution->processes)
+		processes_end_interval(attribution->processes, attribution->groups->all,
+				       attribution->groups->count);
 	begin_interval(attribution);
 	if (attribution->kernel)
 		retire_removed(attribution, now_ns);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-only
  *
- * Charges an interval: CPU time from the kernel's slots and energy from the zones, to groups and parts.
+ * Charges an interval: CPU time and counters from the kernel's slots and energy from the zones, to groups
+ * and parts.
  */
 #ifndef DEEPMON_ATTRIBUTION_H
 #define DEEPMON_ATTRIBUTION_H
@@ -11,12 +12,29 @@
 #include "account.h"
 #include "cgroups.h"
 #include "energy.h"
+#include "idle_power.h"
 #include "kernel.h"
 #include "ledger.h"
+#include "processes.h"
 #include "topology.h"
+
+/* From the options. */
+struct attribution_rules {
+	uint32_t overlap_ratio_ppm; /* what time beside a busy sibling counts, in millionths */
+	enum ledger_idle_policy idle_policy;
+	double idle_watts[ENERGY_DOMAIN_COUNT]; /* of one zone; negative: learned */
+	uint32_t processes_told;		/* of each container, at most */
+};
 
 struct churn {
 	uint64_t ended_cgroups, ended_cpu_ns;
+};
+
+/* What is kept of a zone between intervals and reports. */
+struct zone_record {
+	struct idle_power idle;
+	uint64_t reported_uj; /* its total as of the last report */
+	bool measured, gap;   /* since then it had a delta; it had none */
 };
 
 struct attribution {
@@ -24,31 +42,43 @@ struct attribution {
 	const struct topology *topology;
 	struct cgroups *cgroups;
 	struct groups *groups;
+	struct processes *processes; /* NULL: they are not told apart */
+	struct attribution_rules rules;
 
-	uint64_t *counted_ns; /* [slot * sockets + socket]: charged so far */
-	struct cgroup **owners; /* [slot] */
-	uint32_t slots_used;	/* one past the highest slot that ever had an owner */
+	struct cpu_usage *counted; /* [slot * sockets + socket]: charged so far */
+	struct cgroup **owners;	   /* [slot] */
+	uint32_t slots_used;	   /* one past the highest slot that ever had an owner */
+	uint32_t slots_owned;	   /* those that have one */
 
 	struct account parts[PART_COUNT];
 	struct churn churn[PART_COUNT]; /* of PART_CONTAINER and PART_SYSTEM */
 
-	struct account **active; /* those with weight in the running interval */
+	/* The running interval: who takes part in energy, how busy the sockets were, what was counted. */
+	struct account **active;
 	enum part *active_part;
 	struct ledger_share *shares;
-	size_t active_count, active_capacity;
+	size_t active_count, active_most;
+	uint64_t busy_ns[ACCOUNT_SOCKETS_MAX], idle_ns[ACCOUNT_SOCKETS_MAX];
+	bool counters_whole; /* no reading of a counter failed */
+	bool by_cycles;	     /* weight is cycles, not time */
+	uint64_t counters_failed;
 
-	/* By domain, since the last report. */
-	bool measured[ENERGY_DOMAIN_COUNT]; /* some zone had a delta */
-	bool gap[ENERGY_DOMAIN_COUNT];	    /* some zone had none */
+	/* Since the last report. */
+	struct zone_record *zones;
+	size_t zone_count;
+	bool counters_gap;
 };
 
-/* `kernel` may be NULL. -ENOMEM. All that is passed must outlive it. */
+/* `kernel` may be NULL. -ENOMEM. All that is passed but the rules must outlive it. */
 int attribution_init(struct attribution *attribution, struct kernel *kernel, const struct topology *topology,
-		     struct cgroups *cgroups, struct groups *groups);
+		     struct cgroups *cgroups, struct groups *groups, size_t zone_count,
+		     const struct attribution_rules *rules);
 void attribution_clear(struct attribution *attribution);
 
-/* Charges what was counted since the last call; the kernel was flushed and the zones read just before. */
-void attribution_charge(struct attribution *attribution, const struct energy_zone *zones, size_t zone_count,
-			uint64_t now_ns);
+/*
+ * Charges what was counted since the last call; the kernel was flushed and the zones, as many as it was
+ * made for, read just before.
+ */
+void attribution_charge(struct attribution *attribution, const struct energy_zone *zones, uint64_t now_ns);
 
 #endif

@@ -16,6 +16,10 @@
 	  "container_id, container_image, container_name, container_version, runtime", "container_name") \
 	X(SYSTEM, system, "a systemd unit or another cgroup that belongs to no container", "cgroup",     \
 	  "cgroup")                                                                                      \
+	X(PROCESS, process,                                                                              \
+	  "the processes of one name in a container, those that used most; and (other), all its other "  \
+	  "use (Processes)",                                                                             \
+	  "container_name, process", "container_name")                                                   \
 	X(TOTAL, total, "everything of one kind, ended ones included: the parts of the whole", "kind",   \
 	  "kind")                                                                                        \
 	X(ZONE, zone, "one energy counter of the hardware", "domain, socket, source, zone", "zone")      \
@@ -26,16 +30,23 @@
  * What is told of which entity: each row is a measurement of Telegraf's.
  * X(entity, subject, labels that it has beside its entity's, its qualifier: labels joined by '-')
  */
-#define DEEPMON_MEASUREMENTS(X)                                 \
-	X(CONTAINER, CPU, "", "")                               \
-	X(CONTAINER, ENERGY, "domain, source", "domain-source") \
-	X(SYSTEM, CPU, "", "")                                  \
-	X(SYSTEM, ENERGY, "domain, source", "domain-source")    \
-	X(TOTAL, CPU, "", "")                                   \
-	X(TOTAL, ENERGY, "domain, source", "domain-source")     \
-	X(TOTAL, CHURN, "", "")                                 \
-	X(ZONE, COUNTER, "", "source")                          \
-	X(ZONE, ENERGY, "", "source")                           \
+#define DEEPMON_MEASUREMENTS(X)                                       \
+	X(CONTAINER, CPU, "", "")                                     \
+	X(CONTAINER, PERF, "", "")                                    \
+	X(CONTAINER, ENERGY, "domain, source", "domain-source")       \
+	X(SYSTEM, CPU, "", "")                                        \
+	X(SYSTEM, PERF, "", "")                                       \
+	X(SYSTEM, ENERGY, "domain, source", "domain-source")          \
+	X(PROCESS, CPU, "", "process")                                \
+	X(PROCESS, PERF, "", "process")                               \
+	X(PROCESS, ENERGY, "domain, source", "process-domain-source") \
+	X(TOTAL, CPU, "", "")                                         \
+	X(TOTAL, PERF, "", "")                                        \
+	X(TOTAL, ENERGY, "domain, source", "domain-source")           \
+	X(TOTAL, CHURN, "", "")                                       \
+	X(HOST, ENERGY, "domain, source", "domain-source")            \
+	X(ZONE, COUNTER, "", "source")                                \
+	X(ZONE, ENERGY, "", "source")                                 \
 	X(SELF, SELF_COST, "", "")
 
 /*
@@ -54,6 +65,7 @@
 	X(kind, TAG,                                                                                  \
 	  "Which part of the whole: container, system, kernel, idle, other (past MaxCgroups), "       \
 	  "unattributed (nothing is known of who used it)")                                           \
+	X(process, TAG, "The name of the process's first thread; (other) for what is told of none")   \
 	X(runtime, TAG, "Who made the container: docker, containerd, cri-o, podman, lxc and so on")   \
 	X(socket, TAG, "The processor package's number; a counter of the whole platform has none")    \
 	X(source, TAG, "How the energy was read: powercap; simulated, where a test stands in for it") \
@@ -66,6 +78,7 @@
 #define DEEPMON_SUBJECTS(X)          \
 	X(CPU, cpu, "")              \
 	X(ENERGY, energy, "_energy") \
+	X(PERF, perf, "_perf")       \
 	X(COUNTER, counter, "")      \
 	X(CHURN, churn, "_churn")    \
 	X(SELF_COST, self_cost, "")
@@ -76,11 +89,31 @@
  *   collectd type, collectd type instance, help)
  * A collectd type that collectd's own types.db lacks begins with deepmon_.
  */
-#define DEEPMON_CPU_METRICS(X)                                                      \
-	X(CPU, cpu_time_ns, U64, COUNTER, "ns", "deepmon_cpu_ns", "",               \
-	  "CPU time used; for the idle total, CPU time unused")                     \
-	X(CPU, cpu_usage_percent, F64, GAUGE, "percent", "deepmon_cpu_percent", "", \
-	  "CPU time used per wall time since the last report; 100 is one CPU")
+#define DEEPMON_CPU_METRICS(X)                                                                           \
+	X(CPU, cpu_time_ns, U64, COUNTER, "ns", "deepmon_cpu_ns", "",                                    \
+	  "CPU time used; for the idle total, CPU time unused")                                          \
+	X(CPU, cpu_usage_percent, F64, GAUGE, "percent", "deepmon_cpu_percent", "",                      \
+	  "CPU time used per wall time since the last report; 100 is one CPU")                           \
+	X(CPU, smt_overlap_ns, U64, COUNTER, "ns", "deepmon_cpu_ns", "smt_overlap",                      \
+	  "CPU time during which another hardware thread of the same core was busy too")                 \
+	X(CPU, energy_weight, U64, COUNTER, "", "deepmon_weight", "",                                    \
+	  "What energy is shared by: cycles, or ns of CPU time where cycles are not counted; what fell " \
+	  "into "                                                                                        \
+	  "smt_overlap_ns counts by SmtOverlapRatio")
+
+#define DEEPMON_PERF_METRICS(X)                                                                             \
+	X(PERF, cycles, U64, COUNTER, "", "perf", "cycles", "CPU cycles (CyclesEvent)")                     \
+	X(PERF, instructions, U64, COUNTER, "", "perf", "instructions", "Instructions (InstructionsEvent)") \
+	X(PERF, cache_references, U64, COUNTER, "", "perf", "cache_references",                             \
+	  "Accesses to the last cache (CacheReferencesEvent)")                                              \
+	X(PERF, cache_misses, U64, COUNTER, "", "perf", "cache_misses",                                     \
+	  "Accesses that missed it (CacheMissesEvent)")                                                     \
+	X(PERF, instructions_per_cycle, F64, GAUGE, "", "gauge", "instructions_per_cycle",                  \
+	  "Instructions per cycle since the last report")                                                   \
+	X(PERF, cache_miss_percent, F64, GAUGE, "percent", "percent", "cache_miss",                         \
+	  "Cache misses per cache reference since the last report")                                         \
+	X(PERF, frequency_hertz, F64, GAUGE, "Hz", "frequency", "",                                         \
+	  "Effective frequency since the last report: cycles per CPU time")
 
 #define DEEPMON_ENERGY_METRICS(X)                                   \
 	X(ENERGY, energy_joules, MICRO, COUNTER, "J", "energy", "", \
@@ -101,22 +134,48 @@
 	X(CHURN, ended_cpu_time_ns, U64, COUNTER, "ns", "deepmon_cpu_ns", "ended", \
 	  "CPU time of those ended cgroups, over their lives as seen")
 
-#define DEEPMON_SELF_COST_METRICS(X)                                                                \
-	X(SELF_COST, process_cpu_time_ns, U64, COUNTER, "ns", "deepmon_cpu_ns", "process",          \
-	  "CPU time of the process that deepmon runs in (under collectd: of collectd)")             \
-	X(SELF_COST, sample_cpu_time_ns, U64, COUNTER, "ns", "deepmon_cpu_ns", "samples",           \
-	  "CPU time that deepmon's own samples took")                                               \
-	X(SELF_COST, resident_bytes, U64, GAUGE, "B", "memory", "resident",                         \
-	  "Resident memory of that process")                                                        \
-	X(SELF_COST, samples, U64, COUNTER, "", "total_operations", "samples",                      \
-	  "Samples taken: those for reports and those in between")                                  \
-	X(SELF_COST, cgroups_tracked, U64, GAUGE, "", "count", "cgroups_tracked",                   \
-	  "Cgroups that have a slot of their own; MaxCgroups is the limit")                         \
-	X(SELF_COST, slots_refused, U64, COUNTER, "", "total_events", "slots_refused",              \
-	  "Times that a cgroup ran and found no free slot: its time is in the total of kind other") \
-	X(SELF_COST, events_dropped, U64, COUNTER, "", "total_events", "events_dropped",            \
-	  "Cgroup events that found their buffer full; the cgroups are found again by search")      \
-	X(SELF_COST, ended_unreported, U64, COUNTER, "", "total_events", "ended_unreported",        \
+#define DEEPMON_SELF_COST_METRICS(X)                                                                 \
+	X(SELF_COST, process_cpu_time_ns, U64, COUNTER, "ns", "deepmon_cpu_ns", "process",           \
+	  "CPU time of the process that deepmon runs in (under collectd: of collectd)")              \
+	X(SELF_COST, sample_cpu_time_ns, U64, COUNTER, "ns", "deepmon_cpu_ns", "samples",            \
+	  "CPU time that deepmon's own samples took")                                                \
+	X(SELF_COST, sample_duration_ns, U64, GAUGE, "ns", "deepmon_ns", "sample_duration",          \
+	  "Wall time that the last sample took")                                                     \
+	X(SELF_COST, energy_skew_ns, U64, GAUGE, "ns", "deepmon_ns", "energy_skew",                  \
+	  "From the first reading of an energy counter to the last CPU's account: the longest "      \
+	  "since the last report")                                                                   \
+	X(SELF_COST, bpf_run_time_ns, U64, COUNTER, "ns", "deepmon_cpu_ns", "bpf",                   \
+	  "CPU time in deepmon's program at context switches, by the kernel's count (BpfStats on)")  \
+	X(SELF_COST, bpf_runs, U64, COUNTER, "", "total_operations", "bpf",                          \
+	  "Times that it ran (BpfStats on)")                                                         \
+	X(SELF_COST, energy_joules, MICRO, COUNTER, "J", "energy", "self",                           \
+	  "Energy of deepmon's own samples and programs: their part of the CPU time in use, of "     \
+	  "the packages' energy in use")                                                             \
+	X(SELF_COST, power_watts, F64, GAUGE, "W", "power", "self",                                  \
+	  "The same as power since the last report")                                                 \
+	X(SELF_COST, resident_bytes, U64, GAUGE, "B", "memory", "resident",                          \
+	  "Resident memory of that process")                                                         \
+	X(SELF_COST, samples, U64, COUNTER, "", "total_operations", "samples",                       \
+	  "Samples taken: those for reports and those in between")                                   \
+	X(SELF_COST, cgroups_tracked, U64, GAUGE, "", "count", "cgroups_tracked",                    \
+	  "Cgroups known; MaxCgroups is the limit of those that run")                                \
+	X(SELF_COST, slots_used, U64, GAUGE, "", "count", "slots_used",                              \
+	  "Slots of the kernel's accounting in use; there are MaxCgroups of them")                   \
+	X(SELF_COST, slots_refused, U64, COUNTER, "", "total_events", "slots_refused",               \
+	  "Times that a cgroup ran and found no free slot: its time is in the total of kind other")  \
+	X(SELF_COST, events_dropped, U64, COUNTER, "", "total_events", "events_dropped",             \
+	  "Cgroup events that found their buffer full; the cgroups are found again by search")       \
+	X(SELF_COST, switches_unseen, U64, COUNTER, "", "total_events", "switches_unseen",           \
+	  "Context switches that the kernel did not report; their time is charged by the "           \
+	  "scheduler's own count")                                                                   \
+	X(SELF_COST, counters_failed, U64, COUNTER, "", "total_events", "counters_failed",           \
+	  "Readings of performance counters that failed; energy then goes by CPU time")              \
+	X(SELF_COST, counters_running_percent, F64, GAUGE, "percent", "percent", "counters_running", \
+	  "Part of the time that the performance counters really counted; below 100 they took "      \
+	  "turns and are scaled")                                                                    \
+	X(SELF_COST, processes_refused, U64, COUNTER, "", "total_events", "processes_refused",       \
+	  "Times that a process found no room: MaxProcesses is the limit")                           \
+	X(SELF_COST, ended_unreported, U64, COUNTER, "", "total_events", "ended_unreported",         \
 	  "Groups that ended and, past MaxEnded, were dropped before a report; the totals have them")
 
 /*
@@ -126,26 +185,54 @@
  * DEEPMON_TEXT_MAX - 1 bytes; least and most do not apply), NUMBER, COUNT (a whole number), CHOICE
  * (default and the words to choose from, parted by |).
  */
-#define DEEPMON_OPTION_ROWS(X)                                                                             \
-	X(host_root, HostRoot, TEXT, "/", 0, 0, "",                                                        \
-	  "Where the host's file system is; a monitoring container may have it at /host")                  \
-	X(sys_root, SysRoot, TEXT, "", 0, 0, "", "The host's /sys; empty: HostRoot/sys")                   \
-	X(proc_root, ProcRoot, TEXT, "", 0, 0, "", "The host's /proc; empty: HostRoot/proc")               \
-	X(cgroup_root, CgroupRoot, TEXT, "", 0, 0, "",                                                     \
-	  "The host's cgroup file system; empty: SysRoot/fs/cgroup")                                       \
-	X(cgroup_hierarchy, CgroupHierarchy, CHOICE, "auto|unified|cpuacct|cpu|perf_event|memory|pids", 0, \
-	  0, "",                                                                                           \
-	  "Whose cgroups tell containers apart: the unified hierarchy (v2) or that of a v1 controller; "   \
-	  "auto: unified where it is the only one, else cpuacct")                                          \
-	X(docker_root, DockerRoot, TEXT, "/var/lib/docker", 0, 0, "",                                      \
-	  "Docker's data directory under HostRoot: where containers' names are read")                      \
-	X(docker_socket, DockerSocket, TEXT, "/run/docker.sock", 0, 0, "",                                 \
-	  "Docker's socket under HostRoot, asked for a name that no file has; empty: never")               \
-	X(sample_interval, SampleInterval, NUMBER, "1", 0.05, 60, "s",                                     \
-	  "How often energy and CPU time are read between reports, so that no counter wraps unseen")       \
-	X(max_cgroups, MaxCgroups, COUNT, "8192", 16, 262144, "",                                          \
-	  "Cgroups accounted one by one; those past it are summed in the total of kind other")             \
-	X(max_ended, MaxEnded, COUNT, "1024", 16, 65536, "",                                               \
+#define DEEPMON_OPTION_ROWS(X)                                                                               \
+	X(host_root, HostRoot, TEXT, "/", 0, 0, "",                                                          \
+	  "Where the host's file system is; a monitoring container may have it at /host")                    \
+	X(sys_root, SysRoot, TEXT, "", 0, 0, "", "The host's /sys; empty: HostRoot/sys")                     \
+	X(proc_root, ProcRoot, TEXT, "", 0, 0, "", "The host's /proc; empty: HostRoot/proc")                 \
+	X(cgroup_root, CgroupRoot, TEXT, "", 0, 0, "",                                                       \
+	  "The host's cgroup file system; empty: SysRoot/fs/cgroup")                                         \
+	X(cgroup_hierarchy, CgroupHierarchy, CHOICE, "auto|unified|cpuacct|cpu|perf_event|memory|pids", 0,   \
+	  0, "",                                                                                             \
+	  "Whose cgroups tell containers apart: the unified hierarchy (v2) or that of a v1 controller; "     \
+	  "auto: unified where it is the only one, else cpuacct")                                            \
+	X(docker_root, DockerRoot, TEXT, "/var/lib/docker", 0, 0, "",                                        \
+	  "Docker's data directory under HostRoot: where containers' names are read")                        \
+	X(docker_socket, DockerSocket, TEXT, "/run/docker.sock", 0, 0, "",                                   \
+	  "Docker's socket under HostRoot, asked for a name that no file has; empty: never")                 \
+	X(sample_interval, SampleInterval, NUMBER, "1", 0.05, 60, "s",                                       \
+	  "How often energy and CPU time are read between reports, so that no counter wraps unseen")         \
+	X(cycles_event, CyclesEvent, TEXT, "cycles", 0, 0, "",                                               \
+	  "The event counted as cycles, by which energy is shared: a name of `perf list`, a raw code such "  \
+	  "as r003c, or none")                                                                               \
+	X(instructions_event, InstructionsEvent, TEXT, "instructions", 0, 0, "",                             \
+	  "The event counted as instructions")                                                               \
+	X(cache_references_event, CacheReferencesEvent, TEXT, "cache-references", 0, 0, "",                  \
+	  "The event counted as cache references")                                                           \
+	X(cache_misses_event, CacheMissesEvent, TEXT, "cache-misses", 0, 0, "",                              \
+	  "The event counted as cache misses, by which memory's energy is shared")                           \
+	X(smt_overlap, SmtOverlap, CHOICE, "auto|off", 0, 0, "",                                             \
+	  "Whether CPU time beside a busy sibling hardware thread is accounted; auto: where there are some") \
+	X(smt_overlap_ratio, SmtOverlapRatio, NUMBER, "0.55", 0, 1, "",                                      \
+	  "What such time counts of time alone: 0.55 makes two busy siblings cost 1.1 of one")               \
+	X(idle_policy, IdlePolicy, CHOICE, "separate|proportional|equal", 0, 0, "",                          \
+	  "Who gets the energy that flows without any work: nobody (it is the total of kind idle), all by "  \
+	  "their weight, or every container the same")                                                       \
+	X(idle_package_watts, IdlePackageWatts, NUMBER, "-1", -1, 2000, "W",                                 \
+	  "Power of one package with nothing running; negative: learned")                                    \
+	X(idle_core_watts, IdleCoreWatts, NUMBER, "-1", -1, 2000, "W", "The same of the domain core")        \
+	X(idle_uncore_watts, IdleUncoreWatts, NUMBER, "-1", -1, 2000, "W", "The same of the domain uncore")  \
+	X(idle_dram_watts, IdleDramWatts, NUMBER, "-1", -1, 2000, "W", "The same of the domain dram")        \
+	X(processes, Processes, COUNT, "0", 0, 1000, "",                                                     \
+	  "How many processes, by name, are told of each container: those that used most energy; counters "  \
+	  "of one go on while it is among them")                                                             \
+	X(max_processes, MaxProcesses, COUNT, "4096", 64, 1048576, "",                                       \
+	  "Processes accounted one by one; those past it are in their container's (other)")                  \
+	X(bpf_stats, BpfStats, CHOICE, "off|on", 0, 0, "",                                                   \
+	  "Whether the kernel measures deepmon's programs; it costs every BPF program of the host some ns")  \
+	X(max_cgroups, MaxCgroups, COUNT, "8192", 16, 262144, "",                                            \
+	  "Cgroups accounted one by one; those past it are summed in the total of kind other")               \
+	X(max_ended, MaxEnded, COUNT, "1024", 16, 65536, "",                                                 \
 	  "Ended containers and system groups whose totals are kept, to go on if the name comes back")
 
 #endif

@@ -15,9 +15,12 @@
 #include <unistd.h>
 
 #include "attribution.h"
+#include "cgroup_events.h"
 #include "file.h"
 #include "log.h"
+#include "root.h"
 #include "sample.h"
+#include "self_meter.h"
 
 #define NAME_TRIES 8
 
@@ -26,20 +29,24 @@ struct deepmon {
 	struct deepmon_logger logger;
 	struct hierarchy hierarchy;
 	struct names names;
+	char sys_root[ROOT_PATH_MAX];
 	struct topology topology;
 	pthread_t thread;
 	bool has_thread;
 	int epoll_fd, timer_fd, stop_fd;
 
 	pthread_mutex_t lock;
+	struct counters counters;
 	struct kernel *kernel;
+	struct cgroup_events *events;
 	struct energy *energy;
 	struct groups groups;
 	struct cgroups cgroups;
+	struct processes processes;
 	struct attribution attribution;
 	uint64_t events_dropped;
 	uint64_t last_report_ns;
-	uint64_t samples, sample_cpu_ns;
+	struct self_meter self;
 	struct sample sample;
 };
 
@@ -61,41 +68,44 @@ static void handle_event(void *user, const struct cgroup_event *event)
 		cgroups_remove(&collector->cgroups, event->cgroup_id, clock_ns(CLOCK_MONOTONIC));
 }
 
+/* Where there are no events, or some were lost, the cgroups are found by search. */
 static void read_events(struct deepmon *collector)
 {
-	uint64_t dropped = kernel_events_dropped(collector->kernel);
+	uint64_t dropped = collector->events_dropped;
 
-	kernel_read_events(collector->kernel);
-	if (dropped != collector->events_dropped) {
-		collector->events_dropped = dropped;
-		cgroups_search(&collector->cgroups, clock_ns(CLOCK_MONOTONIC));
+	if (collector->events) {
+		cgroup_events_read(collector->events);
+		collector->events_dropped = cgroup_events_dropped(collector->events);
 	}
-}
-
-static const struct energy_zone *zones_of(const struct deepmon *collector, size_t *count)
-{
-	*count = 0;
-	return collector->energy ? energy_zones(collector->energy, count) : NULL;
+	if (!collector->events || dropped != collector->events_dropped)
+		cgroups_search(&collector->cgroups, clock_ns(CLOCK_MONOTONIC));
 }
 
 /* Brings everything up to now. Under the lock. */
 static void take_sample(struct deepmon *collector)
 {
-	uint64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	struct self_meter *self = &collector->self;
+	uint64_t began_cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	uint64_t began = clock_ns(CLOCK_MONOTONIC), energy_began, ended;
+	const struct energy_zone *zones = NULL;
 	size_t zone_count;
 
 	if (collector->kernel)
 		read_events(collector);
+	energy_began = clock_ns(CLOCK_MONOTONIC);
 	if (collector->energy)
 		energy_read(collector->energy);
 	if (collector->kernel)
 		kernel_flush(collector->kernel);
-
-	const struct energy_zone *zones = zones_of(collector, &zone_count);
-
-	attribution_charge(&collector->attribution, zones, zone_count, clock_ns(CLOCK_MONOTONIC));
-	collector->samples++;
-	collector->sample_cpu_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began;
+	ended = clock_ns(CLOCK_MONOTONIC);
+	if (ended - energy_began > self->skew_ns)
+		self->skew_ns = ended - energy_began;
+	if (collector->energy)
+		zones = energy_zones(collector->energy, &zone_count);
+	attribution_charge(&collector->attribution, zones, ended);
+	self->samples++;
+	self->sample_cpu_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began_cpu;
+	self->sample_duration_ns = clock_ns(CLOCK_MONOTONIC) - began;
 }
 
 /* A container without a name whose turn it is to be asked for; its id goes to *identity. */
@@ -190,60 +200,113 @@ static int start_thread(struct deepmon *collector)
 	r = watch(collector, collector->timer_fd);
 	if (!r)
 		r = watch(collector, collector->stop_fd);
-	if (!r && collector->kernel)
-		r = watch(collector, kernel_event_fd(collector->kernel));
+	if (!r && collector->events)
+		r = watch(collector, cgroup_events_fd(collector->events));
 	if (!r)
 		r = -pthread_create(&collector->thread, NULL, run, collector);
 	collector->has_thread = !r;
 	return r;
 }
 
-static void open_sources(struct deepmon *collector)
+/* The words of the option SmtOverlap, in its order. */
+enum { OVERLAP_AUTO, OVERLAP_OFF };
+
+static void open_kernel(struct deepmon *collector, const char *sys_root)
 {
-	struct kernel_settings settings = {.hierarchy = &collector->hierarchy,
-					   .max_cgroups = collector->options.max_cgroups,
-					   .on_event = handle_event,
-					   .user = collector};
-	char sys_root[ROOT_PATH_MAX];
+	struct kernel_settings settings = {
+	    .hierarchy = &collector->hierarchy,
+	    .sys_root = sys_root,
+	    .topology = &collector->topology,
+	    .counters = &collector->counters,
+	    .max_cgroups = collector->options.max_cgroups,
+	    .max_processes = collector->options.processes ? collector->options.max_processes : 0,
+	    .overlap = collector->options.smt_overlap == OVERLAP_AUTO};
 
-	root_sys(&collector->options, sys_root);
-	if (hierarchy_open(&collector->hierarchy, &collector->options, &collector->logger) == 0)
-		kernel_open(&collector->kernel, &settings, &collector->logger);
+	if (hierarchy_open(&collector->hierarchy, &collector->options, &collector->logger) ||
+	    counters_open(&collector->counters, &collector->options, collector->topology.cpu_count,
+			  &collector->logger))
+		return;
+	if (kernel_open(&collector->kernel, &settings, &collector->logger) == 0)
+		cgroup_events_open(&collector->events, &collector->hierarchy, handle_event, collector,
+				   &collector->logger);
+}
+
+static void open_energy(struct deepmon *collector, const char *sys_root)
+{
 	energy_open(&collector->energy, sys_root, &collector->logger);
-	if (collector->energy) {
-		double within = (double)energy_read_within_ns(collector->energy) / 1e9;
+	if (!collector->energy)
+		return;
 
-		if (collector->options.sample_interval > within) {
-			log_warning(&collector->logger,
-				    "SampleInterval: %g s is too long for these energy counters, which may "
-				    "wrap unseen; %.3g s is used",
-				    collector->options.sample_interval, within);
-			collector->options.sample_interval = within;
-		}
+	double within = (double)energy_read_within_ns(collector->energy) / 1e9;
+
+	if (collector->options.sample_interval > within) {
+		log_warning(
+		    &collector->logger,
+		    "SampleInterval: %g s is too long for these energy counters, which may wrap unseen; "
+		    "%.3g s is used",
+		    collector->options.sample_interval, within);
+		collector->options.sample_interval = within;
 	}
+}
+
+static int open_sources(struct deepmon *collector)
+{
+	int cpus = kernel_possible_cpus();
+	int r;
+
+	root_sys(&collector->options, collector->sys_root);
+	r = topology_read(&collector->topology, collector->sys_root, cpus > 0 ? (uint32_t)cpus : 1,
+			  &collector->logger);
+	if (r)
+		return r;
+	open_kernel(collector, collector->sys_root);
+	open_energy(collector, collector->sys_root);
+	self_meter_open(&collector->self, &collector->options, &collector->logger);
+	return collector->kernel || collector->energy ? 0 : -ENODEV;
+}
+
+static struct attribution_rules rules_of(const struct deepmon_options *options)
+{
+	struct attribution_rules rules = {
+	    .idle_policy = (enum ledger_idle_policy)options->idle_policy,
+	    .processes_told = options->processes,
+	};
+
+	rules.overlap_ratio_ppm = (uint32_t)(options->smt_overlap_ratio * SMT_PPM + 0.5);
+	rules.idle_watts[ENERGY_PACKAGE] = options->idle_package_watts;
+	rules.idle_watts[ENERGY_CORE] = options->idle_core_watts;
+	rules.idle_watts[ENERGY_UNCORE] = options->idle_uncore_watts;
+	rules.idle_watts[ENERGY_DRAM] = options->idle_dram_watts;
+	return rules;
 }
 
 static int begin(struct deepmon *collector)
 {
-	char sys_root[ROOT_PATH_MAX];
-	uint32_t cpus = collector->kernel ? kernel_cpu_count(collector->kernel) : 1;
+	const struct attribution_rules rules = rules_of(&collector->options);
+	size_t zone_count = 0;
 	int r;
 
-	root_sys(&collector->options, sys_root);
-	r = topology_read(&collector->topology, sys_root, cpus, &collector->logger);
-	if (r)
-		return r;
+	if (collector->energy)
+		energy_zones(collector->energy, &zone_count);
 	groups_init(&collector->groups, collector->topology.socket_count, collector->options.max_ended);
 	cgroups_init(&collector->cgroups, &collector->hierarchy, &collector->names, &collector->groups,
 		     (size_t)collector->options.max_cgroups * 2);
 	r = attribution_init(&collector->attribution, collector->kernel, &collector->topology,
-			     &collector->cgroups, &collector->groups);
+			     &collector->cgroups, &collector->groups, zone_count, &rules);
+	if (!r && collector->kernel && collector->options.processes) {
+		r = processes_init(&collector->processes, collector->kernel, &collector->topology,
+				   collector->options.max_processes);
+		collector->attribution.processes = &collector->processes;
+	}
 	if (r)
 		return r;
 	collector->last_report_ns = clock_ns(CLOCK_MONOTONIC);
 	if (collector->kernel)
 		cgroups_search(&collector->cgroups, collector->last_report_ns);
 	take_sample(collector);
+	/* A counter's first reading has nothing before it: that is no gap. */
+	for (size_t i = 0; i < zone_count; i++)
+		collector->attribution.zones[i].gap = false;
 	return start_thread(collector);
 }
 
@@ -259,10 +322,12 @@ int deepmon_open(struct deepmon **opened, const struct deepmon_options *options,
 	if (logger)
 		collector->logger = *logger;
 	collector->epoll_fd = collector->timer_fd = collector->stop_fd = collector->hierarchy.root_fd = -1;
+	collector->self.stats_fd = -1;
 	pthread_mutex_init(&collector->lock, NULL);
 	names_init(&collector->names, options);
-	open_sources(collector);
-	r = collector->kernel || collector->energy ? begin(collector) : -ENODEV;
+	r = open_sources(collector);
+	if (!r)
+		r = begin(collector);
 	if (r) {
 		log_error(&collector->logger, "nothing can be measured (%s)", strerror(-r));
 		deepmon_close(collector);
@@ -272,52 +337,27 @@ int deepmon_open(struct deepmon **opened, const struct deepmon_options *options,
 	return 0;
 }
 
-static void measure_self(const struct deepmon *collector, struct sample_self *self)
-{
-	struct deepmon_self_cost *cost = &self->cost;
-	char statm[128];
-	unsigned long long resident;
-
-	*self = (struct sample_self){0};
-	cost->process_cpu_time_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-	cost->sample_cpu_time_ns = collector->sample_cpu_ns;
-	cost->samples = collector->samples;
-	cost->ended_unreported = collector->groups.ended_unreported;
-	self->valid = 1ull << DEEPMON_INDEX_SELF_COST_process_cpu_time_ns |
-		      1ull << DEEPMON_INDEX_SELF_COST_sample_cpu_time_ns |
-		      1ull << DEEPMON_INDEX_SELF_COST_samples |
-		      1ull << DEEPMON_INDEX_SELF_COST_ended_unreported;
-	if (file_read(-1, "/proc/self/statm", statm, sizeof(statm)) > 0 &&
-	    sscanf(statm, "%*u %llu", &resident) == 1) {
-		cost->resident_bytes = resident * (uint64_t)sysconf(_SC_PAGESIZE);
-		self->valid |= 1ull << DEEPMON_INDEX_SELF_COST_resident_bytes;
-	}
-	if (collector->kernel) {
-		cost->cgroups_tracked = collector->cgroups.count;
-		cost->slots_refused = kernel_slots_refused(collector->kernel);
-		cost->events_dropped = kernel_events_dropped(collector->kernel);
-		self->valid |= 1ull << DEEPMON_INDEX_SELF_COST_cgroups_tracked |
-			       1ull << DEEPMON_INDEX_SELF_COST_slots_refused |
-			       1ull << DEEPMON_INDEX_SELF_COST_events_dropped;
-	}
-}
-
 int deepmon_read(struct deepmon *collector, const struct deepmon_sample **sample)
 {
+	struct self_sources sources = {.attribution = &collector->attribution,
+				       .kernel = collector->kernel,
+				       .events = collector->events,
+				       .counters = &collector->counters};
+	const struct energy_zone *zones = NULL;
 	struct sample_self self;
 	size_t zone_count;
+	uint64_t now;
 	int r;
 
 	pthread_mutex_lock(&collector->lock);
 	take_sample(collector);
-	measure_self(collector, &self);
-
-	uint64_t now = clock_ns(CLOCK_MONOTONIC);
-	const struct energy_zone *zones = zones_of(collector, &zone_count);
-
-	r = sample_build(&collector->sample, &collector->attribution, zones, zone_count,
-			 now - collector->last_report_ns, &self);
+	now = clock_ns(CLOCK_MONOTONIC);
+	sources.interval_ns = now - collector->last_report_ns;
 	collector->last_report_ns = now;
+	self_meter_report(&collector->self, &sources, &self);
+	if (collector->energy)
+		zones = energy_zones(collector->energy, &zone_count);
+	r = sample_build(&collector->sample, &collector->attribution, zones, sources.interval_ns, &self);
 	pthread_mutex_unlock(&collector->lock);
 	*sample = &collector->sample.view;
 	return r ? -EAGAIN : 0;
@@ -332,12 +372,16 @@ void deepmon_close(struct deepmon *collector)
 	if (collector->has_thread && write(collector->stop_fd, &one, sizeof(one)) == sizeof(one))
 		pthread_join(collector->thread, NULL);
 	sample_clear(&collector->sample);
+	processes_clear(&collector->processes);
 	attribution_clear(&collector->attribution);
 	cgroups_clear(&collector->cgroups);
 	groups_clear(&collector->groups);
 	topology_clear(&collector->topology);
+	self_meter_close(&collector->self);
 	energy_close(collector->energy);
+	cgroup_events_close(collector->events);
 	kernel_close(collector->kernel);
+	counters_close(&collector->counters);
 	hierarchy_close(&collector->hierarchy);
 	file_close(&collector->epoll_fd);
 	file_close(&collector->timer_fd);

@@ -61,9 +61,10 @@ const struct deepmon_option *deepmon_option_find(const char *name);
 void deepmon_options_init(struct deepmon_options *options);
 
 /*
- * Sets the option that deepmon_option_find finds for that name. On failure the option keeps its value and `why` gets one line (NUL-terminated,
- * cut to why_size) that names the option, the value and what is accepted.
- * -ENOENT: there is no such option. -EINVAL: the value is no value of its type. -ERANGE: out of range.
+ * Sets the option that deepmon_option_find finds for that name. On failure the option keeps its value and
+ * `why` gets one line (NUL-terminated, cut to why_size) that names the option, the value and what is
+ * accepted. -ENOENT: there is no such option. -EINVAL: the value is no value of its type. -ERANGE: out of
+ * range.
  */
 int deepmon_options_set(struct deepmon_options *options, const char *name, const char *value, char *why,
 			size_t why_size);

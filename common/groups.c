@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "processes.h"
+
 static int compare_names(const void *a, const void *b)
 {
 	const struct group *left = a, *right = b;
@@ -57,7 +59,8 @@ static void group_free(struct group *group)
 	free(group->id);
 	free(group->image);
 	free(group->version);
-	free(group->account.weight_ns);
+	free(group->account.claims);
+	process_free_all(group->processes);
 	free(group);
 }
 
@@ -151,8 +154,8 @@ static struct group *add(struct groups *groups, const struct identity *identity)
 	group->id = strdup(identity->id);
 	group->image = strdup(identity->image);
 	group->version = strdup(identity->version);
-	group->account.weight_ns = calloc(groups->socket_count, sizeof(uint64_t));
-	if (!group->name || !group->id || !group->image || !group->version || !group->account.weight_ns ||
+	group->account.claims = calloc(groups->socket_count, sizeof(struct account_claim));
+	if (!group->name || !group->id || !group->image || !group->version || !group->account.claims ||
 	    !tsearch(group, &groups->by_name, compare_names)) {
 		group_free(group);
 		return NULL;
@@ -214,16 +217,13 @@ void groups_forget_ended(struct groups *groups)
 		drop_longest_ended(groups);
 }
 
-static void add_account(struct account *to, const struct account *from, size_t socket_count)
+/* What `from` used becomes `to`'s. Between intervals there are no claims to add. */
+static void absorb(struct group *to, struct group *from)
 {
-	to->used.cpu_ns += from->used.cpu_ns;
-	to->reported.cpu_ns += from->reported.cpu_ns;
-	for (int domain = 0; domain < ENERGY_DOMAIN_COUNT; domain++) {
-		to->used.energy_uj[domain] += from->used.energy_uj[domain];
-		to->reported.energy_uj[domain] += from->reported.energy_uj[domain];
-	}
-	for (size_t socket = 0; socket < socket_count; socket++)
-		to->weight_ns[socket] += from->weight_ns[socket];
+	account_sums_add(&to->account.used, &from->account.used);
+	account_sums_add(&to->account.reported, &from->account.reported);
+	account_sums_add(&to->untold, &from->untold);
+	process_absorb_all(&to->processes, &from->processes);
 }
 
 struct group *groups_name(struct groups *groups, struct group *group, const struct identity *identity)
@@ -235,7 +235,7 @@ struct group *groups_name(struct groups *groups, struct group *group, const stru
 		return group;
 	}
 	if (same) {
-		add_account(&same->account, &group->account, groups->socket_count);
+		absorb(same, group);
 		if (!same->cgroups)
 			groups->ended_count--;
 		same->ended_number = 0;

@@ -22,6 +22,9 @@ struct group {
 	char *id; /* of the container that had the name last; "" for a system group */
 	char *image, *version;
 	struct account account;
+	struct process *processes;	  /* list; of processes.h */
+	struct account_sums untold;	  /* used, and in no report told of any of them */
+	struct account_sums untold_fresh; /* of it, in the last report */
 
 	uint32_t cgroups;      /* alive */
 	bool reported;	       /* its end is in a report already */
@@ -31,6 +34,12 @@ struct group {
 	unsigned name_tries;
 	uint64_t next_try_ns; /* when to look for its name again, CLOCK_MONOTONIC */
 };
+
+/* Whose account that is. */
+static inline struct group *group_of(struct account *account)
+{
+	return (struct group *)((char *)account - offsetof(struct group, account));
+}
 
 struct groups {
 	struct group **all;

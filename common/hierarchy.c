@@ -201,8 +201,8 @@ static int walk_below(struct walk *walk, int fd, size_t length)
 		memcpy(walk->path + length + 1, entry->d_name, name_length + 1);
 		walk->visit(walk->user, entry->d_ino, walk->path);
 
-		int below = openat(dirfd(directory), entry->d_name,
-				   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		int below =
+		    openat(dirfd(directory), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 		if (below >= 0)
 			r = walk_below(walk, below, length + 1 + name_length);

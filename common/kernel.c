@@ -7,76 +7,50 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "bpf/cpu.skel.h"
+#include "bpf_object.h"
 #include "log.h"
-
-struct mapping {
-	void *memory;
-	size_t size;
-};
 
 struct kernel {
 	struct cpu_bpf *bpf;
-	struct ring_buffer *events;
+	struct kernel_settings settings;
 	uint32_t cpu_count;
 	uint32_t slot_count;
-	struct mapping cpus, usage, slots;
-	kernel_event_handler *on_event;
-	void *user;
+	bool overlap;
+	bool *away; /* CPUs that were offline at the last flush */
+	struct bpf_mapping cpus, usage, slots;
 };
 
-/* libbpf's own lines are about its insides; ours say what to do. */
-static int keep_quiet(enum libbpf_print_level level, const char *format, va_list args)
+int kernel_possible_cpus(void)
 {
-	(void)level, (void)format, (void)args;
-	return 0;
+	return libbpf_num_possible_cpus();
 }
 
-static void log_refusal(const struct deepmon_logger *logger, const char *step, int error)
+/* Of each pair of twins one is loaded. */
+static struct bpf_program *choose_program(struct bpf_program *plain, struct bpf_program *smt, bool overlap)
 {
-	const char *remedy = "see Requirements in README.md";
-
-	if (error == -EPERM || error == -EACCES)
-		remedy = "run as root, or give the process CAP_BPF and CAP_PERFMON "
-			 "(before Linux 5.8: CAP_SYS_ADMIN)";
-	else if (access("/sys/kernel/btf/vmlinux", R_OK) != 0)
-		remedy = "the kernel must be built with CONFIG_DEBUG_INFO_BTF, which gives "
-			 "/sys/kernel/btf/vmlinux";
-	else if (error == -ENOMEM || error == -E2BIG)
-		remedy = "a smaller MaxCgroups takes less memory";
-	log_warning(logger, "eBPF: the CPU accounting can't be %s (%s): %s. CPU time is left out", step,
-		    strerror(-error), remedy);
+	bpf_program__set_autoload(plain, !overlap);
+	bpf_program__set_autoload(smt, overlap);
+	return overlap ? smt : plain;
 }
 
-static int map_memory(struct mapping *mapping, const struct bpf_map *map)
+static struct bpf_program *switch_program(const struct kernel *kernel)
 {
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	size_t size = (size_t)bpf_map__max_entries(map) * bpf_map__value_size(map);
-	void *memory;
-
-	size = (size + page - 1) / page * page;
-	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
-	if (memory == MAP_FAILED)
-		return -errno;
-	*mapping = (struct mapping){memory, size};
-	return 0;
+	return kernel->overlap ? kernel->bpf->progs.cpu_switch_smt : kernel->bpf->progs.cpu_switch;
 }
 
-static void unmap_memory(struct mapping *mapping)
+static struct bpf_program *flush_program(const struct kernel *kernel)
 {
-	if (mapping->memory)
-		munmap(mapping->memory, mapping->size);
+	return kernel->overlap ? kernel->bpf->progs.cpu_flush_smt : kernel->bpf->progs.cpu_flush;
 }
 
-static int load(struct kernel *kernel, const struct kernel_settings *settings)
+static int load(struct kernel *kernel)
 {
+	const struct kernel_settings *settings = &kernel->settings;
 	struct cpu_bpf *bpf = kernel->bpf = cpu_bpf__open();
 
 	if (!bpf)
@@ -84,66 +58,102 @@ static int load(struct kernel *kernel, const struct kernel_settings *settings)
 	bpf->rodata->slot_count = kernel->slot_count;
 	bpf->rodata->cgroup_subsys = settings->hierarchy->subsys;
 	bpf->rodata->cgroup_hierarchy = settings->hierarchy->id;
+	bpf->rodata->counter_mask = settings->counters->mask;
+	bpf->rodata->per_process = settings->max_processes > 0;
 	bpf_map__set_max_entries(bpf->maps.cpus, kernel->cpu_count);
+	bpf_map__set_max_entries(bpf->maps.cores, kernel->cpu_count);
+	bpf_map__set_max_entries(bpf->maps.counter_events, kernel->cpu_count * CPU_COUNTERS);
 	bpf_map__set_max_entries(bpf->maps.usage, kernel->cpu_count * kernel->slot_count);
 	bpf_map__set_max_entries(bpf->maps.slots, kernel->slot_count);
 	bpf_map__set_max_entries(bpf->maps.slot_by_cgroup, kernel->slot_count);
 	bpf_map__set_max_entries(bpf->maps.free_slots, kernel->slot_count);
-	bpf_program__set_autoattach(bpf->progs.cpu_flush, false);
+	bpf_map__set_max_entries(bpf->maps.processes, settings->max_processes ? settings->max_processes : 1);
+	choose_program(bpf->progs.cpu_switch, bpf->progs.cpu_switch_smt, kernel->overlap);
+	bpf_program__set_autoattach(
+	    choose_program(bpf->progs.cpu_flush, bpf->progs.cpu_flush_smt, kernel->overlap), false);
 	return cpu_bpf__load(bpf);
 }
 
-static int handle_event(void *context, void *data, size_t size)
+/* Kernels before 5.12 refuse the programs that account overlap: then it goes without. */
+static int load_some(struct kernel *kernel, const struct deepmon_logger *logger)
 {
-	struct kernel *kernel = context;
+	int r;
 
-	(void)size;
-	kernel->on_event(kernel->user, data);
+	kernel->overlap = kernel->settings.overlap && kernel->settings.topology->has_siblings;
+	r = load(kernel);
+	if (!r || !kernel->overlap || r == -EPERM)
+		return r;
+	cpu_bpf__destroy(kernel->bpf);
+	kernel->overlap = false;
+	r = load(kernel);
+	if (!r)
+		log_warning(logger, "SmtOverlap: this kernel can't account the overlap of sibling hardware "
+				    "threads; it takes Linux 5.12. All time counts in full");
+	return r;
+}
+
+/* Before the events of a CPU are open its counters' readings fail, and energy goes by time. */
+static int set_counter_events(const struct kernel *kernel, uint32_t cpu)
+{
+	const struct counters *counters = kernel->settings.counters;
+
+	for (uint32_t i = cpu * CPU_COUNTERS; i < (cpu + 1) * CPU_COUNTERS; i++) {
+		if (counters->fds[i] < 0)
+			continue;
+		if (bpf_map_update_elem(bpf_map__fd(kernel->bpf->maps.counter_events), &i, &counters->fds[i],
+					BPF_ANY))
+			return -errno;
+	}
 	return 0;
 }
 
 static int prepare(struct kernel *kernel)
 {
-	int r = map_memory(&kernel->cpus, kernel->bpf->maps.cpus);
+	struct cpu_state *cpus;
+	int r = bpf_mapping_open(&kernel->cpus, kernel->bpf->maps.cpus);
 
 	if (!r)
-		r = map_memory(&kernel->usage, kernel->bpf->maps.usage);
+		r = bpf_mapping_open(&kernel->usage, kernel->bpf->maps.usage);
 	if (!r)
-		r = map_memory(&kernel->slots, kernel->bpf->maps.slots);
+		r = bpf_mapping_open(&kernel->slots, kernel->bpf->maps.slots);
 	for (uint32_t slot = kernel->slot_count; !r && slot-- > CPU_SLOT_FIRST;)
 		r = bpf_map_update_elem(bpf_map__fd(kernel->bpf->maps.free_slots), NULL, &slot, BPF_ANY);
-	if (r)
-		return r;
-	kernel->events =
-	    ring_buffer__new(bpf_map__fd(kernel->bpf->maps.cgroup_events), handle_event, kernel, NULL);
-	return kernel->events ? 0 : -errno;
+	cpus = kernel->cpus.memory;
+	for (uint32_t cpu = 0; !r && cpu < kernel->cpu_count; cpu++) {
+		cpus[cpu].core = kernel->settings.topology->core_of_cpu[cpu];
+		r = set_counter_events(kernel, cpu);
+	}
+	return r;
 }
 
 int kernel_open(struct kernel **opened, const struct kernel_settings *settings,
 		const struct deepmon_logger *logger)
 {
 	struct kernel *kernel = calloc(1, sizeof(*kernel));
-	libbpf_print_fn_t print = libbpf_set_print(keep_quiet);
-	const char *step = "set up";
-	int r = kernel ? libbpf_num_possible_cpus() : -ENOMEM;
+	uint32_t cpu_count = settings->topology->cpu_count;
+	libbpf_print_fn_t print;
+	const char *step = "loaded";
+	int r;
 
-	if (r > 0) {
-		kernel->cpu_count = (uint32_t)r;
-		kernel->slot_count = CPU_SLOT_FIRST + settings->max_cgroups;
-		kernel->on_event = settings->on_event;
-		kernel->user = settings->user;
-		step = "loaded";
-		r = load(kernel, settings);
-	}
-	if (!r)
+	if (!kernel)
+		return -ENOMEM;
+	kernel->settings = *settings;
+	kernel->cpu_count = cpu_count;
+	kernel->slot_count = CPU_SLOT_FIRST + settings->max_cgroups;
+	kernel->away = calloc(cpu_count, sizeof(*kernel->away));
+	print = bpf_object_silence();
+	r = kernel->away ? load_some(kernel, logger) : -ENOMEM;
+	if (!r) {
+		step = "set up";
 		r = prepare(kernel);
+	}
 	if (!r) {
 		step = "attached";
 		r = cpu_bpf__attach(kernel->bpf);
 	}
 	libbpf_set_print(print);
 	if (r) {
-		log_refusal(logger, step, r);
+		bpf_object_log_refusal(logger, "the CPU accounting", step, r, "CPU time is left out");
 		kernel_close(kernel);
 		return r;
 	}
@@ -156,41 +166,52 @@ void kernel_close(struct kernel *kernel)
 {
 	if (!kernel)
 		return;
-	ring_buffer__free(kernel->events);
-	unmap_memory(&kernel->slots);
-	unmap_memory(&kernel->usage);
-	unmap_memory(&kernel->cpus);
+	bpf_mapping_close(&kernel->slots);
+	bpf_mapping_close(&kernel->usage);
+	bpf_mapping_close(&kernel->cpus);
 	cpu_bpf__destroy(kernel->bpf);
+	free(kernel->away);
 	free(kernel);
 }
 
-int kernel_event_fd(const struct kernel *kernel)
+/* It may have other siblings now; its perf events went when it did. */
+static void welcome_back(struct kernel *kernel, uint32_t cpu)
 {
-	return ring_buffer__epoll_fd(kernel->events);
-}
+	const struct kernel_settings *settings = &kernel->settings;
+	struct cpu_state *cpus = kernel->cpus.memory;
 
-void kernel_read_events(struct kernel *kernel)
-{
-	ring_buffer__consume(kernel->events);
+	topology_read_cpu(settings->topology, settings->sys_root, cpu);
+	__atomic_store_n(&cpus[cpu].core, settings->topology->core_of_cpu[cpu], __ATOMIC_RELAXED);
+	counters_open_cpu(settings->counters, cpu);
+	set_counter_events(kernel, cpu);
 }
 
 void kernel_flush(struct kernel *kernel)
 {
 	struct cpu_state *cpus = kernel->cpus.memory;
-	int fd = bpf_program__fd(kernel->bpf->progs.cpu_flush);
+	int fd = bpf_program__fd(flush_program(kernel));
 
 	for (uint32_t cpu = 0; cpu < kernel->cpu_count; cpu++) {
 		LIBBPF_OPTS(bpf_test_run_opts, on_cpu, .flags = BPF_F_TEST_RUN_ON_CPU, .cpu = cpu);
+		bool away = bpf_prog_test_run_opts(fd, &on_cpu) == -ENXIO;
 
 		/* A CPU that is offline does not idle either: when it is back, its time begins anew. */
-		if (bpf_prog_test_run_opts(fd, &on_cpu) == -ENXIO)
+		if (away)
 			__atomic_store_n(&cpus[cpu].since_ns, 0, __ATOMIC_RELAXED);
+		else if (kernel->away[cpu])
+			welcome_back(kernel, cpu);
+		kernel->away[cpu] = away;
 	}
 }
 
-uint32_t kernel_cpu_count(const struct kernel *kernel)
+bool kernel_has_overlap(const struct kernel *kernel)
 {
-	return kernel->cpu_count;
+	return kernel->overlap;
+}
+
+uint32_t kernel_counter_mask(const struct kernel *kernel)
+{
+	return kernel->settings.counters->mask;
 }
 
 uint32_t kernel_slot_count(const struct kernel *kernel)
@@ -225,7 +246,38 @@ uint64_t kernel_slots_refused(const struct kernel *kernel)
 	return __atomic_load_n(&kernel->bpf->bss->slots_refused, __ATOMIC_RELAXED);
 }
 
-uint64_t kernel_events_dropped(const struct kernel *kernel)
+uint64_t kernel_switches_unseen(const struct kernel *kernel)
 {
-	return __atomic_load_n(&kernel->bpf->bss->cgroup_events_dropped, __ATOMIC_RELAXED);
+	return __atomic_load_n(&kernel->bpf->bss->switches_unseen, __ATOMIC_RELAXED);
+}
+
+uint64_t kernel_processes_refused(const struct kernel *kernel)
+{
+	return __atomic_load_n(&kernel->bpf->bss->processes_refused, __ATOMIC_RELAXED);
+}
+
+uint64_t kernel_counters_failed(const struct kernel *kernel)
+{
+	const struct cpu_state *cpus = kernel->cpus.memory;
+	uint64_t failed = 0;
+
+	for (uint32_t cpu = 0; cpu < kernel->cpu_count; cpu++)
+		failed += __atomic_load_n(&cpus[cpu].counters_failed, __ATOMIC_RELAXED);
+	return failed;
+}
+
+int kernel_run_time(const struct kernel *kernel, uint64_t *run_time_ns, uint64_t *runs)
+{
+	struct bpf_prog_info info = {0};
+	uint32_t size = sizeof(info);
+	int r = bpf_obj_get_info_by_fd(bpf_program__fd(switch_program(kernel)), &info, &size);
+
+	*run_time_ns = info.run_time_ns;
+	*runs = info.run_cnt;
+	return r;
+}
+
+int kernel_processes_fd(const struct kernel *kernel)
+{
+	return bpf_map__fd(kernel->bpf->maps.processes);
 }

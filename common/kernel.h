@@ -1,28 +1,34 @@
 /* SPDX-License-Identifier: GPL-3.0-only
  *
- * The kernel side's counters: loads the BPF programs and reads what they count. Says nothing of what a
+ * The kernel side's accounting: loads bpf/cpu.bpf.c and reads what it counts. Says nothing of what a
  * cgroup is; only bpf/cpu.h's slots and ids.
  */
 #ifndef DEEPMON_KERNEL_H
 #define DEEPMON_KERNEL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "../bpf/cpu.h"
+#include "counters.h"
 #include "deepmon.h"
 #include "hierarchy.h"
+#include "topology.h"
 
 struct kernel;
 
-/* Gets each cgroup that is made or removed, in the kernel's order, from within kernel_read_events. */
-typedef void kernel_event_handler(void *user, const struct cgroup_event *event);
-
 struct kernel_settings {
 	const struct hierarchy *hierarchy;
-	uint32_t max_cgroups; /* that get a slot of their own at the same time */
-	kernel_event_handler *on_event;
-	void *user;
+	const char *sys_root;
+	struct topology *topology; /* a CPU that comes back is read again into it */
+	struct counters *counters; /* likewise opened again */
+	uint32_t max_cgroups;	   /* that get a slot of their own at the same time */
+	uint32_t max_processes;	   /* that are told apart; 0: none are */
+	bool overlap;		   /* account overlap of SMT siblings, where there are any */
 };
+
+/* CPUs that this kernel could have; -errno. */
+int kernel_possible_cpus(void);
 
 /*
  * Loads and attaches. What stood in the way is said to the logger with its remedy. Each CPU is accounted
@@ -30,17 +36,16 @@ struct kernel_settings {
  */
 int kernel_open(struct kernel **kernel, const struct kernel_settings *settings,
 		const struct deepmon_logger *logger);
+/* Takes NULL. */
 void kernel_close(struct kernel *kernel);
-
-/* Readable when there are events to read. */
-int kernel_event_fd(const struct kernel *kernel);
-void kernel_read_events(struct kernel *kernel);
 
 /* Charges what runs now, on every CPU, so that what kernel_usage then shows is complete up to here. */
 void kernel_flush(struct kernel *kernel);
 
-/* Possible CPUs: the rows of the accounting. */
-uint32_t kernel_cpu_count(const struct kernel *kernel);
+/* What is counted: whether overlap is, and a bit for each enum cpu_counter that is. */
+bool kernel_has_overlap(const struct kernel *kernel);
+uint32_t kernel_counter_mask(const struct kernel *kernel);
+
 uint32_t kernel_slot_count(const struct kernel *kernel);
 /* What one CPU counted in a slot; the kernel goes on adding to it. Good until kernel_close. */
 const struct cpu_usage *kernel_usage(const struct kernel *kernel, uint32_t cpu, uint32_t slot);
@@ -51,8 +56,19 @@ uint64_t kernel_slot_owner(const struct kernel *kernel, uint32_t slot);
  */
 void kernel_free_slot(struct kernel *kernel, uint32_t slot);
 
-/* Both only grow. */
+/* They only grow. */
 uint64_t kernel_slots_refused(const struct kernel *kernel);
-uint64_t kernel_events_dropped(const struct kernel *kernel);
+uint64_t kernel_switches_unseen(const struct kernel *kernel);
+uint64_t kernel_counters_failed(const struct kernel *kernel);
+uint64_t kernel_processes_refused(const struct kernel *kernel);
+
+/*
+ * Time spent in our programs at context switches, and how often, since BPF statistics were on. -errno: the
+ * kernel does not tell.
+ */
+int kernel_run_time(const struct kernel *kernel, uint64_t *run_time_ns, uint64_t *runs);
+
+/* The map of processes: keys struct process_key, values one struct process_usage for each possible CPU. */
+int kernel_processes_fd(const struct kernel *kernel);
 
 #endif

@@ -4,8 +4,6 @@
  */
 #include "ledger.h"
 
-#include <stdbool.h>
-
 /* The weights' sum after as many halvings, to *shift, as it takes to fit 64 bits. */
 static uint64_t sum_of_weights(const struct ledger_share *shares, size_t count, unsigned *shift)
 {
@@ -78,4 +76,38 @@ uint64_t ledger_divide(uint64_t whole, struct ledger_share *shares, size_t count
 		}
 	}
 	return 0;
+}
+
+/* To each that bears idle energy the same, the first some one unit more. Returns it all if there is none. */
+static uint64_t divide_equally(uint64_t idle, struct ledger_share *shares, size_t count)
+{
+	uint64_t bearers = 0;
+
+	for (size_t i = 0; i < count; i++)
+		bearers += shares[i].bears_idle;
+	if (!bearers)
+		return idle;
+
+	uint64_t left = idle % bearers;
+
+	for (size_t i = 0; i < count; i++) {
+		if (!shares[i].bears_idle)
+			continue;
+		shares[i].share += idle / bearers + (left > 0);
+		left -= left > 0;
+	}
+	return 0;
+}
+
+uint64_t ledger_charge(uint64_t energy, uint64_t idle, enum ledger_idle_policy policy,
+		       struct ledger_share *shares, size_t count)
+{
+	if (idle > energy)
+		idle = energy;
+	if (policy == LEDGER_IDLE_PROPORTIONAL)
+		idle = 0;
+
+	uint64_t untaken = ledger_divide(energy - idle, shares, count);
+
+	return untaken + (policy == LEDGER_IDLE_EQUAL ? divide_equally(idle, shares, count) : idle);
 }

@@ -83,6 +83,7 @@ struct subject_of {
 	const char *kind; /* of a total */
 	const struct group *group;
 	const char *name, *id, *image, *version; /* the group's, kept */
+	const char *process;
 };
 
 static void label_as(struct deepmon_record *record, const struct subject_of *of, const char *domain,
@@ -90,6 +91,8 @@ static void label_as(struct deepmon_record *record, const struct subject_of *of,
 {
 	if (of->entity == DEEPMON_SYSTEM)
 		label(record, "cgroup", of->name, true);
+	if (of->entity == DEEPMON_PROCESS)
+		label(record, "container_name", of->name, true);
 	if (of->entity == DEEPMON_CONTAINER) {
 		label(record, "container_id", of->id, false);
 		label(record, "container_image", of->image, true);
@@ -98,38 +101,111 @@ static void label_as(struct deepmon_record *record, const struct subject_of *of,
 	}
 	label(record, "domain", domain, true);
 	label(record, "kind", of->kind, true);
+	label(record, "process", of->process, true);
 	if (of->group)
 		label(record, "runtime", of->group->runtime, true);
 	label(record, "source", source, true);
 }
 
-static void add_cpu(struct sample *sample, const struct subject_of *of, uint64_t used_ns,
-		    uint64_t reported_ns)
+static struct deepmon_record *add_of(struct sample *sample, const struct subject_of *of,
+				     enum deepmon_subject subject)
 {
-	struct deepmon_record *record = add(sample, of->entity, DEEPMON_SUBJECT_CPU, of->instance);
+	struct deepmon_record *record = add(sample, of->entity, subject, of->instance);
 
+	if (of->process)
+		record->qualifier = of->process;
 	label_as(record, of, "", "");
-	record->values.cpu.cpu_time_ns = used_ns;
+	return record;
+}
+
+static void add_cpu(struct sample *sample, const struct attribution *attribution, const struct subject_of *of,
+		    const struct account *account)
+{
+	struct deepmon_record *record = add_of(sample, of, DEEPMON_SUBJECT_CPU);
+	const struct account_sums *used = &account->used;
+	bool idle = account == &attribution->parts[PART_IDLE];
+
+	record->values.cpu.cpu_time_ns = used->cpu_ns;
+	record->values.cpu.smt_overlap_ns = used->overlap_ns;
+	record->values.cpu.energy_weight = used->weight;
 	record->valid = VALID(CPU, cpu_time_ns);
+	if (!idle && of->entity != DEEPMON_PROCESS)
+		record->valid |= VALID(CPU, energy_weight);
+	if (!idle && kernel_has_overlap(attribution->kernel))
+		record->valid |= VALID(CPU, smt_overlap_ns);
 	if (sample->view.interval_ns) {
-		record->values.cpu.cpu_usage_percent =
-		    100.0 * (double)(used_ns - reported_ns) / (double)sample->view.interval_ns;
+		record->values.cpu.cpu_usage_percent = 100.0 *
+						       (double)(used->cpu_ns - account->reported.cpu_ns) /
+						       (double)sample->view.interval_ns;
 		record->valid |= VALID(CPU, cpu_usage_percent);
 	}
 }
 
+/* Rates since the last report, where their parts were counted and it is not divided by nothing. */
+static void add_rates(struct deepmon_record *record, uint32_t counted, const struct account *account)
+{
+	struct deepmon_perf *perf = &record->values.perf;
+	double since[CPU_COUNTERS], cpu_ns = (double)(account->used.cpu_ns - account->reported.cpu_ns);
+
+	for (int i = 0; i < CPU_COUNTERS; i++)
+		since[i] =
+		    counted & 1u << i ? (double)(account->used.counter[i] - account->reported.counter[i]) : 0;
+	if (since[CPU_COUNTER_CYCLES] > 0 && counted & 1u << CPU_COUNTER_INSTRUCTIONS) {
+		perf->instructions_per_cycle = since[CPU_COUNTER_INSTRUCTIONS] / since[CPU_COUNTER_CYCLES];
+		record->valid |= VALID(PERF, instructions_per_cycle);
+	}
+	if (since[CPU_COUNTER_CACHE_REFERENCES] > 0 && counted & 1u << CPU_COUNTER_CACHE_MISSES) {
+		perf->cache_miss_percent =
+		    100.0 * since[CPU_COUNTER_CACHE_MISSES] / since[CPU_COUNTER_CACHE_REFERENCES];
+		record->valid |= VALID(PERF, cache_miss_percent);
+	}
+	if (cpu_ns > 0 && counted & 1u << CPU_COUNTER_CYCLES) {
+		perf->frequency_hertz = since[CPU_COUNTER_CYCLES] * 1e9 / cpu_ns;
+		record->valid |= VALID(PERF, frequency_hertz);
+	}
+}
+
+static void add_perf(struct sample *sample, const struct attribution *attribution,
+		     const struct subject_of *of, const struct account *account)
+{
+	static const uint64_t valid[CPU_COUNTERS] = {
+	    [CPU_COUNTER_CYCLES] = VALID(PERF, cycles),
+	    [CPU_COUNTER_INSTRUCTIONS] = VALID(PERF, instructions),
+	    [CPU_COUNTER_CACHE_REFERENCES] = VALID(PERF, cache_references),
+	    [CPU_COUNTER_CACHE_MISSES] = VALID(PERF, cache_misses),
+	};
+	const uint64_t *used = account->used.counter;
+	uint32_t counted = kernel_counter_mask(attribution->kernel);
+
+	if (!counted)
+		return;
+
+	struct deepmon_record *record = add_of(sample, of, DEEPMON_SUBJECT_PERF);
+
+	record->values.perf = (struct deepmon_perf){.cycles = used[CPU_COUNTER_CYCLES],
+						    .instructions = used[CPU_COUNTER_INSTRUCTIONS],
+						    .cache_references = used[CPU_COUNTER_CACHE_REFERENCES],
+						    .cache_misses = used[CPU_COUNTER_CACHE_MISSES]};
+	for (int i = 0; i < CPU_COUNTERS; i++)
+		if (counted & 1u << i)
+			record->valid |= valid[i];
+	if (!attribution->counters_gap)
+		add_rates(record, counted, account);
+}
+
 static void add_energy(struct sample *sample, const struct subject_of *of, enum energy_domain domain,
-		       const char *source, uint64_t used_uj, uint64_t reported_uj, bool gap)
+		       const struct domain_state *state, uint64_t used_uj, uint64_t reported_uj)
 {
 	struct deepmon_record *record = add(sample, of->entity, DEEPMON_SUBJECT_ENERGY, of->instance);
-	char qualifier[64];
+	char qualifier[96];
 
-	snprintf(qualifier, sizeof(qualifier), "%s-%s", energy_domain_name(domain), source);
+	snprintf(qualifier, sizeof(qualifier), "%s%s%s-%s", of->process ? of->process : "",
+		 of->process ? "-" : "", energy_domain_name(domain), state->source);
 	record->qualifier = keep_text(sample, qualifier);
-	label_as(record, of, energy_domain_name(domain), source);
+	label_as(record, of, energy_domain_name(domain), state->source);
 	record->values.energy.energy_joules = used_uj;
 	record->valid = VALID(ENERGY, energy_joules);
-	if (sample->view.interval_ns && !gap) {
+	if (sample->view.interval_ns && !state->gap) {
 		record->values.energy.power_watts =
 		    (double)(used_uj - reported_uj) * 1e3 / (double)sample->view.interval_ns;
 		record->valid |= VALID(ENERGY, power_watts);
@@ -137,21 +213,48 @@ static void add_energy(struct sample *sample, const struct subject_of *of, enum 
 }
 
 static void add_account(struct sample *sample, const struct attribution *attribution,
-			const struct subject_of *of, struct account *account, const char *source)
+			const struct subject_of *of, struct account *account)
 {
-	if (attribution->kernel && of->kind != NULL && account == &attribution->parts[PART_UNATTRIBUTED])
-		; /* every nanosecond is somebody's */
-	else if (attribution->kernel)
-		add_cpu(sample, of, account->used.cpu_ns, account->reported.cpu_ns);
+	/* Every nanosecond is somebody's, and nobody's instructions are no figure. */
+	if (attribution->kernel && account != &attribution->parts[PART_UNATTRIBUTED]) {
+		add_cpu(sample, attribution, of, account);
+		if (account != &attribution->parts[PART_IDLE])
+			add_perf(sample, attribution, of, account);
+	}
 	for (int domain = 0; domain < ENERGY_PSYS; domain++)
-		if (attribution->measured[domain])
-			add_energy(sample, of, domain, source, account->used.energy_uj[domain],
-				   account->reported.energy_uj[domain], attribution->gap[domain]);
+		if (sample->domains[domain].measured)
+			add_energy(sample, of, domain, &sample->domains[domain],
+				   account->used.energy_uj[domain], account->reported.energy_uj[domain]);
 	account->reported = account->used;
 }
 
-static void add_group(struct sample *sample, const struct attribution *attribution, struct group *group,
-		      const char *source)
+/* One line of a container's processes: what it used in all reports that told of it, and in this one. */
+static void add_process(struct sample *sample, const struct attribution *attribution,
+			const struct subject_of *container, const char *process,
+			const struct account_sums *told, const struct account_sums *fresh)
+{
+	struct subject_of of = {.entity = DEEPMON_PROCESS,
+				.instance = container->name,
+				.name = container->name,
+				.process = keep_text(sample, process)};
+	struct account account = {.used = *told, .reported = *told};
+
+	account_sums_subtract(&account.reported, fresh);
+	add_account(sample, attribution, &of, &account);
+}
+
+static void add_processes(struct sample *sample, const struct attribution *attribution,
+			  const struct subject_of *container, struct group *group)
+{
+	processes_choose(group, attribution->rules.processes_told);
+	for (const struct process *p = group->processes; p; p = p->next)
+		if (p->telling)
+			add_process(sample, attribution, container, p->name, &p->told, &p->fresh);
+	add_process(sample, attribution, container, PROCESS_UNTOLD, &group->untold, &group->untold_fresh);
+	processes_told(group);
+}
+
+static void add_group(struct sample *sample, const struct attribution *attribution, struct group *group)
 {
 	struct subject_of of = {
 	    .entity = group->kind == IDENTITY_CONTAINER ? DEEPMON_CONTAINER : DEEPMON_SYSTEM,
@@ -163,26 +266,26 @@ static void add_group(struct sample *sample, const struct attribution *attributi
 	};
 
 	of.instance = of.name;
-	add_account(sample, attribution, &of, &group->account, source);
+	if (attribution->processes && of.entity == DEEPMON_CONTAINER)
+		add_processes(sample, attribution, &of, group);
+	add_account(sample, attribution, &of, &group->account);
 }
 
 /* Returns how many there were of each part. */
-static void add_groups(struct sample *sample, const struct attribution *attribution, const char *source,
-		       uint64_t *reported)
+static void add_groups(struct sample *sample, const struct attribution *attribution, uint64_t *reported)
 {
 	for (size_t i = 0; i < attribution->groups->count; i++) {
 		struct group *group = attribution->groups->all[i];
 
 		if (group->ended_number && group->reported)
 			continue;
-		add_group(sample, attribution, group, source);
+		add_group(sample, attribution, group);
 		group->reported = group->ended_number != 0;
 		reported[group_part(group)]++;
 	}
 }
 
-static void add_totals(struct sample *sample, struct attribution *attribution, const char *source,
-		       const uint64_t *reported)
+static void add_totals(struct sample *sample, struct attribution *attribution, const uint64_t *reported)
 {
 	static const char *const kinds[PART_COUNT] = {"container", "system", "kernel",
 						      "other",	   "idle",   "unattributed"};
@@ -191,7 +294,7 @@ static void add_totals(struct sample *sample, struct attribution *attribution, c
 		struct subject_of of = {
 		    .entity = DEEPMON_TOTAL, .instance = kinds[part], .kind = kinds[part]};
 
-		add_account(sample, attribution, &of, &attribution->parts[part], source);
+		add_account(sample, attribution, &of, &attribution->parts[part]);
 		if (!attribution->kernel || part > PART_SYSTEM)
 			continue;
 
@@ -199,48 +302,84 @@ static void add_totals(struct sample *sample, struct attribution *attribution, c
 		    add(sample, DEEPMON_TOTAL, DEEPMON_SUBJECT_CHURN, kinds[part]);
 
 		label(record, "kind", kinds[part], true);
-		record->values.churn = (struct deepmon_churn){
-		    .reported = reported[part],
-		    .ended_cgroups = attribution->churn[part].ended_cgroups,
-		    .ended_cpu_time_ns = attribution->churn[part].ended_cpu_ns};
-		record->valid = VALID(CHURN, reported) | VALID(CHURN, ended_cgroups) |
-				VALID(CHURN, ended_cpu_time_ns);
+		record->values.churn =
+		    (struct deepmon_churn){.reported = reported[part],
+					   .ended_cgroups = attribution->churn[part].ended_cgroups,
+					   .ended_cpu_time_ns = attribution->churn[part].ended_cpu_ns};
+		record->valid =
+		    VALID(CHURN, reported) | VALID(CHURN, ended_cgroups) | VALID(CHURN, ended_cpu_time_ns);
 	}
 }
 
-static void add_zone(struct sample *sample, const struct energy_zone *zone)
+/* Per domain, what its zones tell: the first one's source stands for all. */
+static void find_domains(struct sample *sample, const struct attribution *attribution,
+			 const struct energy_zone *zones)
+{
+	memset(sample->domains, 0, sizeof(sample->domains));
+	for (size_t i = 0; i < attribution->zone_count; i++) {
+		struct domain_state *state = &sample->domains[zones[i].domain];
+
+		if (!state->source)
+			state->source = zones[i].source;
+		state->measured |= attribution->zones[i].measured;
+		state->gap |= attribution->zones[i].gap;
+		state->total_uj += zones[i].total_uj;
+		state->reported_uj += attribution->zones[i].reported_uj;
+	}
+}
+
+/* All zones of a domain together: what is the host's alone, such as psys, is told here. */
+static void add_host(struct sample *sample)
+{
+	const struct subject_of of = {.entity = DEEPMON_HOST, .instance = ""};
+
+	for (int domain = 0; domain < ENERGY_DOMAIN_COUNT; domain++) {
+		const struct domain_state *state = &sample->domains[domain];
+
+		if (state->measured)
+			add_energy(sample, &of, domain, state, state->total_uj, state->reported_uj);
+	}
+}
+
+static void label_zone(struct deepmon_record *record, const struct energy_zone *zone, const char *socket)
+{
+	record->qualifier = zone->source;
+	label(record, "domain", energy_domain_name(zone->domain), true);
+	label(record, "socket", socket, true);
+	label(record, "source", zone->source, true);
+	label(record, "zone", zone->name, true);
+}
+
+static void add_zone(struct sample *sample, const struct energy_zone *zone, struct zone_record *kept)
 {
 	struct deepmon_record *record = add(sample, DEEPMON_ZONE, DEEPMON_SUBJECT_COUNTER, zone->name);
-	const char *domain = energy_domain_name(zone->domain);
-	char socket[16] = "";
+	const char *socket = "";
+	char number[16];
 
-	if (zone->socket != ENERGY_SOCKET_NONE)
-		snprintf(socket, sizeof(socket), "%d", zone->socket);
+	if (zone->socket != ENERGY_SOCKET_NONE) {
+		snprintf(number, sizeof(number), "%d", zone->socket);
+		socket = keep_text(sample, number);
+	}
+	label_zone(record, zone, socket);
 	record->values.counter = (struct deepmon_counter){.anomalies = zone->anomalies, .wraps = zone->wraps};
 	record->valid = VALID(COUNTER, anomalies) | VALID(COUNTER, wraps);
-
-	const char *kept_socket = keep_text(sample, socket);
-
-	for (int energy = 0; energy <= zone->valid; energy++) {
-		if (energy) {
-			record = add(sample, DEEPMON_ZONE, DEEPMON_SUBJECT_ENERGY, zone->name);
-			record->values.energy.energy_joules = zone->total_uj;
-			record->values.energy.power_watts =
-			    (double)zone->delta_uj * 1e3 / (double)zone->elapsed_ns;
-			record->valid = VALID(ENERGY, energy_joules) | VALID(ENERGY, power_watts);
-		}
-		record->qualifier = zone->source;
-		label(record, "domain", domain, true);
-		label(record, "socket", kept_socket, true);
-		label(record, "source", zone->source, true);
-		label(record, "zone", zone->name, true);
+	if (!kept->measured)
+		return;
+	record = add(sample, DEEPMON_ZONE, DEEPMON_SUBJECT_ENERGY, zone->name);
+	label_zone(record, zone, socket);
+	record->values.energy.energy_joules = zone->total_uj;
+	record->valid = VALID(ENERGY, energy_joules);
+	if (sample->view.interval_ns && !kept->gap) {
+		record->values.energy.power_watts =
+		    (double)(zone->total_uj - kept->reported_uj) * 1e3 / (double)sample->view.interval_ns;
+		record->valid |= VALID(ENERGY, power_watts);
 	}
+	kept->reported_uj = zone->total_uj;
 }
 
 int sample_build(struct sample *sample, struct attribution *attribution, const struct energy_zone *zones,
-		 size_t zone_count, uint64_t interval_ns, const struct sample_self *self)
+		 uint64_t interval_ns, const struct sample_self *self)
 {
-	const char *source = zone_count ? zones[0].source : "";
 	uint64_t reported[PART_COUNT] = {0};
 	struct timespec now;
 
@@ -249,17 +388,20 @@ int sample_build(struct sample *sample, struct attribution *attribution, const s
 	sample->failed = false;
 	sample->view = (struct deepmon_sample){.time_ns = (uint64_t)now.tv_sec * 1000000000u + now.tv_nsec,
 					       .interval_ns = interval_ns};
-	add_groups(sample, attribution, source, reported);
-	add_totals(sample, attribution, source, reported);
-	for (size_t i = 0; i < zone_count; i++)
-		add_zone(sample, &zones[i]);
+	find_domains(sample, attribution, zones);
+	add_groups(sample, attribution, reported);
+	add_totals(sample, attribution, reported);
+	add_host(sample);
+	for (size_t i = 0; i < attribution->zone_count; i++) {
+		add_zone(sample, &zones[i], &attribution->zones[i]);
+		attribution->zones[i].measured = attribution->zones[i].gap = false;
+	}
+	attribution->counters_gap = false;
 
 	struct deepmon_record *record = add(sample, DEEPMON_SELF, DEEPMON_SUBJECT_SELF_COST, "");
 
 	record->values.self_cost = self->cost;
 	record->valid = self->valid;
-	memset(attribution->measured, 0, sizeof(attribution->measured));
-	memset(attribution->gap, 0, sizeof(attribution->gap));
 	sample->view.records = sample->records;
 	return sample->failed ? -ENOMEM : 0;
 }

@@ -8,12 +8,20 @@
 #include "attribution.h"
 #include "deepmon.h"
 
+/* A domain's zones, as the report tells of them. */
+struct domain_state {
+	const char *source; /* NULL: there is no such zone */
+	bool measured, gap; /* some had a figure since the last report; some lacked one */
+	uint64_t total_uj, reported_uj;
+};
+
 struct sample {
 	struct deepmon_sample view;
 	struct deepmon_record *records;
 	size_t capacity;
 	void *texts; /* blocks of text, one behind the other */
 	bool failed; /* out of memory: the sample is not whole */
+	struct domain_state domains[ENERGY_DOMAIN_COUNT];
 };
 
 struct sample_self {
@@ -26,7 +34,7 @@ struct sample_self {
  * sample is not whole, and what could not be told goes into the next.
  */
 int sample_build(struct sample *sample, struct attribution *attribution, const struct energy_zone *zones,
-		 size_t zone_count, uint64_t interval_ns, const struct sample_self *self);
+		 uint64_t interval_ns, const struct sample_self *self);
 void sample_clear(struct sample *sample);
 
 #endif

@@ -95,7 +95,8 @@ def test_two_containers_on_both_paths(t):
     simulator = t.enter(RaplSim(t.state / "rapl", t.built("rapl-sim"), cgroups=cgroups, period_ms=100))
     poller = t.enter(UsagePoller(cgroups))
     options = sysroot_options(simulator.root) | {"DockerRoot": str(dockerd.data_root),
-                                                 "DockerSocket": str(dockerd.socket)}
+                                                 "DockerSocket": str(dockerd.socket),
+                                                 "IdlePolicy": "proportional"}
     parent = execd(t, *command_line(options), interval=1, forward=influx.write)
     collectd(t, options, interval=2, network_port=influx.collectd_port)
 

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * What the loaders of our BPF objects share.
+ */
+#ifndef DEEPMON_BPF_OBJECT_H
+#define DEEPMON_BPF_OBJECT_H
+
+#include <bpf/libbpf.h>
+#include <stddef.h>
+
+#include "deepmon.h"
+
+/* libbpf's own lines are about its insides; ours say what to do. What this returns goes to libbpf_set_print.
+ */
+libbpf_print_fn_t bpf_object_silence(void);
+
+/*
+ * Says why `what` can't be loaded, attached and so on (`step`), what to do about it, and what is left out.
+ * `error` is negative, as the kernel or libbpf gave it.
+ */
+void bpf_object_log_refusal(const struct deepmon_logger *logger, const char *what, const char *step,
+			    int error, const char *left_out);
+
+/* A map's values as memory that the kernel goes on writing. */
+struct bpf_mapping {
+	void *memory;
+	size_t size;
+};
+
+/* The map has BPF_F_MMAPABLE. -errno. */
+int bpf_mapping_open(struct bpf_mapping *mapping, const struct bpf_map *map);
+void bpf_mapping_close(struct bpf_mapping *mapping);
+
+#endif

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * Opens perf events on every CPU. The only system calls are perf_event_open, read and close.
+ */
+#include "counters.h"
+
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "log.h"
+
+static const struct {
+	const char *name;
+	struct counter_event event;
+} known[] = {
+    {"cycles", {PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES}},
+    {"cpu-cycles", {PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES}},
+    {"ref-cycles", {PERF_TYPE_HARDWARE, PERF_COUNT_HW_REF_CPU_CYCLES}},
+    {"bus-cycles", {PERF_TYPE_HARDWARE, PERF_COUNT_HW_BUS_CYCLES}},
+    {"instructions", {PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS}},
+    {"cache-references", {PERF_TYPE_HARDWARE, PERF_COUNT_HW_CACHE_REFERENCES}},
+    {"cache-misses", {PERF_TYPE_HARDWARE, PERF_COUNT_HW_CACHE_MISSES}},
+    {"branches", {PERF_TYPE_HARDWARE, PERF_COUNT_HW_BRANCH_INSTRUCTIONS}},
+    {"branch-instructions", {PERF_TYPE_HARDWARE, PERF_COUNT_HW_BRANCH_INSTRUCTIONS}},
+    {"branch-misses", {PERF_TYPE_HARDWARE, PERF_COUNT_HW_BRANCH_MISSES}},
+    {"cpu-clock", {PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK}},
+    {"task-clock", {PERF_TYPE_SOFTWARE, PERF_COUNT_SW_TASK_CLOCK}},
+    {"page-faults", {PERF_TYPE_SOFTWARE, PERF_COUNT_SW_PAGE_FAULTS}},
+    {"minor-faults", {PERF_TYPE_SOFTWARE, PERF_COUNT_SW_PAGE_FAULTS_MIN}},
+    {"major-faults", {PERF_TYPE_SOFTWARE, PERF_COUNT_SW_PAGE_FAULTS_MAJ}},
+    {"context-switches", {PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CONTEXT_SWITCHES}},
+    {"cpu-migrations", {PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_MIGRATIONS}},
+};
+
+int counter_event_parse(const char *text, struct counter_event *event)
+{
+	size_t digits = strspn(text + (*text != '\0'), "0123456789abcdefABCDEF");
+
+	if (!*text || strcasecmp(text, "none") == 0)
+		return -ENOENT;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (strcasecmp(text, known[i].name) == 0) {
+			*event = known[i].event;
+			return 0;
+		}
+	}
+	if (*text != 'r' || !digits || digits > 16 || text[1 + digits])
+		return -EINVAL;
+	*event = (struct counter_event){PERF_TYPE_RAW, strtoull(text + 1, NULL, 16)};
+	return 0;
+}
+
+static int open_event(const struct counter_event *event, uint32_t cpu)
+{
+	struct perf_event_attr attr = {.type = event->type,
+				       .size = sizeof(attr),
+				       .config = event->config,
+				       .read_format =
+					   PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_TOTAL_TIME_RUNNING};
+	int fd = (int)syscall(SYS_perf_event_open, &attr, -1, (int)cpu, -1, PERF_FLAG_FD_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static void close_event(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* On every CPU. A CPU that is offline has no events until it is back. */
+static int open_everywhere(struct counters *counters, unsigned counter)
+{
+	bool some = false;
+
+	for (uint32_t cpu = 0; cpu < counters->cpu_count; cpu++) {
+		int fd = open_event(&counters->event[counter], cpu);
+
+		if (fd < 0 && fd != -ENODEV)
+			return fd;
+		if (fd < 0)
+			continue;
+		counters->fds[cpu * CPU_COUNTERS + counter] = fd;
+		some = true;
+	}
+	return some ? 0 : -ENODEV;
+}
+
+static void close_everywhere(struct counters *counters, unsigned counter)
+{
+	for (uint32_t cpu = 0; cpu < counters->cpu_count; cpu++)
+		close_event(&counters->fds[cpu * CPU_COUNTERS + counter]);
+}
+
+static void log_refusal(const struct deepmon_logger *logger, const char *option, const char *text, int error)
+{
+	const char *why = "the CPU does not count it: look at `perf list`";
+
+	if (error == -EACCES || error == -EPERM)
+		why =
+		    "run as root, or give the process CAP_PERFMON (before Linux 5.8: CAP_SYS_ADMIN), or set "
+		    "kernel.perf_event_paranoid to 0";
+	else if (error == -ENOENT || error == -EOPNOTSUPP)
+		why =
+		    "this CPU has no counter for it, as in most virtual machines (a cloud's bare metal has)";
+	else if (error == -EMFILE)
+		why = "raise the limit of open files (LimitNOFILE): four for each CPU are needed";
+	log_warning(
+	    logger,
+	    "%s: \"%s\" can't be counted (%s): %s. What is not counted is left out, and without cycles "
+	    "energy is shared by CPU time",
+	    option, text, strerror(-error), why);
+}
+
+int counters_open(struct counters *counters, const struct deepmon_options *options, uint32_t cpu_count,
+		  const struct deepmon_logger *logger)
+{
+	const struct {
+		const char *option, *text;
+	} wanted[CPU_COUNTERS] = {
+	    [CPU_COUNTER_CYCLES] = {"CyclesEvent", options->cycles_event},
+	    [CPU_COUNTER_INSTRUCTIONS] = {"InstructionsEvent", options->instructions_event},
+	    [CPU_COUNTER_CACHE_REFERENCES] = {"CacheReferencesEvent", options->cache_references_event},
+	    [CPU_COUNTER_CACHE_MISSES] = {"CacheMissesEvent", options->cache_misses_event},
+	};
+	bool said = false;
+
+	*counters =
+	    (struct counters){.cpu_count = cpu_count, .fds = malloc(cpu_count * CPU_COUNTERS * sizeof(int))};
+	if (!counters->fds)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < cpu_count * CPU_COUNTERS; i++)
+		counters->fds[i] = -1;
+	for (unsigned i = 0; i < CPU_COUNTERS; i++) {
+		int r = counter_event_parse(wanted[i].text, &counters->event[i]);
+
+		if (r == -EINVAL)
+			log_warning(
+			    logger,
+			    "%s: \"%.64s\" is no event; a name of `perf list` such as cache-misses, a raw "
+			    "code such as r412e, or none is accepted. It is left out",
+			    wanted[i].option, wanted[i].text);
+		if (r)
+			continue;
+		r = open_everywhere(counters, i);
+		if (!r) {
+			counters->mask |= 1u << i;
+			continue;
+		}
+		close_everywhere(counters, i);
+		/* Where one is missing all are, most often: one line tells it. */
+		if (!said)
+			log_refusal(logger, wanted[i].option, wanted[i].text, r);
+		said = true;
+	}
+	return 0;
+}
+
+void counters_close(struct counters *counters)
+{
+	for (unsigned i = 0; counters->fds && i < CPU_COUNTERS; i++)
+		close_everywhere(counters, i);
+	free(counters->fds);
+	*counters = (struct counters){0};
+}
+
+int counters_open_cpu(struct counters *counters, uint32_t cpu)
+{
+	int result = 0;
+
+	for (unsigned i = 0; i < CPU_COUNTERS; i++) {
+		int *fd = &counters->fds[cpu * CPU_COUNTERS + i];
+
+		if (!(counters->mask & 1u << i))
+			continue;
+		close_event(fd);
+		*fd = open_event(&counters->event[i], cpu);
+		if (*fd < 0 && !result)
+			result = *fd;
+	}
+	return result;
+}
+
+int counters_running(const struct counters *counters, double *ratio)
+{
+	double enabled = 0, running = 0;
+
+	for (uint32_t i = 0; i < counters->cpu_count * CPU_COUNTERS; i++) {
+		struct counter_reading reading;
+
+		if (counters->fds[i] < 0 ||
+		    read(counters->fds[i], &reading, sizeof(reading)) != sizeof(reading))
+			continue;
+		enabled += (double)reading.enabled_ns;
+		running += (double)reading.running_ns;
+	}
+	*ratio = enabled > 0 ? running / enabled : 0;
+	return enabled > 0 ? 0 : -ENODATA;
+}

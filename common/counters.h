@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * The performance counters behind the accounting: which event each counts, and one perf event of it on
+ * every CPU, which the BPF programs read.
+ */
+#ifndef DEEPMON_COUNTERS_H
+#define DEEPMON_COUNTERS_H
+
+#include <stdint.h>
+
+#include "../bpf/cpu.h"
+#include "deepmon.h"
+
+/* As in struct perf_event_attr. */
+struct counter_event {
+	uint32_t type;
+	uint64_t config;
+};
+
+/*
+ * Reads an event's name as `perf list` has it ("cycles", "cache-misses", "page-faults") or a raw code as
+ * perf takes it ("r1a2b"). -ENOENT: "" or "none", that counter is not wanted. -EINVAL: there is none.
+ */
+int counter_event_parse(const char *text, struct counter_event *event);
+
+struct counters {
+	uint32_t mask; /* a bit for each enum cpu_counter that is open on every CPU that is online */
+	uint32_t cpu_count;
+	struct counter_event event[CPU_COUNTERS];
+	int *fds; /* [cpu * CPU_COUNTERS + counter]; -1: not open */
+};
+
+/*
+ * Opens the events that the options name on cpu_count CPUs. What can't be is said to the logger, in one
+ * line, and its bit stays clear: that is no failure. -ENOMEM.
+ */
+int counters_open(struct counters *counters, const struct deepmon_options *options, uint32_t cpu_count,
+		  const struct deepmon_logger *logger);
+void counters_close(struct counters *counters);
+
+/* Opens those of one CPU again, for it was away. -errno of the first that can't be. */
+int counters_open_cpu(struct counters *counters, uint32_t cpu);
+
+/*
+ * For how much of the time that the counters were enabled they ran, all of them together, from 0 to 1: less
+ * than 1 when the PMU had fewer registers than were asked for and took turns. -ENODATA: none is open.
+ */
+int counters_running(const struct counters *counters, double *ratio);
+
+#endif
