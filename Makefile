@@ -33,7 +33,7 @@ LIBS = -lbpf -lcjson -lm
 # The packages are Debian's and Ubuntu's. A build needs the first line, the tests and the demo all.
 PACKAGES_BUILD = gcc make clang llvm bpftool pkg-config libc6-dev libbpf-dev libelf-dev zlib1g-dev \
                  libcjson-dev collectd-dev
-PACKAGES_TEST = check locales python3 collectd-core influxdb curl docker.io containerd runc busybox-static \
+PACKAGES_TEST = libclang-rt-14-dev check locales python3 collectd-core influxdb curl docker.io containerd runc busybox-static \
                 valgrind iproute2 procps
 PACKAGES_LINT = clang-format clang-tidy cppcheck
 
@@ -114,28 +114,47 @@ $(BUILD)/tests/unit/settings_test $(BUILD)/tests/unit/line_protocol_test: $(exec
 unit: $(unit_tests)
 	@failed=0; for t in $(unit_tests); do $$t || failed=1; done; exit $$failed
 
-# A source that a fuzzer includes, to put its own in place of system calls, is not linked again.
-FUZZ_FLAGS = -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
-$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(core_sources) $(wildcard common/*.h tests/fuzz/*.h tests/unit/*.h) | $(skeletons)
+# The fuzzers' core is compiled once, with all that looks for mistakes.
+FUZZ_FLAGS = -std=gnu11 -g -O1 -pthread -fsanitize=address,undefined -fno-sanitize-recover=all
+fuzz_objects := $(core_sources:%.c=$(BUILD)/fuzz/%.o) $(BUILD)/fuzz/telegraf-execd/line_protocol.o
+$(BUILD)/fuzz/%.o: %.c | $(skeletons)
 	@mkdir -p $(@D)
-	$(CLANG) $(FUZZ_FLAGS) $(CPPFLAGS_ALL) -pthread -o $@ $< \
-	    $(filter-out $(shell sed -n 's|^#include "../../\(common/.*\.c\)"$$|\1|p' $<),$(core_sources)) $(LIBS)
+	$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link $(CPPFLAGS_ALL) -MMD -MP -c $< -o $@
 
-# The kept corpus, then FUZZ_RUNS new inputs each. By hand: make fuzz FUZZ_RUNS=10000000
+# A source that a fuzzer includes, to put its own in place of system calls, is not linked again.
+included = $(shell sed -n 's|^\#include "../../\(common/.*\)\.c"$$|$(BUILD)/fuzz/\1.o|p' tests/fuzz/$(1).c)
+$(BUILD)/tests/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o $(fuzz_objects)
+	@mkdir -p $(@D)
+	$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $(filter-out $(call included,$*),$^) $(LIBS)
+
+# FUZZ_RUNS inputs each, the kept ones first. By hand: make fuzz FUZZ_RUNS=10000000
 FUZZ_RUNS ?= 200000
 .PHONY: fuzz
 fuzz: $(fuzzers)
 	@set -e; for f in $(fuzzers); do \
-	    name=$$(basename $$f); mkdir -p $(BUILD)/corpus/$$name; \
-	    echo "# $$name: $(FUZZ_RUNS) runs"; \
-	    $$f -runs=$(FUZZ_RUNS) -max_len=4096 -timeout=10 -rss_limit_mb=1024 -verbosity=0 -print_final_stats=1 \
-	        -artifact_prefix=$(BUILD)/corpus/ $(BUILD)/corpus/$$name tests/fuzz/corpus/$$name; \
+	    name=$$(basename $$f); found=$(BUILD)/corpus/$$name; log=$$found.log; mkdir -p $$found; \
+	    test -n "$$(ls tests/fuzz/corpus/$$name)"; \
+	    test -z "$$(find tests/fuzz/corpus/$$name -empty)"; \
+	    $$f -runs=$(FUZZ_RUNS) -max_len=4096 -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+	        -artifact_prefix=$(BUILD)/corpus/ $$found tests/fuzz/corpus/$$name > $$log 2>&1 || \
+	        { tail -50 $$log; echo "# $$name: failed, see $$log"; exit 1; }; \
+	    echo "# $$name: $$(sed -n 's/^stat::number_of_executed_units: *//p' $$log) runs," \
+	        "$$(ls tests/fuzz/corpus/$$name | wc -l) of them kept inputs"; \
 	done
 
+# Everything again with the compiler's checks of memory and arithmetic: SANITIZE_TESTS are words of
+# integration tests' names. Not collectd's: its daemon would have to be built so, too.
+SANITIZE_TESTS ?= execd faults.a_counter faults.no_ faults.nothing accounting churn docs.lines
+.PHONY: test-sanitize
+test-sanitize: deps
+	$(MAKE) BUILD=$(BUILD)/sanitize WERROR=-Werror \
+	    SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' all unit
+	BUILD=$(BUILD)/sanitize $(PYTHON) tests/integration/run.py $(SANITIZE_TESTS)
+
 # What is not installed yet, from the distribution.
-.PHONY: deps
-deps:
-	@missing=; for p in $(PACKAGES_BUILD) $(PACKAGES_TEST); do \
+.PHONY: deps deps-lint
+deps deps-lint:
+	@missing=; for p in $(PACKAGES_BUILD) $(if $(filter deps-lint,$@),$(PACKAGES_LINT),$(PACKAGES_TEST)); do \
 	    dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
 	done; \
 	if [ -n "$$missing" ]; then \
@@ -148,7 +167,56 @@ deps:
 .PHONY: test
 test: deps
 	$(MAKE) WERROR=-Werror all unit
+	$(MAKE) fuzz FUZZ_RUNS=4000
+	$(MAKE) test-sanitize SANITIZE_TESTS='execd.once docs.lines'
 	BUILD=$(BUILD) $(PYTHON) tests/integration/run.py
+
+# ---- Lint --------------------------------------------------------------------------------------
+
+# Each C file and header of ours, and those that are compiled for this machine.
+lint_files = $(wildcard $(addsuffix /*.[ch],bpf common collectd-plugin telegraf-execd tests/*))
+tidy_files = $(filter-out bpf/%,$(filter %.c,$(lint_files)))
+
+.PHONY: lint
+lint: deps-lint
+	$(MAKE) --silent lint-all
+
+.PHONY: lint-all
+lint-all: $(skeletons)
+	clang-format --dry-run -Werror $(lint_files)
+	printf '%s\n' $(tidy_files) | xargs -P 2 -n 4 sh -c 'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- \
+	    -std=gnu11 $(CPPFLAGS_ALL) -DHAVE_CONFIG_H -isystem /usr/include/collectd' clang-tidy
+	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr --std=c11 \
+	    -D__x86_64__ $(filter-out tests/unit/%,$(tidy_files))
+
+# ---- Installation ------------------------------------------------------------------------------
+
+bindir = $(PREFIX)/bin
+datadir = $(PREFIX)/share/deepmon
+# Where this distribution's collectd looks; not below PREFIX, which collectd knows nothing of.
+COLLECTD_PLUGIN_DIR ?= $(patsubst %/,%,$(dir $(firstword $(wildcard /usr/lib/collectd/logfile.so \
+    /usr/lib64/collectd/logfile.so /usr/lib/*/collectd/logfile.so) /usr/lib/collectd/logfile.so)))
+
+installed = $(bindir)/deepmon-execd $(COLLECTD_PLUGIN_DIR)/deepmon.so \
+            $(addprefix $(datadir)/,types.db collectd.conf telegraf.conf)
+
+.PHONY: install
+install: all
+	install -D -m 755 $(BUILD)/deepmon-execd $(DESTDIR)$(bindir)/deepmon-execd
+	install -D -m 644 $(BUILD)/deepmon.so $(DESTDIR)$(COLLECTD_PLUGIN_DIR)/deepmon.so
+	install -D -m 644 -t $(DESTDIR)$(datadir) collectd-plugin/types.db collectd-plugin/collectd.conf \
+	    telegraf-execd/telegraf.conf
+	sed -i 's|/usr/bin/deepmon-execd|$(bindir)/deepmon-execd|' $(DESTDIR)$(datadir)/telegraf.conf
+
+# With their directories, as far as nobody else has something in them.
+.PHONY: uninstall
+uninstall:
+	rm -f $(addprefix $(DESTDIR),$(installed))
+	@cd $(or $(DESTDIR),/) && for f in $(installed); do \
+	    rmdir -p --ignore-fail-on-non-empty .$$(dirname $$f) 2>/dev/null || true; \
+	done
+
+# ---- The rest ----------------------------------------------------------------------------------
 
 # ROUNDS=5 ends by itself; SIMULATE_RAPL=1 where there is no RAPL; WITH_DOCKER=1 starts two containers.
 .PHONY: demo
@@ -162,7 +230,11 @@ help:
 	@echo 'make test       install what is missing, build with warnings as errors, run every test'
 	@echo 'make demo       the whole way from a container to a table of its watts'
 	@echo '                (ROUNDS=5, SIMULATE_RAPL=1, WITH_DOCKER=1)'
+	@echo 'make install    into PREFIX ($(PREFIX)) and collectd'"'"'s plugin directory; make uninstall; DESTDIR'
+	@echo 'make docs       write the generated parts of README.md, types.db and the sample configurations'
 	@echo 'make fuzz       the fuzzers, FUZZ_RUNS inputs each'
+	@echo 'make test-sanitize  unit and integration tests with the compiler'"'"'s checks of memory and arithmetic'
+	@echo 'make lint       clang-format, clang-tidy and cppcheck'
 
 .PHONY: clean
 clean:

@@ -27,9 +27,9 @@ def execd(t, *arguments, **settings):
     return t.enter(ExecdParent(t.built("deepmon-execd"), list(arguments), **settings))
 
 
-def collectd(t, options=None, **settings):
+def collectd(t, options=None, plugin=None, **settings):
     """collectd with our plugin, until the test ends."""
-    return t.enter(Collectd(t.state / "collectd", t.built("deepmon.so"), options, **settings))
+    return t.enter(Collectd(t.state / "collectd", plugin or t.built("deepmon.so"), options, **settings))
 
 
 def sysroot_options(root):

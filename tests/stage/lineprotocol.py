@@ -17,11 +17,14 @@ class Point:
 
 
 def split_unescaped(text, separator, quotes=False):
-    """Splits at a separator that has no backslash before it and is not within quotes."""
+    """Splits at a separator that has no backslash before it and is not within quotes.
+
+    A backslash means something only before what may be escaped there; before anything else it is itself.
+    """
     parts, part, index, inside = [], [], 0, False
     while index < len(text):
         char = text[index]
-        if char == "\\" and index + 1 < len(text):
+        if char == "\\" and text[index + 1:index + 2] in (tuple('"\\') if inside else tuple(",= ")):
             part.append(text[index:index + 2])
             index += 2
             continue

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * Groups of cgroups: who is one, how they end and come back, and that no nanosecond is lost on the way.
+ */
+#include "../../common/groups.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT(of)  (sizeof(of) / sizeof((of)[0]))
+#define SOCKETS	   2
+#define ENDED_MOST 3
+
+static struct groups groups;
+
+static void set_up(void)
+{
+	groups_init(&groups, SOCKETS, ENDED_MOST);
+}
+
+static void tear_down(void)
+{
+	groups_clear(&groups);
+}
+
+static struct identity identity_of(enum identity_kind kind, const char *name, const char *id)
+{
+	struct identity identity = {.kind = kind, .runtime = kind == IDENTITY_CONTAINER ? "docker" : NULL};
+
+	snprintf(identity.name, sizeof(identity.name), "%s", name);
+	snprintf(identity.id, sizeof(identity.id), "%s", id);
+	return identity;
+}
+
+static struct group *join(const char *name, const char *id)
+{
+	struct identity identity = identity_of(IDENTITY_CONTAINER, name, id);
+	struct group *group = groups_join(&groups, &identity);
+
+	ck_assert(group);
+	return group;
+}
+
+static struct group *join_system(const char *name)
+{
+	struct identity identity = identity_of(IDENTITY_SYSTEM, name, "");
+	struct group *group = groups_join(&groups, &identity);
+
+	ck_assert(group);
+	return group;
+}
+
+/* Gives the group that name as its runtime would. */
+static struct group *name(struct group *group, const char *given)
+{
+	struct identity identity = identity_of(IDENTITY_CONTAINER, given, group->id);
+
+	identity.named = true;
+	snprintf(identity.image, sizeof(identity.image), "nginx");
+	return groups_name(&groups, group, &identity);
+}
+
+static struct group *find(enum identity_kind kind, const char *wanted)
+{
+	for (size_t i = 0; i < groups.count; i++)
+		if (groups.all[i]->kind == kind && !strcmp(groups.all[i]->name, wanted))
+			return groups.all[i];
+	return NULL;
+}
+
+/* ---- Joining and leaving ----------------------------------------------------------------------- */
+
+START_TEST(a_kind_and_a_name_are_one_group)
+{
+	struct group *web = join("web", "id1");
+
+	ck_assert_ptr_eq(join("web", "id1"), web);
+	ck_assert_uint_eq(web->cgroups, 2);
+	ck_assert_ptr_ne(join("db", "id2"), web);
+	ck_assert_ptr_ne(join_system("web"), web);
+	ck_assert_uint_eq(groups.count, 3);
+	ck_assert_int_eq(group_part(web), PART_CONTAINER);
+	ck_assert_int_eq(group_part(find(IDENTITY_SYSTEM, "web")), PART_SYSTEM);
+}
+END_TEST
+
+START_TEST(the_last_to_leave_ends_it)
+{
+	struct group *web = join("web", "id1");
+
+	join("web", "id1");
+	groups_leave(&groups, web);
+	ck_assert_uint_eq(web->ended_number, 0);
+	ck_assert_uint_eq(groups.ended_count, 0);
+	web->reported = true;
+	groups_leave(&groups, web);
+	ck_assert_uint_eq(web->ended_number, 1);
+	ck_assert_uint_eq(groups.ended_count, 1);
+	ck_assert_msg(!web->reported, "its end is not in a report yet");
+}
+END_TEST
+
+START_TEST(who_comes_back_goes_on)
+{
+	struct group *web = join("web", "id1");
+
+	web->account.used.cpu_ns = 5;
+	web->account.weight_ns[1] = 7;
+	groups_leave(&groups, web);
+	ck_assert_ptr_eq(join("web", "id2"), web);
+	ck_assert_uint_eq(web->account.used.cpu_ns, 5);
+	ck_assert_uint_eq(web->account.weight_ns[1], 7);
+	ck_assert_uint_eq(web->ended_number, 0);
+	ck_assert_uint_eq(groups.ended_count, 0);
+	ck_assert_str_eq(web->id, "id2");
+	ck_assert_ptr_eq(groups_find_container(&groups, "id2"), web);
+	ck_assert_ptr_null(groups_find_container(&groups, "id1"));
+}
+END_TEST
+
+START_TEST(a_container_is_found_by_its_id)
+{
+	struct group *web = join("web", "id1");
+
+	join_system("unit");
+	ck_assert_ptr_eq(groups_find_container(&groups, "id1"), web);
+	ck_assert_ptr_null(groups_find_container(&groups, "id"));
+	ck_assert_msg(!groups_find_container(&groups, ""), "system groups have no id to be found by");
+	/* Two runtimes may claim one id: the first keeps it. */
+	join("other", "id1");
+	ck_assert_ptr_eq(groups_find_container(&groups, "id1"), web);
+}
+END_TEST
+
+/* ---- Forgetting -------------------------------------------------------------------------------- */
+
+START_TEST(those_that_ended_longest_ago_are_forgotten)
+{
+	static const char *const order[] = {"c", "a", "e", "b", "d"};
+
+	for (size_t i = 0; i < COUNT(order); i++)
+		join(order[i], order[i]);
+	for (size_t i = 0; i < COUNT(order); i++) {
+		find(IDENTITY_CONTAINER, order[i])->reported = true;
+		groups_leave(&groups, find(IDENTITY_CONTAINER, order[i]));
+	}
+	find(IDENTITY_CONTAINER, "a")->reported = true;
+	groups_forget_ended(&groups);
+	ck_assert_uint_eq(groups.count, ENDED_MOST);
+	ck_assert(!find(IDENTITY_CONTAINER, "c") && !find(IDENTITY_CONTAINER, "a"));
+	ck_assert_msg(groups.ended_unreported == 1, "c was not in a report, a was");
+	ck_assert_ptr_null(groups_find_container(&groups, "c"));
+	groups_forget_ended(&groups);
+	ck_assert_uint_eq(groups.count, ENDED_MOST);
+}
+END_TEST
+
+START_TEST(the_living_are_never_forgotten)
+{
+	for (int i = 0; i < 10; i++) {
+		char text[16];
+
+		snprintf(text, sizeof(text), "c%d", i);
+		join(text, text);
+	}
+	groups_forget_ended(&groups);
+	ck_assert_uint_eq(groups.count, 10);
+	ck_assert_uint_eq(groups.ended_unreported, 0);
+}
+END_TEST
+
+/* ---- Names ------------------------------------------------------------------------------------- */
+
+START_TEST(a_name_is_given)
+{
+	struct group *web = join("0123456789ab", "id1");
+
+	ck_assert_ptr_eq(name(web, "web"), web);
+	ck_assert_str_eq(web->name, "web");
+	ck_assert_str_eq(web->image, "nginx");
+	ck_assert(web->named);
+	ck_assert_ptr_eq(groups_find_container(&groups, "id1"), web);
+	ck_assert_ptr_eq(join("web", "id1"), web);
+	/* The name that stood in for it is free again. */
+	ck_assert_ptr_ne(join("0123456789ab", "id2"), web);
+	ck_assert_ptr_eq(name(web, "web"), web);
+}
+END_TEST
+
+START_TEST(a_name_that_has_ended_takes_both_together)
+{
+	struct group *old = join("web", "id1"), *young = join("0123456789ab", "id2");
+
+	old->account.used.cpu_ns = 5;
+	old->account.reported.cpu_ns = 4;
+	groups_leave(&groups, old);
+	young->account.used.cpu_ns = 30;
+	young->account.used.energy_uj[0] = 100;
+	young->account.weight_ns[0] = 3;
+	ck_assert_ptr_eq(name(young, "web"), old);
+	ck_assert_uint_eq(groups.count, 1);
+	ck_assert_uint_eq(groups.ended_count, 0);
+	ck_assert_uint_eq(old->ended_number, 0);
+	ck_assert_uint_eq(old->cgroups, 1);
+	ck_assert_uint_eq(old->account.used.cpu_ns, 35);
+	ck_assert_uint_eq(old->account.reported.cpu_ns, 4);
+	ck_assert_uint_eq(old->account.used.energy_uj[0], 100);
+	ck_assert_uint_eq(old->account.weight_ns[0], 3);
+	ck_assert_str_eq(old->id, "id2");
+	ck_assert_ptr_eq(groups_find_container(&groups, "id2"), old);
+	ck_assert_ptr_null(groups_find_container(&groups, "id1"));
+}
+END_TEST
+
+START_TEST(a_name_that_lives_takes_both_together)
+{
+	struct group *one = join("web", "id1"), *two = join("0123456789ab", "id2");
+
+	join("web", "id1");
+	ck_assert_ptr_eq(name(two, "web"), one);
+	ck_assert_uint_eq(one->cgroups, 3);
+	ck_assert_uint_eq(groups.count, 1);
+	ck_assert_uint_eq(groups.ended_count, 0);
+}
+END_TEST
+
+/* ---- Any ---------------------------------------------------------------------------------------- */
+
+static uint64_t random_state = 5;
+
+static uint64_t random_below(uint64_t limit)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return random_state % limit;
+}
+
+static uint64_t used_by_all(void)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < groups.count; i++)
+		sum += groups.all[i]->account.used.cpu_ns;
+	return sum;
+}
+
+static void check_whole(uint64_t cgroups)
+{
+	uint64_t alive = 0, ended = 0;
+
+	for (size_t i = 0; i < groups.count; i++) {
+		const struct group *group = groups.all[i];
+
+		ck_assert_uint_eq(group->index, i);
+		ck_assert_msg((group->cgroups == 0) == (group->ended_number != 0), "%s", group->name);
+		ck_assert_ptr_eq(find(group->kind, group->name), group);
+		alive += group->cgroups;
+		ended += group->ended_number != 0;
+	}
+	ck_assert_uint_eq(alive, cgroups);
+	ck_assert_uint_eq(ended, groups.ended_count);
+}
+
+/* One random step; what was dropped is added to *dropped. */
+static int any_step(uint64_t *dropped)
+{
+	char given[16], id[16];
+	struct group *group = groups.count ? groups.all[random_below(groups.count)] : NULL;
+	uint64_t before = used_by_all();
+
+	snprintf(given, sizeof(given), "n%d", (int)random_below(8));
+	snprintf(id, sizeof(id), "i%d", (int)random_below(8));
+	switch (random_below(5)) {
+	case 0:
+		join(given, id);
+		return 1;
+	case 1:
+		join_system(given);
+		return 1;
+	case 2:
+		if (!group || !group->cgroups)
+			return 0;
+		groups_leave(&groups, group);
+		return -1;
+	case 3:
+		if (group && group->kind == IDENTITY_CONTAINER && group->cgroups)
+			ck_assert(name(group, given));
+		ck_assert_uint_eq(used_by_all(), before);
+		return 0;
+	default:
+		groups_forget_ended(&groups);
+		*dropped += before - used_by_all();
+		return 0;
+	}
+}
+
+START_TEST(any_order_of_steps)
+{
+	uint64_t cgroups = 0, given = 0, dropped = 0;
+
+	for (int step = 0; step < 20000; step++) {
+		cgroups += any_step(&dropped);
+		if (groups.count) {
+			groups.all[random_below(groups.count)]->account.used.cpu_ns += step;
+			given += step;
+		}
+		ck_assert_uint_eq(used_by_all() + dropped, given);
+		check_whole(cgroups);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("groups");
+	TCase *all = tcase_create("all");
+	SRunner *runner = srunner_create(suite);
+
+	tcase_add_checked_fixture(all, set_up, tear_down);
+	tcase_add_test(all, a_kind_and_a_name_are_one_group);
+	tcase_add_test(all, the_last_to_leave_ends_it);
+	tcase_add_test(all, who_comes_back_goes_on);
+	tcase_add_test(all, a_container_is_found_by_its_id);
+	tcase_add_test(all, those_that_ended_longest_ago_are_forgotten);
+	tcase_add_test(all, the_living_are_never_forgotten);
+	tcase_add_test(all, a_name_is_given);
+	tcase_add_test(all, a_name_that_has_ended_takes_both_together);
+	tcase_add_test(all, a_name_that_lives_takes_both_together);
+	tcase_add_test(all, any_order_of_steps);
+	tcase_set_timeout(all, 60);
+	suite_add_tcase(suite, all);
+	srunner_run_all(runner, CK_NORMAL);
+
+	int failed = srunner_ntests_failed(runner);
+
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
