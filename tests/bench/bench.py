@@ -125,7 +125,8 @@ def machine():
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     virtual = any(line.startswith("flags") and " hypervisor" in line for line in lines)
-    return (f"{time.strftime('%Y-%m-%d')}, {models[0] if models else os.uname().machine}, {os.cpu_count()} {'virtual ' if virtual else ''}CPUs, "
+    model = models[0] if models else os.uname().machine
+    return (f"{time.strftime('%Y-%m-%d')}, {model}, {os.cpu_count()} {'virtual ' if virtual else ''}CPUs, "
             f"Linux {os.uname().release}")
 
 

@@ -18,6 +18,8 @@ PROGRAM = "cpu_switch"  # how the names of deepmon's programs at sched_switch be
 PAIRS = {"one": "one cgroup", "two": "two cgroups"}
 ANSWER_SECONDS = 30
 OTHERS_SECONDS = 30
+TRIES = 3
+UNDISTURBED = 0.9  # of a game's time, that the ping-pong itself had the CPU
 
 
 class NotAvailable(Exception):
@@ -53,13 +55,13 @@ class Pingpong:
         self.process.stdout.close()
 
     def play(self, seconds):
-        """(switches, ns per round)."""
+        """(rounds, switches, ns per round)."""
         self.process.stdin.write(f"{round(seconds * 1000)}\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline().split()
         if len(answer) != 3:
             raise StageError(f"pingpong ended with status {self.process.wait(ANSWER_SECONDS)}")
-        return int(answer[1]), float(answer[2])
+        return int(answer[0]), int(answer[1]), float(answer[2])
 
 
 class Reference:
@@ -173,8 +175,14 @@ class Games:
                 "deepmon": lambda: Deepmon(self.build, arguments)}[how]()
 
     def speed(self, pair):
-        """ns per round as they are, without statistics."""
-        return self.pairs[pair].play(self.seconds)[1]
+        """ns per round as they are, without statistics; where others took the CPU, of the best game."""
+        games = []
+        for _ in range(TRIES):
+            rounds, _, ns = self.pairs[pair].play(self.seconds)
+            games.append((rounds, ns))
+            if rounds * ns > UNDISTURBED * self.seconds * 1e9:
+                break
+        return max(games)[1]
 
     def event_ns(self, pair, ids):
         """Time in the programs with those ids for each switch, by the kernel's statistics."""
@@ -182,7 +190,7 @@ class Games:
             programs = [stack.enter_context(bpf.Program(number)) for number in ids]
             with bpf.statistics():
                 before = [program.runs() for program in programs]
-                switches, _ = self.pairs[pair].play(self.seconds)
+                _, switches, _ = self.pairs[pair].play(self.seconds)
                 runs = [program.runs() - past for program, past in zip(programs, before)]
         count = max(run.count for run in runs)
         if count < switches * 0.9:
