@@ -5,6 +5,10 @@ import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
 
+# Shown beside those that have a goal.
+ALSO_SHOWN = ("pingpong_loss_percent_empty", "pingpong_loss_percent_none", "switch_smt_vs_empty",
+              "sample_vs_cgroups_plugin_1000")
+
 BEGIN, END = "<!-- generated: bench -->", "<!-- end -->"
 
 
@@ -85,10 +89,10 @@ class Figures:
         figure.values += [value for value in values if value is not None]
         figure.why = why
 
-    def goals(self):
-        rows = [[f.name, f.text(), f.unit, f.goal, f.verdict()]
-                for f in self.all.values() if f.most is not None]
-        return Table("Against the goals: median (least..most)", ["figure", "value", "unit", "goal", ""], rows)
+    def summary(self):
+        rows = [[f.name, f.text(), f.unit, f.goal, f.verdict()] for f in self.all.values()
+                if f.most is not None or (f.values and f.name in ALSO_SHOWN)]
+        return Table("Against the goals: median (least..most).", ["figure", "value", "unit", "goal", ""], rows)
 
     def write_rows(self, path):
         """name, value, unit, goal, parted by tabs; what was not measured is left out."""
@@ -96,7 +100,7 @@ class Figures:
         Path(path).write_text("\n".join(rows) + "\n")
 
     def plain(self):
-        blocks = ["\n".join(table.plain()) for table in (*self.tables, self.goals())]
+        blocks = ["\n".join(table.plain()) for table in (*self.tables, self.summary())]
         return "\n\n".join([*blocks, *self.notes])
 
     def write_readme(self, path, intro):
@@ -104,6 +108,6 @@ class Figures:
         text = Path(path).read_text()
         before, rest = text.split(BEGIN, 1)
         after = rest.split(END, 1)[1]
-        tables = ["\n".join(table.markdown()) for table in (self.goals(), *self.tables)]
+        tables = ["\n".join(table.markdown()) for table in (self.summary(), *self.tables)]
         blocks = "\n\n".join([intro, *tables, *self.notes])
         Path(path).write_text(f"{before}{BEGIN}\n{blocks}\n{END}{after}")

@@ -120,7 +120,7 @@ class Deepmon:
                 raise StageError(f"deepmon-execd has no program {PROGRAM}: {self.execd.stderr_lines[-3:]}")
         except StageError as error:
             self.execd.stop()
-            raise NotAvailable(str(error)) from error
+            raise NotAvailable(self.execd.stderr_lines[-1] if self.execd.stderr_lines else error) from error
         return self
 
     def __exit__(self, *_):
