@@ -153,7 +153,7 @@ $(bench_programs): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o
 	$(CC) $(LDFLAGS_ALL) -o $@ $< -lbpf
 
 # What deepmon costs, beside what it is compared with; figures in $(BUILD)/bench.tsv. No test: it passes
-# whatever they are. BENCH_SECONDS=0.3 of each ping-pong, ROUNDS=7; README=1 writes the table into README.md.
+# whatever they are. BENCH_SECONDS=0.3 of each ping-pong, ROUNDS=5; README=1 writes the table into README.md.
 .PHONY: bench
 bench: deps
 	@$(MAKE) --silent all $(bench_programs)
@@ -167,7 +167,7 @@ help:
 	@echo '                (ROUNDS=5, SIMULATE_RAPL=1, WITH_DOCKER=1)'
 	@echo 'make fuzz       the fuzzers, FUZZ_RUNS inputs each'
 	@echo 'make bench      what deepmon costs, beside what it is compared with'
-	@echo '                (BENCH_SECONDS=0.3, ROUNDS=7; README=1 writes the table into README.md)'
+	@echo '                (BENCH_SECONDS=0.3, ROUNDS=5; README=1 writes the table into README.md)'
 
 .PHONY: clean
 clean:

@@ -3,7 +3,7 @@
 """What deepmon costs, beside what it is compared with: all in one run, in turn, medians and spread.
 
 Not a test: it ends with 0 whatever the figures are. They go to build/bench.tsv, a row each: name, value,
-unit, goal. Environment: BENCH_SECONDS (0.3, of each ping-pong), ROUNDS (7), README=1 (writes the tables into
+unit, goal. Environment: BENCH_SECONDS (0.3, of each ping-pong), ROUNDS (5), README=1 (writes the tables into
 README.md), BUILD (build).
 """
 
@@ -141,7 +141,8 @@ def run(build, seconds, rounds):
         SwitchBench(games, figures, variants(build, state)).run(rounds, say)
         measure_loss(games, figures, rounds * LOSS_GAMES_PER_ROUND, say)
         if games.others.seen:
-            figures.notes.append("Another deepmon ran on this host meanwhile: every variant had it too.")
+            figures.notes.append(f"{games.others.seen} ping-pongs of this run were disturbed by other work "
+                                 "on this host.")
     os.sched_setaffinity(0, cpus)
     SampleBench(build, state, figures, say).run(SAMPLE_ROUNDS)
     return figures
@@ -152,7 +153,7 @@ def main():
     start = time.monotonic()
     try:
         build = Path(os.environ.get("BUILD") or SOURCE / "build").absolute()
-        seconds, rounds = setting("BENCH_SECONDS", "0.3", float), setting("ROUNDS", "7", int)
+        seconds, rounds = setting("BENCH_SECONDS", "0.3", float), setting("ROUNDS", "5", int)
         host.require_bpf()
         figures = run(build, seconds, rounds)
     except Stopped as stopped:

@@ -92,7 +92,8 @@ class Figures:
     def summary(self):
         rows = [[f.name, f.text(), f.unit, f.goal, f.verdict()] for f in self.all.values()
                 if f.most is not None or (f.values and f.name in ALSO_SHOWN)]
-        return Table("Against the goals: median (least..most).", ["figure", "value", "unit", "goal", ""], rows)
+        return Table("Against the goals: median (least..most).",
+                     ["figure", "value", "unit", "goal", ""], rows)
 
     def write_rows(self, path):
         """name, value, unit, goal, parted by tabs; what was not measured is left out."""

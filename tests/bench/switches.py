@@ -17,7 +17,7 @@ from .figures import Table
 PROGRAM = "cpu_switch"  # how the names of deepmon's programs at sched_switch begin
 PAIRS = {"one": "one cgroup", "two": "two cgroups"}
 ANSWER_SECONDS = 30
-OTHERS_SECONDS = 30
+OTHERS_SECONDS = 45
 TRIES = 3
 UNDISTURBED = 0.9  # of a game's time, that the ping-pong itself had the CPU
 
@@ -128,20 +128,19 @@ class Deepmon:
 
 
 class Others:
-    """Another deepmon on this host costs every variant the same, so it is waited for to end, for a while."""
+    """Another deepmon on this host, and the games that it spoils: where a program is attached already, one
+    more costs less than the first. It is waited for to end, for a while in all."""
 
     def __init__(self):
         self.patience = OTHERS_SECONDS
         self.seen = 0
 
-    def running(self):
-        return any(bpf.name_of(number).startswith(PROGRAM) for number in bpf.program_ids())
+    def running(self, own):
+        return any(number not in own and bpf.name_of(number).startswith(PROGRAM)
+                   for number in bpf.program_ids())
 
-    def wait(self):
-        while self.running():
-            if self.patience <= 0:
-                self.seen += 1
-                return
+    def wait(self, own):
+        while self.patience > 0 and self.running(own):
             time.sleep(0.25)
             self.patience -= 0.25
 
@@ -154,6 +153,7 @@ class Games:
         self.seconds = seconds
         self.cpu = chosen_cpu()
         self.others = Others()
+        self.own = frozenset()  # ids of the programs of what is running
         self.stack = contextlib.ExitStack()
         self.pairs = {}
 
@@ -169,33 +169,54 @@ class Games:
     def __exit__(self, *_):
         self.stack.close()
 
-    def variant(self, how, arguments):
-        return {"none": lambda: Nothing(),
-                "reference": lambda: Reference(self.build, *arguments),
-                "deepmon": lambda: Deepmon(self.build, arguments)}[how]()
+    @contextlib.contextmanager
+    def under(self, how, arguments):
+        """Games in this block are played under that variant; gives the ids of its programs."""
+        variant = {"none": lambda: Nothing(),
+                   "reference": lambda: Reference(self.build, *arguments),
+                   "deepmon": lambda: Deepmon(self.build, arguments)}[how]()
+        with variant:
+            self.own = variant.ids
+            try:
+                yield variant.ids
+            finally:
+                self.own = frozenset()
+
+    def play(self, pair):
+        """(rounds, switches, ns per round, whether it was free of others)."""
+        self.others.wait(self.own)
+        rounds, switches, ns = self.pairs[pair].play(self.seconds)
+        free = rounds * ns > UNDISTURBED * self.seconds * 1e9 and not self.others.running(self.own)
+        return rounds, switches, ns, free
+
+    def best(self, play):
+        """The first game that was free of others, or else the last; play gives (value, whether it was)."""
+        for _ in range(TRIES):
+            value, free = play()
+            if free:
+                return value
+        self.others.seen += 1
+        return value
 
     def speed(self, pair):
-        """ns per round as they are, without statistics; where others took the CPU, of the best game."""
-        games = []
-        for _ in range(TRIES):
-            rounds, _, ns = self.pairs[pair].play(self.seconds)
-            games.append((rounds, ns))
-            if rounds * ns > UNDISTURBED * self.seconds * 1e9:
-                break
-        return max(games)[1]
+        """ns per round as they are, without statistics."""
+        return self.best(lambda: self.play(pair)[2:])
 
-    def event_ns(self, pair, ids):
-        """Time in the programs with those ids for each switch, by the kernel's statistics."""
+    def event_ns(self, pair):
+        """Time in the variant's programs for each switch, by the kernel's statistics."""
         with contextlib.ExitStack() as stack:
-            programs = [stack.enter_context(bpf.Program(number)) for number in ids]
-            with bpf.statistics():
-                before = [program.runs() for program in programs]
-                _, switches, _ = self.pairs[pair].play(self.seconds)
-                runs = [program.runs() - past for program, past in zip(programs, before)]
+            programs = [stack.enter_context(bpf.Program(number)) for number in self.own]
+            stack.enter_context(bpf.statistics())
+            return self.best(lambda: self.play_timed(pair, programs))
+
+    def play_timed(self, pair, programs):
+        before = [program.runs() for program in programs]
+        _, switches, _, free = self.play(pair)
+        runs = [program.runs() - past for program, past in zip(programs, before)]
         count = max(run.count for run in runs)
         if count < switches * 0.9:
             raise StageError(f"the program ran {count} times in {switches} switches")
-        return sum(run.time_ns for run in runs) / count
+        return sum(run.time_ns for run in runs) / count, free
 
 
 class SwitchBench:
@@ -212,7 +233,6 @@ class SwitchBench:
     def run(self, rounds, say):
         for number in range(rounds):
             say(f"context switches, round {number + 1} of {rounds}")
-            self.games.others.wait()
             names = list(self.variants)
             for name in names if number % 2 == 0 else reversed(names):
                 if name not in self.missing:
@@ -224,11 +244,11 @@ class SwitchBench:
         try:
             if isinstance(arguments, NotAvailable):
                 raise arguments
-            with self.games.variant(how, arguments) as running:
+            with self.games.under(how, arguments) as ids:
                 for pair in PAIRS:
                     self.speed[number, name, pair] = self.games.speed(pair)
-                    if running.ids:
-                        self.event[number, name, pair] = self.games.event_ns(pair, running.ids)
+                    if ids:
+                        self.event[number, name, pair] = self.games.event_ns(pair)
         except NotAvailable as reason:
             self.missing[name] = str(reason)
 
@@ -304,11 +324,10 @@ def measure_loss(games, figures, count, say):
     for number in range(count):
         if number % 5 == 0:
             say(f"ping-pong without a program and with one, {number + 1} of {count}")
-            games.others.wait()
         for name, (how, arguments, most) in turns.items():
             figure = figures.figure(name, "%", most)
             try:
-                with games.variant(how, arguments):
+                with games.under(how, arguments):
                     under = games.speed("two")
             except NotAvailable as reason:
                 figure.why = str(reason)
