@@ -120,15 +120,17 @@ static __noinline __u32 take_slot(__u64 cgroup_id)
 
 static __always_inline __u32 slot_of_cgroup(struct cpu_state *cpu, __u64 cgroup_id)
 {
-	if (cgroup_id == cpu->cgroup_id)
-		return cpu->cgroup_slot;
+	struct cpu_known_cgroup *known = &cpu->known[cgroup_id % CPU_KNOWN_CGROUPS];
 
-	__u32 *known = bpf_map_lookup_elem(&slot_by_cgroup, &cgroup_id);
-	__u32 slot = known ? *known : take_slot(cgroup_id);
+	if (cgroup_id == known->id)
+		return (__u32)known->slot;
+
+	__u32 *found = bpf_map_lookup_elem(&slot_by_cgroup, &cgroup_id);
+	__u32 slot = found ? *found : take_slot(cgroup_id);
 
 	/* A cgroup that found no slot asks again next time: one may have come free. */
-	cpu->cgroup_id = slot == CPU_SLOT_OTHER ? 0 : cgroup_id;
-	cpu->cgroup_slot = slot;
+	if (slot != CPU_SLOT_OTHER)
+		*known = (struct cpu_known_cgroup){cgroup_id, slot};
 	return slot;
 }
 
