@@ -107,11 +107,9 @@ START_TEST(who_comes_back_goes_on)
 	struct group *web = join("web", "id1");
 
 	web->account.used.cpu_ns = 5;
-	web->account.claims[1].weight = 7;
 	groups_leave(&groups, web);
 	ck_assert_ptr_eq(join("web", "id2"), web);
 	ck_assert_uint_eq(web->account.used.cpu_ns, 5);
-	ck_assert_uint_eq(web->account.claims[1].weight, 7);
 	ck_assert_uint_eq(web->ended_number, 0);
 	ck_assert_uint_eq(groups.ended_count, 0);
 	ck_assert_str_eq(web->id, "id2");
@@ -198,7 +196,6 @@ START_TEST(a_name_that_has_ended_takes_both_together)
 	groups_leave(&groups, old);
 	young->account.used.cpu_ns = 30;
 	young->account.used.energy_uj[0] = 100;
-	young->account.claims[0].weight = 3;
 	ck_assert_ptr_eq(name(young, "web"), old);
 	ck_assert_uint_eq(groups.count, 1);
 	ck_assert_uint_eq(groups.ended_count, 0);
@@ -207,7 +204,6 @@ START_TEST(a_name_that_has_ended_takes_both_together)
 	ck_assert_uint_eq(old->account.used.cpu_ns, 35);
 	ck_assert_uint_eq(old->account.reported.cpu_ns, 4);
 	ck_assert_uint_eq(old->account.used.energy_uj[0], 100);
-	ck_assert_uint_eq(old->account.claims[0].weight, 3);
 	ck_assert_str_eq(old->id, "id2");
 	ck_assert_ptr_eq(groups_find_container(&groups, "id2"), old);
 	ck_assert_ptr_null(groups_find_container(&groups, "id1"));
