@@ -54,10 +54,12 @@ all: $(BUILD)/deepmon-execd $(BUILD)/deepmon.so $(BUILD)/rapl-sim $(BUILD)/catal
 # Headers such as asm/types.h stand where the C compiler looks, not where clang does for bpf.
 multiarch := $(shell $(CC) -print-multiarch 2>/dev/null)
 
+BPF_COMPILE = $(CLANG) -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter $(WERROR) \
+	      $(if $(multiarch),-idirafter /usr/include/$(multiarch))
+
 $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h)
 	@mkdir -p $(@D)
-	$(CLANG) -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter $(WERROR) \
-	    $(if $(multiarch),-idirafter /usr/include/$(multiarch)) -c $< -o $@
+	$(BPF_COMPILE) -c $< -o $@
 
 $(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	$(BPFTOOL) gen skeleton $< name $*_bpf > $@
@@ -121,9 +123,11 @@ $(BUILD)/fuzz/%.o: %.c | $(skeletons)
 	@mkdir -p $(@D)
 	$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link $(CPPFLAGS_ALL) -MMD -MP -c $< -o $@
 
+# A source that a fuzzer includes, to put its own in place of system calls, is not linked again.
+included = $(shell sed -n 's|^\#include "../../\(common/.*\)\.c"$$|$(BUILD)/fuzz/\1.o|p' tests/fuzz/$(1).c)
 $(BUILD)/tests/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o $(fuzz_objects)
 	@mkdir -p $(@D)
-	$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+	$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $(filter-out $(call included,$*),$^) $(LIBS)
 
 # FUZZ_RUNS inputs each, the kept ones first. By hand: make fuzz FUZZ_RUNS=10000000
 FUZZ_RUNS ?= 200000
@@ -222,6 +226,29 @@ demo: deps
 	@$(MAKE) --silent all
 	@BUILD=$(BUILD) $(PYTHON) tests/demo/demo.py
 
+# ---- Bench -------------------------------------------------------------------------------------
+
+bench_programs := $(BUILD)/tests/bench/attach $(BUILD)/tests/bench/pingpong
+
+$(BUILD)/tests/bench/%.bpf.o: tests/bench/%.bpf.c $(wildcard tests/bench/*.h bpf/*.h)
+	@mkdir -p $(@D)
+	$(BPF_COMPILE) -c $< -o $@
+
+$(BUILD)/tests/bench/%.skel.h: $(BUILD)/tests/bench/%.bpf.o
+	$(BPFTOOL) gen skeleton $< name $*_bpf > $@
+
+$(BUILD)/tests/bench/attach.o: $(BUILD)/tests/bench/reference.skel.h
+
+$(bench_programs): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o
+	$(CC) $(LDFLAGS_ALL) -o $@ $< -lbpf
+
+# What deepmon costs, beside what it is compared with; figures in $(BUILD)/bench.tsv. No test: it passes
+# whatever they are. BENCH_SECONDS=0.3 of each ping-pong, ROUNDS=5; README=1 writes the table into README.md.
+.PHONY: bench
+bench: deps
+	@$(MAKE) --silent all $(bench_programs)
+	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py
+
 .PHONY: help
 help:
 	@echo 'make            build everything into $(BUILD)/'
@@ -233,6 +260,8 @@ help:
 	@echo 'make fuzz       the fuzzers, FUZZ_RUNS inputs each'
 	@echo 'make test-sanitize  unit and integration tests with the compiler'"'"'s checks of memory and arithmetic'
 	@echo 'make lint       clang-format, clang-tidy and cppcheck'
+	@echo 'make bench      what deepmon costs, beside what it is compared with'
+	@echo '                (BENCH_SECONDS=0.3, ROUNDS=5; README=1 writes the table into README.md)'
 
 .PHONY: clean
 clean:

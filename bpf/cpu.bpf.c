@@ -1,281 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-only
  *
- * CPU time, counters and overlap by cgroup, charged at every context switch. It touches its own maps only;
- * their layout is explained in cpu.h.
+ * CPU time, counters and overlap by cgroup, charged at every context switch, at samples and, if asked for,
+ * around interrupts. It touches its own maps only; their layout is explained in cpu.h.
  */
-#include "kernel_types.h"
-
-#include <linux/bpf.h>
-
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_tracing.h>
-
-#include "cpu.h"
-#include "smt.h"
-
-#define SMT_TRIES 16
-
-/* Settings, fixed between open and load. */
-const volatile __u32 slot_count = CPU_SLOT_FIRST;
-const volatile int cgroup_subsys = -1; /* enum cgroup_subsys_id of the hierarchy followed; -1: unified */
-const volatile int cgroup_hierarchy;   /* its cgroup_root.hierarchy_id */
-const volatile __u64 root_cgroup_id = 1;
-const volatile __u32 counter_mask; /* a bit for each enum cpu_counter that is read */
-const volatile bool per_process;
-
-/* Counters that user space reads. */
-__u64 cgroup_moves;	 /* tasks moved between cgroups so far */
-__u64 cgroup_moved_ns;	 /* when the last of them was */
-__u64 slots_refused;	 /* look-ups that found no free slot */
-__u64 switches_unseen;	 /* switches that the kernel did not tell of */
-__u64 processes_refused; /* look-ups that found the map of processes full */
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1); /* set at open: CPUs */
-	__type(key, __u32);
-	__type(value, struct cpu_state);
-} cpus SEC(".maps");
-
-/* Each physical core's word of smt.h. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1); /* set at open: CPUs, for there are no more cores */
-	__type(key, __u32);
-	__type(value, __u64);
-} cores SEC(".maps");
-
-/* The events of each CPU's counters, at cpu * CPU_COUNTERS + counter. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
-	__uint(max_entries, 1); /* set at open: CPUs * CPU_COUNTERS */
-	__type(key, __u32);
-	__type(value, __u32);
-} counter_events SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
-	__uint(max_entries, 1); /* set at open, if per_process */
-	__type(key, struct process_key);
-	__type(value, struct process_usage);
-} processes SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1); /* set at open: CPUs * slot_count */
-	__type(key, __u32);
-	__type(value, struct cpu_usage);
-} usage SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1); /* set at open: slot_count */
-	__type(key, __u32);
-	__type(value, struct cpu_slot);
-} slots SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1); /* set at open: slot_count */
-	__type(key, __u64);
-	__type(value, __u32);
-} slot_by_cgroup SEC(".maps");
-
-/* User space fills it, the lowest on top: few slots are then used, and those in use stand together. */
-struct {
-	__uint(type, BPF_MAP_TYPE_STACK);
-	__uint(max_entries, 1); /* set at open: slot_count */
-	__type(value, __u32);
-} free_slots SEC(".maps");
-
-/* Gives a cgroup its slot. Two CPUs may try at once: the one that loses hands its slot back. */
-static __noinline __u32 take_slot(__u64 cgroup_id)
-{
-	__u32 slot = CPU_SLOT_OTHER;
-
-	if (bpf_map_pop_elem(&free_slots, &slot)) {
-		__sync_fetch_and_add(&slots_refused, 1);
-		return CPU_SLOT_OTHER;
-	}
-	if (bpf_map_update_elem(&slot_by_cgroup, &cgroup_id, &slot, BPF_NOEXIST)) {
-		__u32 *theirs = bpf_map_lookup_elem(&slot_by_cgroup, &cgroup_id);
-
-		bpf_map_push_elem(&free_slots, &slot, BPF_ANY);
-		return theirs ? *theirs : CPU_SLOT_OTHER;
-	}
-
-	struct cpu_slot *owner = bpf_map_lookup_elem(&slots, &slot);
-
-	if (owner)
-		owner->cgroup_id = cgroup_id;
-	return slot;
-}
-
-static __always_inline __u32 slot_of_cgroup(struct cpu_state *cpu, __u64 cgroup_id)
-{
-	if (cgroup_id == cpu->cgroup_id)
-		return cpu->cgroup_slot;
-
-	__u32 *known = bpf_map_lookup_elem(&slot_by_cgroup, &cgroup_id);
-	__u32 slot = known ? *known : take_slot(cgroup_id);
-
-	/* A cgroup that found no slot asks again next time: one may have come free. */
-	cpu->cgroup_id = slot == CPU_SLOT_OTHER ? 0 : cgroup_id;
-	cpu->cgroup_slot = slot;
-	return slot;
-}
-
-/* Kernel threads count as the kernel's, but for those that were put into a cgroup to be charged to it. */
-static __always_inline __u32 slot_of_task(struct cpu_state *cpu, unsigned int flags, __u64 cgroup_id)
-{
-	if ((flags & PF_KTHREAD) && cgroup_id == root_cgroup_id)
-		return CPU_SLOT_KERNEL;
-	return slot_of_cgroup(cpu, cgroup_id);
-}
-
-/* For a task whose BTF type the verifier knows: plain loads. */
-static __always_inline __u32 slot_of_trusted(struct cpu_state *cpu, struct task_struct *task)
-{
-	if (task->pid == 0)
-		return CPU_SLOT_IDLE;
-
-	__u64 id = cgroup_subsys < 0 ? task->cgroups->dfl_cgrp->kn->id
-				     : task->cgroups->subsys[cgroup_subsys & 63]->cgroup->kn->id;
-
-	return slot_of_task(cpu, task->flags, id);
-}
-
-/* A stretch of time on one CPU, and what happened in it. */
-struct stretch {
-	__u64 time_ns;
-	__u64 overlap_ns;
-	__u64 counter[CPU_COUNTERS];
-};
-
-static __always_inline void read_counters(struct cpu_state *cpu, __u32 cpu_index, struct stretch *stretch)
-{
-	for (__u32 i = 0; i < CPU_COUNTERS; i++) {
-		struct counter_reading now;
-
-		if (!(counter_mask & 1u << i))
-			continue;
-		if (bpf_perf_event_read_value(&counter_events, cpu_index * CPU_COUNTERS + i,
-					      (struct bpf_perf_event_value *)&now, sizeof(now)))
-			cpu->counters_failed++;
-		else
-			stretch->counter[i] = counter_advance(&cpu->counters[i], &now);
-	}
-}
-
-static __always_inline void add_usage(struct cpu_usage *u, const struct stretch *stretch)
-{
-	u->time_ns += stretch->time_ns;
-	u->overlap_ns += stretch->overlap_ns;
-	for (__u32 i = 0; i < CPU_COUNTERS; i++)
-		if (counter_mask & 1u << i)
-			u->counter[i] += stretch->counter[i];
-}
-
-static __always_inline void add_to_slot(__u32 cpu_index, __u32 slot, const struct stretch *stretch)
-{
-	__u32 index = cpu_index * slot_count + slot;
-	struct cpu_usage *u = bpf_map_lookup_elem(&usage, &index);
-
-	if (u)
-		add_usage(u, stretch);
-}
-
-/* The task that ran, as far as the charge must know it. */
-struct runner {
-	__u32 slot;
-	__u64 cut_ns; /* since when it ran in that slot, if the CPU's state says another */
-	struct process_key process;
-	const char *name;
-};
-
-static __always_inline void add_process(const struct runner *ran, const struct stretch *stretch)
-{
-	struct process_usage *p = bpf_map_lookup_elem(&processes, &ran->process);
-
-	if (!p) {
-		struct process_usage none = {};
-
-		bpf_probe_read_kernel_str(none.name, sizeof(none.name), ran->name);
-		if (bpf_map_update_elem(&processes, &ran->process, &none, BPF_NOEXIST))
-			__sync_fetch_and_add(&processes_refused, 1);
-		p = bpf_map_lookup_elem(&processes, &ran->process);
-		if (!p)
-			return;
-	}
-	add_usage(&p->used, stretch);
-}
-
-/* Charges what has happened on this CPU since the last charge. `shared_ns` is its core's as of now. */
-static __always_inline void charge(struct cpu_state *cpu, __u32 cpu_index, const struct runner *ran,
-				   __u64 now, __u64 shared_ns)
-{
-	__u64 since = cpu->since_ns;
-	struct stretch stretch = {};
-
-	cpu->since_ns = now;
-	read_counters(cpu, cpu_index, &stretch);
-	if (!since || now <= since)
-		return;
-	stretch.time_ns = now - since;
-	if (cpu->busy)
-		stretch.overlap_ns = smt_overlap_ns(cpu->shared_ns, shared_ns, stretch.time_ns);
-	if (ran->slot != cpu->slot && ran->cut_ns > since && ran->cut_ns < now) {
-		struct stretch before = {.time_ns = ran->cut_ns - since};
-
-		stretch.time_ns -= before.time_ns;
-		if (stretch.overlap_ns > stretch.time_ns) {
-			before.overlap_ns = stretch.overlap_ns - stretch.time_ns;
-			stretch.overlap_ns = stretch.time_ns;
-		}
-		add_to_slot(cpu_index, cpu->slot, &before);
-	}
-	add_to_slot(cpu_index, ran->slot, &stretch);
-	if (per_process && ran->slot >= CPU_SLOT_FIRST)
-		add_process(ran, &stretch);
-}
-
-/* The core may be another one when the CPU was away; one that is counted as busy must leave its core first.
- */
-static __always_inline __u64 *core_of(struct cpu_state *cpu)
-{
-	if (!cpu->busy)
-		cpu->counted_core = cpu->core;
-	return bpf_map_lookup_elem(&cores, &cpu->counted_core);
-}
-
-/* From now on the CPU runs in `slot`. Its core is told when that makes it busy or idle. */
-static __always_inline void run(struct cpu_state *cpu, __u32 slot, bool smt, __u64 *core, __u64 now)
-{
-	__u32 busy = slot != CPU_SLOT_IDLE;
-
-	cpu->slot = slot;
-	if (!smt) {
-		cpu->busy = 0;
-		return;
-	}
-	if (busy != cpu->busy) {
-		/* Each failure is a sibling's success, and there are few of them. */
-		for (int i = 0; i < SMT_TRIES; i++) {
-			__u64 before = *(volatile __u64 *)core;
-			__u64 after = smt_core_after(before, busy, now);
-
-			if (__sync_val_compare_and_swap(core, before, after) == before) {
-				cpu->busy = busy;
-				break;
-			}
-		}
-	}
-	cpu->shared_ns = smt_shared_ns(*(volatile __u64 *)core, now);
-}
+#include "books.bpf.h"
 
 /* Since when the slot of a task that ran differs from what the CPU's state says. */
 static __always_inline __u64 moved_at(const struct cpu_state *cpu)
@@ -323,6 +51,7 @@ static __always_inline int switch_tasks(struct task_struct *prev, struct task_st
 	__u32 runs = slot_of_trusted(cpu, next);
 	bool same_process = !per_process || cpu->tgid == (__u32)next->tgid;
 
+	cpu->interrupts = 0; /* where deferred work can be preempted it ends here */
 	cpu->pid = (__u32)next->pid;
 	cpu->tgid = (__u32)next->tgid;
 	if (certain && runs == cpu->slot && same_process && cpu->since_ns)
@@ -363,50 +92,86 @@ static __always_inline __u64 cgroup_id_of(struct task_struct *task)
 	return BPF_CORE_READ(state, cgroup, kn, id);
 }
 
-/* Not attached: user space runs it on each CPU, so that what runs at a sample is charged up to then. */
-static __always_inline int flush(bool smt)
+/* What runs now, for programs that the scheduler does not hand it to. */
+static __always_inline void find_current(struct cpu_state *cpu, struct runner *ran)
 {
-	__u32 index = bpf_get_smp_processor_id();
-	struct cpu_state *cpu = bpf_map_lookup_elem(&cpus, &index);
-
-	if (!cpu)
-		return 0;
-
-	__u64 *core = smt ? core_of(cpu) : NULL;
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
 	__u32 pid = (__u32)BPF_CORE_READ(task, pid);
-	struct runner ran = {
-	    .slot = pid ? slot_of_task(cpu, BPF_CORE_READ(task, flags), cgroup_id_of(task)) : CPU_SLOT_IDLE,
-	    .cut_ns = cpu->pid == pid ? moved_at(cpu) : 0,
-	    .process = {.start_ns = BPF_CORE_READ(leader, start_time),
-			.tgid = (__u32)BPF_CORE_READ(task, tgid)},
-	};
+
+	ran->slot = pid ? slot_of_task(cpu, BPF_CORE_READ(task, flags), cgroup_id_of(task)) : CPU_SLOT_IDLE;
+	ran->cut_ns = cpu->pid == pid ? moved_at(cpu) : 0;
+	ran->process = (struct process_key){.start_ns = BPF_CORE_READ(leader, start_time),
+					    .tgid = (__u32)BPF_CORE_READ(task, tgid),
+					    .slot = ran->slot};
+	ran->name = (const char *)&leader->comm;
+	cpu->moves = cgroup_moves;
+	cpu->pid = pid;
+	cpu->tgid = ran->process.tgid;
+}
+
+/* Why the time up to now is charged, other than for a switch. */
+enum occasion { SAMPLE, INTERRUPT_BEGINS, INTERRUPT_ENDS };
+
+static __always_inline int settle(enum occasion occasion, bool smt)
+{
+	__u32 index = bpf_get_smp_processor_id();
+	struct cpu_state *cpu = bpf_map_lookup_elem(&cpus, &index);
+	struct runner now_running = {};
+
+	if (!cpu)
+		return 0;
+	/* They nest: a device's interrupt comes amid the deferred work of another. */
+	if (occasion == INTERRUPT_BEGINS && cpu->interrupts++)
+		return 0;
+	if (occasion == INTERRUPT_ENDS && (!cpu->interrupts || --cpu->interrupts))
+		return 0;
+
+	__u64 *core = smt ? core_of(cpu) : NULL;
 	__u64 now = bpf_ktime_get_ns();
 
 	if (smt && !core)
 		return 0;
-	ran.process.slot = ran.slot;
-	ran.name = (const char *)&leader->comm;
-	cpu->moves = cgroup_moves;
-	cpu->pid = pid;
-	cpu->tgid = ran.process.tgid;
+	find_current(cpu, &now_running);
+
+	struct runner ran = now_running;
+
+	if (occasion == INTERRUPT_ENDS || (occasion == SAMPLE && cpu->interrupts))
+		ran = (struct runner){.slot = CPU_SLOT_KERNEL};
 	charge(cpu, index, &ran, now, smt ? smt_shared_ns(*(volatile __u64 *)core, now) : 0);
-	run(cpu, ran.slot, smt, core, now);
+	run(cpu, cpu->interrupts ? CPU_SLOT_KERNEL : now_running.slot, smt, core, now);
 	return 0;
 }
 
+/* Not attached: user space runs it on each CPU, so that what runs at a sample is charged up to then. */
 SEC("raw_tp/sched_switch")
 int cpu_flush(void *ctx)
 {
-	return flush(false);
+	return settle(SAMPLE, false);
 }
 
 SEC("raw_tp/sched_switch")
 int cpu_flush_smt(void *ctx)
 {
-	return flush(true);
+	return settle(SAMPLE, true);
 }
+
+/* Loaded if interrupts are to be charged to the kernel, and not to what they interrupt. */
+#define INTERRUPT_PROGRAM(tracepoint, occasion) \
+	SEC("tp_btf/" #tracepoint)              \
+	int BPF_PROG(cpu_##tracepoint)          \
+	{                                       \
+		return settle(occasion, false); \
+	}                                       \
+	SEC("tp_btf/" #tracepoint)              \
+	int BPF_PROG(cpu_##tracepoint##_smt)    \
+	{                                       \
+		return settle(occasion, true);  \
+	}
+INTERRUPT_PROGRAM(irq_handler_entry, INTERRUPT_BEGINS)
+INTERRUPT_PROGRAM(irq_handler_exit, INTERRUPT_ENDS)
+INTERRUPT_PROGRAM(softirq_entry, INTERRUPT_BEGINS)
+INTERRUPT_PROGRAM(softirq_exit, INTERRUPT_ENDS)
 
 SEC("tp_btf/cgroup_attach_task")
 int BPF_PROG(cgroup_moved, struct cgroup *to, const char *path, struct task_struct *task, bool threadgroup)

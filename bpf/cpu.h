@@ -52,7 +52,7 @@ struct cpu_state {
 	__u32 busy;	    /* if it is */
 	__u32 pid;	    /* of what runs now */
 	__u32 tgid;
-	__u32 padding;
+	__u32 interrupts;			       /* how many are under way, one within the other */
 	__u64 counters_failed;			       /* readings of counters that gave an error */
 	struct counter_reading counters[CPU_COUNTERS]; /* as of the last charge */
 	__u64 reserved[2];

@@ -319,7 +319,7 @@ void attribution_charge(struct attribution *attribution, const struct energy_zon
 
 		record->measured |= zones[i].valid;
 		record->gap |= !zones[i].valid;
-		if (zones[i].valid && zones[i].domain != ENERGY_PSYS)
+		if (zones[i].valid && energy_is_divided(zones[i].domain))
 			charge_zone(attribution, &zones[i], record);
 	}
 	if (attribution->processes)

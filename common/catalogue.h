@@ -53,22 +53,23 @@
  * The labels, sorted. One without a value is left out of its record.
  * X(key, TAG, or FIELD: a string field in Telegraf and not told to collectd, help)
  */
-#define DEEPMON_LABEL_ROWS(X)                                                                         \
-	X(cgroup, TAG, "The unit's name; of a cgroup that is no unit, its path")                      \
-	X(container_id, FIELD,                                                                        \
-	  "The runtime's id; a tag would make a series of each container that ever ran")              \
-	X(container_image, TAG, "The image's name, without its tag")                                  \
-	X(container_name, TAG,                                                                        \
-	  "The container's name; until its runtime tells it, the first 12 digits of its id")          \
-	X(container_version, TAG, "The image's tag")                                                  \
-	X(domain, TAG, "What the energy is of: package, core, uncore, dram, psys")                    \
-	X(kind, TAG,                                                                                  \
-	  "Which part of the whole: container, system, kernel, idle, other (past MaxCgroups), "       \
-	  "unattributed (nothing is known of who used it)")                                           \
-	X(process, TAG, "The name of the process's first thread; (other) for what is told of none")   \
-	X(runtime, TAG, "Who made the container: docker, containerd, cri-o, podman, lxc and so on")   \
-	X(socket, TAG, "The processor package's number; a counter of the whole platform has none")    \
-	X(source, TAG, "How the energy was read: powercap; simulated, where a test stands in for it") \
+#define DEEPMON_LABEL_ROWS(X)                                                                             \
+	X(cgroup, TAG, "The unit's name; of a cgroup that is no unit, its path")                          \
+	X(container_id, FIELD,                                                                            \
+	  "The runtime's id; a tag would make a series of each container that ever ran")                  \
+	X(container_image, TAG, "The image's name, without its tag")                                      \
+	X(container_name, TAG,                                                                            \
+	  "The container's name; until its runtime tells it, the first 12 digits of its id")              \
+	X(container_version, TAG, "The image's tag")                                                      \
+	X(domain, TAG, "What the energy is of: package, core, uncore, dram; of the host: psys, platform") \
+	X(kind, TAG,                                                                                      \
+	  "Which part of the whole: container, system, kernel, idle, other (past MaxCgroups), "           \
+	  "unattributed (nothing is known of who used it)")                                               \
+	X(process, TAG, "The name of the process's first thread; (other) for what is told of none")       \
+	X(runtime, TAG, "Who made the container: docker, containerd, cri-o, podman, lxc and so on")       \
+	X(socket, TAG, "The processor package's number; a counter of the whole platform has none")        \
+	X(source, TAG,                                                                                    \
+	  "How the energy was read: powercap, perf, msr, hwmon; simulated, where a test stands in")       \
 	X(zone, TAG, "The counter's name: package-0, package-0-dram")
 
 /*
@@ -200,6 +201,8 @@
 	  "Docker's data directory under HostRoot: where containers' names are read")                        \
 	X(docker_socket, DockerSocket, TEXT, "/run/docker.sock", 0, 0, "",                                   \
 	  "Docker's socket under HostRoot, asked for a name that no file has; empty: never")                 \
+	X(energy_source, EnergySource, CHOICE, "auto|powercap|perf|msr|hwmon|none", 0, 0, "",                \
+	  "Where the processors' energy is read; auto: the first of these that has counters")                \
 	X(sample_interval, SampleInterval, NUMBER, "1", 0.05, 60, "s",                                       \
 	  "How often energy and CPU time are read between reports, so that no counter wraps unseen")         \
 	X(cycles_event, CyclesEvent, TEXT, "cycles", 0, 0, "",                                               \
@@ -215,6 +218,9 @@
 	  "Whether CPU time beside a busy sibling hardware thread is accounted; auto: where there are some") \
 	X(smt_overlap_ratio, SmtOverlapRatio, NUMBER, "0.55", 0, 1, "",                                      \
 	  "What such time counts of time alone: 0.55 makes two busy siblings cost 1.1 of one")               \
+	X(interrupts, Interrupts, CHOICE, "interrupted|kernel", 0, 0, "",                                    \
+	  "Whose CPU time interrupts are: that of what they interrupt, as in the kernel's own accounts, or " \
+	  "the total of kind kernel, which costs a program at each of them")                                 \
 	X(idle_policy, IdlePolicy, CHOICE, "separate|proportional|equal", 0, 0, "",                          \
 	  "Who gets the energy that flows without any work: nobody (it is the total of kind idle), all by "  \
 	  "their weight, or every container the same")                                                       \

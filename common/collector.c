@@ -81,13 +81,19 @@ static void read_events(struct deepmon *collector)
 		cgroups_search(&collector->cgroups, clock_ns(CLOCK_MONOTONIC));
 }
 
+/* None, if energy is not measured. */
+static const struct energy_zone *zones_of(const struct deepmon *collector, size_t *count)
+{
+	*count = 0;
+	return collector->energy ? energy_zones(collector->energy, count) : NULL;
+}
+
 /* Brings everything up to now. Under the lock. */
 static void take_sample(struct deepmon *collector)
 {
 	struct self_meter *self = &collector->self;
 	uint64_t began_cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	uint64_t began = clock_ns(CLOCK_MONOTONIC), energy_began, ended;
-	const struct energy_zone *zones = NULL;
 	size_t zone_count;
 
 	if (collector->kernel)
@@ -100,9 +106,7 @@ static void take_sample(struct deepmon *collector)
 	ended = clock_ns(CLOCK_MONOTONIC);
 	if (ended - energy_began > self->skew_ns)
 		self->skew_ns = ended - energy_began;
-	if (collector->energy)
-		zones = energy_zones(collector->energy, &zone_count);
-	attribution_charge(&collector->attribution, zones, ended);
+	attribution_charge(&collector->attribution, zones_of(collector, &zone_count), ended);
 	self->samples++;
 	self->sample_cpu_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began_cpu;
 	self->sample_duration_ns = clock_ns(CLOCK_MONOTONIC) - began;
@@ -208,18 +212,20 @@ static int start_thread(struct deepmon *collector)
 	return r;
 }
 
-/* The words of the option SmtOverlap, in its order. */
+/* The words of the options SmtOverlap and Interrupts, in their order. */
 enum { OVERLAP_AUTO, OVERLAP_OFF };
+enum { INTERRUPTS_INTERRUPTED, INTERRUPTS_APART };
 
-static void open_kernel(struct deepmon *collector, const char *sys_root)
+static void open_kernel(struct deepmon *collector)
 {
 	struct kernel_settings settings = {
 	    .hierarchy = &collector->hierarchy,
-	    .sys_root = sys_root,
+	    .sys_root = collector->sys_root,
 	    .topology = &collector->topology,
 	    .counters = &collector->counters,
 	    .max_cgroups = collector->options.max_cgroups,
 	    .max_processes = collector->options.processes ? collector->options.max_processes : 0,
+	    .interrupts = collector->options.interrupts == INTERRUPTS_APART,
 	    .overlap = collector->options.smt_overlap == OVERLAP_AUTO};
 
 	if (hierarchy_open(&collector->hierarchy, &collector->options, &collector->logger) ||
@@ -231,22 +237,35 @@ static void open_kernel(struct deepmon *collector, const char *sys_root)
 				   &collector->logger);
 }
 
-static void open_energy(struct deepmon *collector, const char *sys_root)
+static void open_energy(struct deepmon *collector)
 {
-	energy_open(&collector->energy, sys_root, &collector->logger);
-	if (!collector->energy)
+	char proc_root[ROOT_PATH_MAX], dev_root[ROOT_PATH_MAX];
+	struct energy_settings settings = {
+	    .roots = {.sys = collector->sys_root, .proc = proc_root, .dev = dev_root},
+	    .from = collector->options.energy_source};
+
+	root_proc(&collector->options, proc_root);
+	root_host(&collector->options, "/dev", dev_root);
+	if (energy_open(&collector->energy, &settings, &collector->logger))
 		return;
 
 	double within = (double)energy_read_within_ns(collector->energy) / 1e9;
 
 	if (collector->options.sample_interval > within) {
-		log_warning(
-		    &collector->logger,
-		    "SampleInterval: %g s is too long for these energy counters, which may wrap unseen; "
-		    "%.3g s is used",
-		    collector->options.sample_interval, within);
+		log_warning(&collector->logger,
+			    "SampleInterval: %g s is too long for these energy counters, which may "
+			    "wrap or change unseen; %.3g s is used",
+			    collector->options.sample_interval, within);
 		collector->options.sample_interval = within;
 	}
+}
+
+static bool has_energy(const struct deepmon *collector)
+{
+	size_t zone_count;
+
+	zones_of(collector, &zone_count);
+	return zone_count > 0;
 }
 
 static int open_sources(struct deepmon *collector)
@@ -259,10 +278,10 @@ static int open_sources(struct deepmon *collector)
 			  &collector->logger);
 	if (r)
 		return r;
-	open_kernel(collector, collector->sys_root);
-	open_energy(collector, collector->sys_root);
+	open_kernel(collector);
+	open_energy(collector);
 	self_meter_open(&collector->self, &collector->options, &collector->logger);
-	return collector->kernel || collector->energy ? 0 : -ENODEV;
+	return collector->kernel || has_energy(collector) ? 0 : -ENODEV;
 }
 
 static struct attribution_rules rules_of(const struct deepmon_options *options)
@@ -283,11 +302,10 @@ static struct attribution_rules rules_of(const struct deepmon_options *options)
 static int begin(struct deepmon *collector)
 {
 	const struct attribution_rules rules = rules_of(&collector->options);
-	size_t zone_count = 0;
+	size_t zone_count;
 	int r;
 
-	if (collector->energy)
-		energy_zones(collector->energy, &zone_count);
+	zones_of(collector, &zone_count);
 	groups_init(&collector->groups, collector->topology.socket_count, collector->options.max_ended);
 	cgroups_init(&collector->cgroups, &collector->hierarchy, &collector->names, &collector->groups,
 		     (size_t)collector->options.max_cgroups * 2);
@@ -343,7 +361,6 @@ int deepmon_read(struct deepmon *collector, const struct deepmon_sample **sample
 				       .kernel = collector->kernel,
 				       .events = collector->events,
 				       .counters = &collector->counters};
-	const struct energy_zone *zones = NULL;
 	struct sample_self self;
 	size_t zone_count;
 	uint64_t now;
@@ -355,9 +372,8 @@ int deepmon_read(struct deepmon *collector, const struct deepmon_sample **sample
 	sources.interval_ns = now - collector->last_report_ns;
 	collector->last_report_ns = now;
 	self_meter_report(&collector->self, &sources, &self);
-	if (collector->energy)
-		zones = energy_zones(collector->energy, &zone_count);
-	r = sample_build(&collector->sample, &collector->attribution, zones, sources.interval_ns, &self);
+	r = sample_build(&collector->sample, &collector->attribution, zones_of(collector, &zone_count),
+			 sources.interval_ns, &self);
 	pthread_mutex_unlock(&collector->lock);
 	*sample = &collector->sample.view;
 	return r ? -EAGAIN : 0;

@@ -1,36 +1,21 @@
 /* SPDX-License-Identifier: GPL-3.0-only
  *
- * From raw counters to energy used: which source serves, the rule for wraps and gaps, and what is said of a
- * counter that fails. Reads the clock and the sources; touches no file itself.
+ * From raw counters to energy used: the rule for wraps and gaps, and what is said of a counter that fails.
+ * Reads the clock and the sources; touches no file itself.
  */
-#include "energy.h"
+#include "energy_handle.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "log.h"
-
-/* In order of preference. */
-static const struct energy_source *const sources[] = {
-    &energy_powercap,
-};
-#define SOURCE_COUNT (sizeof(sources) / sizeof(sources[0]))
 
 /*
  * Counters are brought up to date at intervals (1 ms on most CPUs), and a reader may be held up between
  * the counter and the clock. Over this much more time the plausible power is allowed.
  */
 #define SLACK_US 100000
-
-struct energy {
-	const struct energy_source *source;
-	struct energy_found found;
-	struct deepmon_logger logger;
-};
 
 static const struct {
 	const char *name;
@@ -44,11 +29,37 @@ static const struct {
     [ENERGY_DRAM] = {"dram", 1000},
     /* A machine with its accelerators. Where that much can be, psys counts in joules: no wrap for ages. */
     [ENERGY_PSYS] = {"psys", 20000},
+    [ENERGY_PLATFORM] = {"platform", 20000},
 };
 
 const char *energy_domain_name(enum energy_domain domain)
 {
 	return domains[domain].name;
+}
+
+bool energy_is_divided(enum energy_domain domain)
+{
+	return domain < ENERGY_PSYS;
+}
+
+void energy_zone_identify(struct energy_zone *zone, enum energy_domain domain, int package, int die)
+{
+	char suffix[32] = "", of_die[16] = "";
+
+	zone->domain = domain;
+	if (!energy_is_divided(domain)) {
+		if (package > 0)
+			snprintf(suffix, sizeof(suffix), "-%d", package);
+		snprintf(zone->name, sizeof(zone->name), "%s%s", energy_domain_name(domain), suffix);
+		zone->socket = ENERGY_SOCKET_NONE;
+		return;
+	}
+	if (domain != ENERGY_PACKAGE)
+		snprintf(suffix, sizeof(suffix), "-%s", energy_domain_name(domain));
+	if (die >= 0)
+		snprintf(of_die, sizeof(of_die), "-die-%d", die);
+	snprintf(zone->name, sizeof(zone->name), "package-%d%s%s", package, of_die, suffix);
+	zone->socket = package;
 }
 
 unsigned energy_plausible_watts(enum energy_domain domain)
@@ -112,7 +123,7 @@ void energy_advance(struct energy_zone *zone, uint64_t raw_uj, uint64_t now_ns)
 	zone->wraps += back;
 }
 
-static uint64_t monotonic_ns(void)
+uint64_t energy_clock_ns(void)
 {
 	struct timespec now;
 
@@ -122,13 +133,15 @@ static uint64_t monotonic_ns(void)
 
 static void say_failing(struct energy *energy, size_t index, int error)
 {
-	struct energy_zone *zone = &energy->found.zones[index];
+	struct energy_zone *zone = &energy->zones[index];
+	const struct energy_counter *counter = &energy->counters[index];
+	const struct energy_opened *opened = &energy->opened[counter->opened];
 	char why[ENERGY_WHY_MAX] = "";
 
 	if (zone->failing)
 		return;
 	zone->failing = true;
-	energy->source->explain(energy->found.context, index, error, why, sizeof(why));
+	opened->source->explain(opened->context, counter->index, error, why, sizeof(why));
 	log_warning(&energy->logger, "energy of %s is not measured for now: %s", zone->name, why);
 }
 
@@ -139,7 +152,7 @@ static void say_well(struct energy *energy, struct energy_zone *zone, const stru
 	if (before->has_reading)
 		log_info(&energy->logger,
 			 "energy of %s is measured again after %.1f s; what was used in them is %s",
-			 zone->name, (double)(monotonic_ns() - before->read_ns) / 1e9,
+			 zone->name, (double)(energy_clock_ns() - before->read_ns) / 1e9,
 			 zone->valid ? "in the next figure" : "left out, for the counter does not tell it");
 	else
 		log_info(&energy->logger, "energy of %s is measured from now on", zone->name);
@@ -166,19 +179,23 @@ static void say_anomaly(struct energy *energy, struct energy_zone *zone, const s
 
 static void read_zone(struct energy *energy, size_t index)
 {
-	struct energy_zone *zone = &energy->found.zones[index];
+	struct energy_zone *zone = &energy->zones[index];
+	const struct energy_counter *counter = &energy->counters[index];
+	const struct energy_opened *opened = &energy->opened[counter->opened];
 	const struct energy_zone before = *zone;
-	uint64_t raw_uj, start = monotonic_ns();
-	int error = energy->source->read(energy->found.context, index, &raw_uj);
-	uint64_t end = monotonic_ns();
+	uint64_t raw_uj = 0, start = energy_clock_ns();
+	int result = opened->source->read(opened->context, counter->index, &raw_uj);
+	uint64_t end = energy_clock_ns();
 
-	if (error) {
+	if (result < 0) {
 		zone->valid = false;
 		zone->delta_uj = 0;
 		zone->elapsed_ns = 0;
-		say_failing(energy, index, error);
+		say_failing(energy, index, result);
 		return;
 	}
+	if (result == ENERGY_READ_ANEW)
+		zone->has_reading = false;
 	energy_advance(zone, raw_uj, start + (end - start) / 2);
 
 	bool taken = zone->has_reading && (!before.has_reading || zone->read_ns != before.read_ns);
@@ -191,66 +208,37 @@ static void read_zone(struct energy *energy, size_t index)
 
 void energy_read(struct energy *energy)
 {
-	for (size_t i = 0; i < energy->found.zone_count; i++)
+	for (size_t i = 0; i < energy->zone_count; i++)
 		read_zone(energy, i);
 }
 
 const struct energy_zone *energy_zones(const struct energy *energy, size_t *count)
 {
-	*count = energy->found.zone_count;
-	return energy->found.zones;
+	*count = energy->zone_count;
+	return energy->zones;
+}
+
+/* Of one zone: how often it must be read. */
+static uint64_t zone_read_within_ns(const struct energy_zone *zone)
+{
+	uint64_t us = zone->range_uj / domains[zone->domain].plausible_watts;
+	uint64_t own = zone->read_within_ns ? zone->read_within_ns : UINT64_MAX;
+	uint64_t wrap = UINT64_MAX;
+
+	us = us > SLACK_US ? us - SLACK_US : 0;
+	if (zone->range_uj && us < UINT64_MAX / 1000)
+		wrap = us * 1000;
+	return own < wrap ? own : wrap;
 }
 
 uint64_t energy_read_within_ns(const struct energy *energy)
 {
-	uint64_t least_us = UINT64_MAX / 1000;
+	uint64_t least = UINT64_MAX;
 
-	for (size_t i = 0; i < energy->found.zone_count; i++) {
-		const struct energy_zone *zone = &energy->found.zones[i];
-		uint64_t us = zone->range_uj / domains[zone->domain].plausible_watts;
+	for (size_t i = 0; i < energy->zone_count; i++) {
+		uint64_t within = zone_read_within_ns(&energy->zones[i]);
 
-		us = us > SLACK_US ? us - SLACK_US : 0;
-		if (zone->range_uj && us < least_us)
-			least_us = us;
+		least = within < least ? within : least;
 	}
-	return least_us == UINT64_MAX / 1000 ? UINT64_MAX : least_us * 1000;
-}
-
-int energy_open(struct energy **energy, const char *sys_root, const struct deepmon_logger *logger)
-{
-	struct energy *opened = calloc(1, sizeof(*opened));
-	int result = -ENOENT;
-
-	if (!opened)
-		return -ENOMEM;
-	if (logger)
-		opened->logger = *logger;
-	for (size_t i = 0; i < SOURCE_COUNT; i++) {
-		int error = sources[i]->open(sys_root, logger, &opened->found);
-
-		if (!error) {
-			opened->source = sources[i];
-			log_info(logger, "energy is read from %s, %zu counters%s", sources[i]->name,
-				 opened->found.zone_count,
-				 strcmp(opened->found.zones[0].source, sources[i]->name) ? ": simulated ones"
-											 : "");
-			*energy = opened;
-			return 0;
-		}
-		if (result == -ENOENT)
-			result = error;
-		log_warning(logger, "no energy from %s: %s", sources[i]->name, opened->found.why);
-		memset(&opened->found, 0, sizeof(opened->found));
-	}
-	free(opened);
-	return result;
-}
-
-void energy_close(struct energy *energy)
-{
-	if (!energy)
-		return;
-	energy->source->close(energy->found.context);
-	free(energy->found.zones);
-	free(energy);
+	return least;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-only
  *
- * The energy counters of the hardware. Each kind of source (powercap and so on) is one file that finds
- * counters and reads them raw; energy.c turns raw readings into energy used: wraps, gaps, anomalies.
+ * The energy counters of the hardware. Each kind of source (powercap, perf, msr, hwmon) is one file that
+ * finds counters and reads them raw; energy_open.c chooses among the sources; energy.c turns raw readings
+ * into energy used: wraps, gaps, anomalies.
  */
 #ifndef DEEPMON_ENERGY_H
 #define DEEPMON_ENERGY_H
@@ -13,15 +14,18 @@
 #include "deepmon.h"
 
 enum energy_domain {
-	ENERGY_PACKAGE, /* a socket's processor: cores, uncore and caches */
-	ENERGY_CORE,	/* part of package: all its cores (RAPL's PP0) */
-	ENERGY_UNCORE,	/* part of package: graphics (RAPL's PP1) */
-	ENERGY_DRAM,	/* memory at the socket; not part of package */
-	ENERGY_PSYS,	/* the platform; contains packages, so never summed with them */
+	ENERGY_PACKAGE,	 /* a socket's processor: cores, uncore and caches */
+	ENERGY_CORE,	 /* part of package: all its cores (RAPL's PP0) */
+	ENERGY_UNCORE,	 /* part of package: graphics (RAPL's PP1) */
+	ENERGY_DRAM,	 /* memory at the socket; not part of package */
+	ENERGY_PSYS,	 /* the platform, by RAPL; contains packages, so never summed with them */
+	ENERGY_PLATFORM, /* what the host draws, by a power meter; contains packages too */
 	ENERGY_DOMAIN_COUNT,
 };
 
 const char *energy_domain_name(enum energy_domain domain); /* "package" */
+/* A figure of the processors, which is divided among what ran on them; else one of the host as a whole. */
+bool energy_is_divided(enum energy_domain domain);
 
 #define ENERGY_SOCKET_NONE   (-1)
 #define ENERGY_ZONE_NAME_MAX 64
@@ -31,8 +35,9 @@ struct energy_zone {
 	char name[ENERGY_ZONE_NAME_MAX]; /* unique: "package-0", "package-0-die-1", "package-0-dram" */
 	const char *source;		 /* "powercap"; "simulated" for a tree that says that it is */
 	enum energy_domain domain;
-	int socket;	   /* physical package id, or ENERGY_SOCKET_NONE for the whole host */
-	uint64_t range_uj; /* the counter goes from 0 to this and starts again; 0: it never wraps */
+	int socket;		 /* physical package id, or ENERGY_SOCKET_NONE for the whole host */
+	uint64_t range_uj;	 /* the counter goes from 0 to this and starts again; 0: it never wraps */
+	uint64_t read_within_ns; /* the source's own need to be read this often; 0: none */
 
 	uint64_t raw_uj;   /* the last reading that was taken */
 	uint64_t read_ns;  /* when: CLOCK_MONOTONIC */
@@ -51,50 +56,99 @@ struct energy_zone {
 	uint64_t anomalies;
 };
 
+/* Sets name, domain and socket as powercap names its zones; die -1: the package is not told by its dies. */
+void energy_zone_identify(struct energy_zone *zone, enum energy_domain domain, int package, int die);
+
 #define ENERGY_WHY_MAX 768
+
+/* Where sources look; none ends with a slash. */
+struct energy_roots {
+	const char *sys;  /* "/sys" */
+	const char *proc; /* "/proc" */
+	const char *dev;  /* "/dev" */
+};
 
 /* What a source found. */
 struct energy_found {
-	struct energy_zone *zones; /* malloced; name, source, domain, socket and range_uj are set */
+	/* Malloced; name, source, domain, socket, range_uj and read_within_ns are set. */
+	struct energy_zone *zones;
 	size_t zone_count;
 	void *context;		  /* the source's own */
 	char why[ENERGY_WHY_MAX]; /* open failed: what is missing and what to do, for one line of a log */
 };
 
-/* How a kind of source is asked. One static instance for each, in its own file, listed in energy.c. */
+/* What read() returns beside 0 and -errno. */
+#define ENERGY_READ_ANEW 1
+
+/* How a kind of source is asked. One static instance for each, in its own file, listed in energy_open.c. */
 struct energy_source {
 	const char *name;
 	/*
-	 * Finds counters under sys_root ("/sys"). Each that is there and can't be used is said to the logger
-	 * with the reason and the remedy. 0: at least one. -ENOENT: nothing of this kind here. -EACCES: some
-	 * are, and none may be read. On failure nothing but `why` is set.
+	 * Finds counters under the roots. Each that is there and can't be used is said to the logger with the
+	 * reason and the remedy. 0: at least one. -ENOENT: nothing of this kind here. -EACCES: some are, and
+	 * none may be read. On failure nothing but `why` is set.
 	 */
-	int (*open)(const char *sys_root, const struct deepmon_logger *logger, struct energy_found *found);
-	/* The raw counter of zones[index]. -errno if it can't be read now; -EINVAL if it is no number. */
+	int (*open)(const struct energy_roots *roots, const struct deepmon_logger *logger,
+		    struct energy_found *found);
+	/*
+	 * The raw counter of zones[index]; zones are read in their order, time after time. ENERGY_READ_ANEW:
+	 * it counts anew, and this reading can't be compared with those before. -errno if it can't be read
+	 * now; -EINVAL if it is no number.
+	 */
 	int (*read)(void *context, size_t index, uint64_t *raw_uj);
 	/* After read of zones[index] failed with `error`: what was read and what to do, for one line. */
 	void (*explain)(void *context, size_t index, int error, char *why, size_t why_size);
 	void (*close)(void *context);
 };
 
+/* In order of preference. */
 extern const struct energy_source energy_powercap;
+extern const struct energy_source energy_perf;
+extern const struct energy_source energy_msr;
+extern const struct energy_source energy_hwmon;
+
+/* Of the option EnergySource: the words' numbers. Those from ENERGY_FROM_FIRST on are the sources above. */
+enum { ENERGY_FROM_AUTO, ENERGY_FROM_FIRST, ENERGY_SOURCE_COUNT = 4, ENERGY_FROM_NONE };
+
+struct energy_settings {
+	struct energy_roots roots;
+	uint32_t from; /* the option EnergySource */
+};
 
 struct energy;
 
 /*
- * Opens the first source that has counters. -ENOENT: none has; -EACCES: those there are may not be read.
- * Either was said to the logger, once, with the remedy. The logger is copied.
+ * Opens the first source that has counters, or the one that is asked for; to it come the power meters of the
+ * platform that hwmon has, for the host's figure. Which was taken and why others were not is said to the
+ * logger: if the processors' energy can't be had, in one warning with the remedies. Even then there is a
+ * handle, without any zones or with the platform's alone. -ENOMEM. Settings and logger are copied.
  */
-int energy_open(struct energy **energy, const char *sys_root, const struct deepmon_logger *logger);
+int energy_open(struct energy **energy, const struct energy_settings *settings,
+		const struct deepmon_logger *logger);
 /* Reads every counter; each zone tells in `valid` whether it has a delta. */
 void energy_read(struct energy *energy);
-/* The zones; they stay where they are until energy_close. */
+/* The zones, those of the source of the processors first; they stay where they are until energy_close. */
 const struct energy_zone *energy_zones(const struct energy *energy, size_t *count);
 /* Takes NULL. */
 void energy_close(struct energy *energy);
 
-/* Readings closer together than this leave no wrap in doubt, by the rule below. UINT64_MAX: any do. */
+/* What came of one source. */
+struct energy_verdict {
+	const char *source; /* "perf" */
+	bool used;
+	int error;		   /* of its open; 0: used, or not asked */
+	char text[ENERGY_WHY_MAX]; /* what it gives, or what is missing and what to do, or why it was not
+				      asked */
+};
+
+/* One for each source there is, in order of preference; they stay until energy_close. */
+size_t energy_verdicts(const struct energy *energy, const struct energy_verdict **verdicts);
+
+/* Readings closer together than this leave no wrap in doubt and no source unread. UINT64_MAX: any do. */
 uint64_t energy_read_within_ns(const struct energy *energy);
+
+/* CLOCK_MONOTONIC, as in read_ns. */
+uint64_t energy_clock_ns(void);
 
 /*
  * The rule, pure: takes the reading raw_uj made at now_ns into the zone.

@@ -17,8 +17,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cpus.h"
 #include "file.h"
 #include "log.h"
+#include "trouble.h"
 
 #define ENTRIES_MAX    256
 #define ENTRY_NAME_MAX 40
@@ -51,7 +53,7 @@ struct counter {
 
 struct powercap {
 	char *directory;
-	bool package_scope; /* see counts_whole_package */
+	bool package_scope; /* see cpus_count_whole_package; `core` is then the core of one CPU only */
 	struct entry *entries;
 	size_t entry_count;
 	bool searched;	   /* in this round of reads */
@@ -59,30 +61,6 @@ struct powercap {
 	size_t count;
 	struct counter counters[ENTRIES_MAX];
 };
-
-/* Files that failed alike: one line for all. */
-struct trouble {
-	size_t count;
-	int error;
-	char first[ENTRY_NAME_MAX + ENERGY_ZONE_NAME_MAX + 1];
-};
-
-static void trouble_add(struct trouble *trouble, const char *entry, const char *file, int error)
-{
-	if (!trouble->count++) {
-		trouble->error = error;
-		snprintf(trouble->first, sizeof(trouble->first), "%s/%s", entry, file);
-	}
-}
-
-static void trouble_text(const struct trouble *trouble, const char *directory, char *text, size_t size)
-{
-	char others[64] = "";
-
-	if (trouble->count > 1)
-		snprintf(others, sizeof(others), " (and %zu more like it)", trouble->count - 1);
-	snprintf(text, size, "%.500s/%s: %s%s", directory, trouble->first, strerror(-trouble->error), others);
-}
 
 static long read_file(const struct powercap *powercap, const char *entry, const char *file, char *text,
 		      size_t size)
@@ -165,23 +143,6 @@ static int compare_entries(const void *left, const void *right)
 	return strcmp(a->file, b->file);
 }
 
-/*
- * AMD's counters are of the whole package, or of a single core. Some kernels make a zone for
- * each of its dies nevertheless, named package-0-die-0 and so on, and all of them show the one counter of
- * the package. And their zone `core` is the core of one CPU only (all kernels).
- */
-static bool counts_whole_package(const char *sys_root)
-{
-	char path[PATH_MAX];
-	cleanup_free char *modalias = NULL;
-	int length = snprintf(path, sizeof(path), "%s/devices/system/cpu/modalias", sys_root);
-
-	/* "cpu:type:x86,ven0002fam0019mod0011:feature:..."; 2 is AMD, 9 Hygon. */
-	if ((size_t)length >= sizeof(path) || file_read_new(AT_FDCWD, path, 65536, &modalias) < 0)
-		return false;
-	return strstr(modalias, ",ven0002") || strstr(modalias, ",ven0009");
-}
-
 static bool identify_zone(const struct powercap *powercap, struct entry *entry, const char *name)
 {
 	const char *c = name;
@@ -248,7 +209,7 @@ static void identify(struct powercap *powercap, struct entry *entry, const struc
 	long length = read_file(powercap, entry->file, "name", name, sizeof(name));
 
 	if (length < 0) {
-		trouble_add(trouble, entry->file, "name", (int)length);
+		trouble_add(trouble, (int)length, "%.500s/%s/name", powercap->directory, entry->file);
 		return;
 	}
 	name[strcspn(name, "\n")] = '\0';
@@ -330,14 +291,15 @@ static void choose(struct powercap *powercap, struct energy_zone *zones, const s
 		if (!entry->known)
 			continue;
 		if (counter_named(powercap, entry->name)) {
-			trouble_add(&mirrors, entry->file, entry->name, 0);
+			trouble_add(&mirrors, 0, "%s/%s", entry->file, entry->name);
 			continue;
 		}
 
 		long error = read_file(powercap, entry->file, "energy_uj", text, sizeof(text));
 
 		if (error == -EACCES || error == -EPERM) {
-			trouble_add(denied, entry->file, "energy_uj", (int)error);
+			trouble_add(denied, (int)error, "%.500s/%s/energy_uj", powercap->directory,
+				    entry->file);
 			continue;
 		}
 		strcpy(counter->name, entry->name);
@@ -378,7 +340,7 @@ static struct powercap *powercap_new(const char *sys_root)
 		free(powercap);
 		return NULL;
 	}
-	powercap->package_scope = counts_whole_package(sys_root);
+	powercap->package_scope = cpus_count_whole_package(sys_root);
 	return powercap;
 }
 
@@ -389,12 +351,12 @@ static int explain_none(const struct powercap *powercap, int error, const struct
 	char text[ENERGY_WHY_MAX - 160];
 
 	if (denied->count) {
-		trouble_text(denied, powercap->directory, text, sizeof(text));
+		trouble_text(denied, text, sizeof(text));
 		snprintf(why, size, "%s: " REMEDY_ACCESS, text);
 		return -EACCES;
 	}
 	if (unnamed->count) {
-		trouble_text(unnamed, powercap->directory, text, sizeof(text));
+		trouble_text(unnamed, text, sizeof(text));
 		snprintf(why, size, "%s: give deepmon the host's whole /sys to read", text);
 		return -ENOENT;
 	}
@@ -413,22 +375,22 @@ static bool is_simulated(const struct powercap *powercap)
 	return (size_t)length < sizeof(path) && !access(path, F_OK);
 }
 
-static void say_left_out(const struct powercap *powercap, const struct trouble *trouble, const char *remedy,
+static void say_left_out(const struct trouble *trouble, const char *remedy,
 			 const struct deepmon_logger *logger)
 {
 	char text[ENERGY_WHY_MAX];
 
 	if (!trouble->count)
 		return;
-	trouble_text(trouble, powercap->directory, text, sizeof(text));
+	trouble_text(trouble, text, sizeof(text));
 	log_warning(logger, "energy zone left out: %s: %s", text, remedy);
 }
 
-static int powercap_open(const char *sys_root, const struct deepmon_logger *logger,
+static int powercap_open(const struct energy_roots *roots, const struct deepmon_logger *logger,
 			 struct energy_found *found)
 {
 	struct trouble unnamed = {0}, denied = {0};
-	struct powercap *powercap = powercap_new(sys_root);
+	struct powercap *powercap = powercap_new(roots->sys);
 	struct energy_zone *zones = calloc(ENTRIES_MAX, sizeof(*zones));
 
 	if (!powercap || !zones) {
@@ -447,8 +409,8 @@ static int powercap_open(const char *sys_root, const struct deepmon_logger *logg
 		free(zones);
 		return error;
 	}
-	say_left_out(powercap, &denied, REMEDY_ACCESS, logger);
-	say_left_out(powercap, &unnamed, "what it counts is not known", logger);
+	say_left_out(&denied, REMEDY_ACCESS, logger);
+	say_left_out(&unnamed, "what it counts is not known", logger);
 
 	const char *source = is_simulated(powercap) ? "simulated" : energy_powercap.name;
 

@@ -4,8 +4,11 @@
  */
 #include "file.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
+#include <math.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -118,6 +121,19 @@ int parse_u64(const char *text, uint64_t *value)
 		return -EINVAL;
 	*value = number;
 	return 0;
+}
+
+int parse_double(const char *text, double *value)
+{
+	static locale_t c_locale;
+	char *end = NULL;
+
+	if (!c_locale)
+		c_locale = newlocale(LC_ALL_MASK, "C", NULL);
+	if (!c_locale || !*text || isspace((unsigned char)*text))
+		return -EINVAL;
+	*value = strtod_l(text, &end, c_locale);
+	return *end || !isfinite(*value) ? -EINVAL : 0;
 }
 
 int file_read_u64(int dirfd, const char *path, uint64_t *value)

@@ -33,4 +33,7 @@ int file_read_u64(int dirfd, const char *path, uint64_t *value);
  */
 int parse_u64(const char *text, uint64_t *value);
 
+/* All of `text` as a number as C writes it, whatever the locale of the process is. -EINVAL: it is none. */
+int parse_double(const char *text, double *value);
+
 #endif

@@ -38,6 +38,27 @@ static struct bpf_program *choose_program(struct bpf_program *plain, struct bpf_
 	return overlap ? smt : plain;
 }
 
+static void choose_programs(struct kernel *kernel)
+{
+	struct cpu_bpf *bpf = kernel->bpf;
+	bool overlap = kernel->overlap, interrupts = kernel->settings.interrupts;
+	struct bpf_program *pairs[][2] = {
+	    {bpf->progs.cpu_irq_handler_entry, bpf->progs.cpu_irq_handler_entry_smt},
+	    {bpf->progs.cpu_irq_handler_exit, bpf->progs.cpu_irq_handler_exit_smt},
+	    {bpf->progs.cpu_softirq_entry, bpf->progs.cpu_softirq_entry_smt},
+	    {bpf->progs.cpu_softirq_exit, bpf->progs.cpu_softirq_exit_smt},
+	};
+
+	choose_program(bpf->progs.cpu_switch, bpf->progs.cpu_switch_smt, overlap);
+	bpf_program__set_autoattach(choose_program(bpf->progs.cpu_flush, bpf->progs.cpu_flush_smt, overlap),
+				    false);
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		choose_program(pairs[i][0], pairs[i][1], overlap);
+		if (!interrupts)
+			bpf_program__set_autoload(pairs[i][overlap], false);
+	}
+}
+
 static struct bpf_program *switch_program(const struct kernel *kernel)
 {
 	return kernel->overlap ? kernel->bpf->progs.cpu_switch_smt : kernel->bpf->progs.cpu_switch;
@@ -68,9 +89,7 @@ static int load(struct kernel *kernel)
 	bpf_map__set_max_entries(bpf->maps.slot_by_cgroup, kernel->slot_count);
 	bpf_map__set_max_entries(bpf->maps.free_slots, kernel->slot_count);
 	bpf_map__set_max_entries(bpf->maps.processes, settings->max_processes ? settings->max_processes : 1);
-	choose_program(bpf->progs.cpu_switch, bpf->progs.cpu_switch_smt, kernel->overlap);
-	bpf_program__set_autoattach(
-	    choose_program(bpf->progs.cpu_flush, bpf->progs.cpu_flush_smt, kernel->overlap), false);
+	choose_programs(kernel);
 	return cpu_bpf__load(bpf);
 }
 

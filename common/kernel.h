@@ -24,6 +24,7 @@ struct kernel_settings {
 	struct counters *counters; /* likewise opened again */
 	uint32_t max_cgroups;	   /* that get a slot of their own at the same time */
 	uint32_t max_processes;	   /* that are told apart; 0: none are */
+	bool interrupts;	   /* charge them to the kernel */
 	bool overlap;		   /* account overlap of SMT siblings, where there are any */
 };
 

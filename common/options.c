@@ -6,11 +6,12 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "file.h"
 
 #define ROW(member, NAME, TYPE, preset, least, most, unit, help) \
 	{#NAME,	 DEEPMON_OPTION_##TYPE,                          \
@@ -58,20 +59,6 @@ static int set_text(const struct deepmon_option *option, char *text, const char 
 	return 0;
 }
 
-/* Reads a number as C writes it, whatever the locale of the process is. */
-static int parse_number(const char *value, double *number)
-{
-	static locale_t c_locale;
-	char *end = NULL;
-
-	if (!c_locale)
-		c_locale = newlocale(LC_ALL_MASK, "C", NULL);
-	if (!c_locale || !*value || isspace((unsigned char)*value))
-		return -EINVAL;
-	*number = strtod_l(value, &end, c_locale);
-	return *end || !isfinite(*number) ? -EINVAL : 0;
-}
-
 static int set_number(const struct deepmon_option *option, void *target, const char *value, char *why,
 		      size_t why_size)
 {
@@ -79,7 +66,7 @@ static int set_number(const struct deepmon_option *option, void *target, const c
 	const char *space = *option->unit ? " " : "";
 	double number = 0;
 
-	if (parse_number(value, &number) || (whole && number != floor(number))) {
+	if (parse_double(value, &number) || (whole && number != floor(number))) {
 		snprintf(why, why_size, "%s: \"%.64s\" is not a %s; a %s from %.15g to %.15g%s%s is accepted",
 			 option->name, value, whole ? "whole number" : "number",
 			 whole ? "whole number" : "number", option->least, option->most, space, option->unit);

@@ -221,8 +221,8 @@ static void add_account(struct sample *sample, const struct attribution *attribu
 		if (account != &attribution->parts[PART_IDLE])
 			add_perf(sample, attribution, of, account);
 	}
-	for (int domain = 0; domain < ENERGY_PSYS; domain++)
-		if (sample->domains[domain].measured)
+	for (int domain = 0; domain < ENERGY_DOMAIN_COUNT; domain++)
+		if (sample->domains[domain].measured && energy_is_divided((enum energy_domain)domain))
 			add_energy(sample, of, domain, &sample->domains[domain],
 				   account->used.energy_uj[domain], account->reported.energy_uj[domain]);
 	account->reported = account->used;

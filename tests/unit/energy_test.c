@@ -173,6 +173,52 @@ START_TEST(plausible_watts_are_those_of_the_table)
 }
 END_TEST
 
+static const struct {
+	enum energy_domain domain;
+	int package, die;
+	const char *name;
+	int socket;
+	bool divided;
+} names[] = {
+    {ENERGY_PACKAGE, 0, -1, "package-0", 0, true},
+    {ENERGY_PACKAGE, 3, 1, "package-3-die-1", 3, true},
+    {ENERGY_CORE, 1, -1, "package-1-core", 1, true},
+    {ENERGY_UNCORE, 0, 0, "package-0-die-0-uncore", 0, true},
+    {ENERGY_DRAM, 0, -1, "package-0-dram", 0, true},
+    {ENERGY_PSYS, 0, -1, "psys", ENERGY_SOCKET_NONE, false},
+    {ENERGY_PSYS, 1, -1, "psys-1", ENERGY_SOCKET_NONE, false},
+    {ENERGY_PLATFORM, 0, -1, "platform", ENERGY_SOCKET_NONE, false},
+    {ENERGY_PLATFORM, 2, -1, "platform-2", ENERGY_SOCKET_NONE, false},
+};
+
+START_TEST(zones_are_named_as_powercap_does)
+{
+	struct energy_zone zone = {0};
+
+	energy_zone_identify(&zone, names[_i].domain, names[_i].package, names[_i].die);
+	ck_assert_str_eq(zone.name, names[_i].name);
+	ck_assert_int_eq(zone.domain, names[_i].domain);
+	ck_assert_int_eq(zone.socket, names[_i].socket);
+	ck_assert_int_eq(energy_is_divided(zone.domain), names[_i].divided);
+}
+END_TEST
+
+/* A counter of 64 bits that the source made of shorter ones: no wrap is in doubt however late it is read. */
+START_TEST(without_a_range_any_time_will_do)
+{
+	struct energy_zone zone = zone_of(ENERGY_PACKAGE, 0);
+
+	energy_advance(&zone, 5, START_NS);
+	energy_advance(&zone, 5 + 86400 * 300 * UJ_PER_J, START_NS + 86400 * NS_PER_S);
+	ck_assert(zone.valid);
+	ck_assert_uint_eq(zone.delta_uj, 86400 * 300 * UJ_PER_J);
+	energy_advance(&zone, 4, START_NS + 86401 * NS_PER_S);
+	ck_assert(!zone.valid);
+	ck_assert_uint_eq(zone.anomalies, 1);
+	ck_assert_uint_eq(zone.wraps, 0);
+}
+END_TEST
+
 /* ---- Many steps -------------------------------------------------------------------------------- */
 
 /* The sampler reads each second, the agent every five minutes: 65.5 kJ wrap in 2.7 minutes at 400 W. */
@@ -321,6 +367,8 @@ int main(void)
 	tcase_add_test(step, after_an_anomaly_it_goes_on);
 	tcase_add_test(step, after_a_reading_above_the_range_nothing_is_lost);
 	tcase_add_test(step, plausible_watts_are_those_of_the_table);
+	tcase_add_loop_test(step, zones_are_named_as_powercap_does, 0, COUNT(names));
+	tcase_add_test(step, without_a_range_any_time_will_do);
 	tcase_add_test(many, a_small_range_and_a_slow_agent);
 	tcase_add_test(many, total_is_the_truth_if_read_often_enough);
 	tcase_add_test(many, a_delta_is_right_or_absent);

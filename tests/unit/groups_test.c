@@ -3,6 +3,7 @@
  * Groups of cgroups: who is one, how they end and come back, and that no nanosecond is lost on the way.
  */
 #include "../../common/groups.h"
+#include "../../common/processes.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -107,9 +108,11 @@ START_TEST(who_comes_back_goes_on)
 	struct group *web = join("web", "id1");
 
 	web->account.used.cpu_ns = 5;
+	web->account.claims[1].weight = 7;
 	groups_leave(&groups, web);
 	ck_assert_ptr_eq(join("web", "id2"), web);
 	ck_assert_uint_eq(web->account.used.cpu_ns, 5);
+	ck_assert_uint_eq(web->account.claims[1].weight, 7);
 	ck_assert_uint_eq(web->ended_number, 0);
 	ck_assert_uint_eq(groups.ended_count, 0);
 	ck_assert_str_eq(web->id, "id2");
@@ -187,6 +190,32 @@ START_TEST(a_name_is_given)
 }
 END_TEST
 
+static struct process *process(const char *name, uint64_t cpu_ns)
+{
+	struct process *process = calloc(1, sizeof(*process));
+
+	ck_assert_ptr_nonnull(process);
+	snprintf(process->name, sizeof(process->name), "%s", name);
+	process->told.cpu_ns = cpu_ns;
+	return process;
+}
+
+/* Of all of that name, of which there must be one. */
+static uint64_t cpu_ns_of(const struct group *group, const char *name)
+{
+	uint64_t cpu_ns = 0;
+	int count = 0;
+
+	for (const struct process *p = group->processes; p; p = p->next) {
+		if (strcmp(p->name, name) != 0)
+			continue;
+		cpu_ns += p->told.cpu_ns;
+		count++;
+	}
+	ck_assert_int_eq(count, 1);
+	return cpu_ns;
+}
+
 START_TEST(a_name_that_has_ended_takes_both_together)
 {
 	struct group *old = join("web", "id1"), *young = join("0123456789ab", "id2");
@@ -196,6 +225,10 @@ START_TEST(a_name_that_has_ended_takes_both_together)
 	groups_leave(&groups, old);
 	young->account.used.cpu_ns = 30;
 	young->account.used.energy_uj[0] = 100;
+	old->processes = process("nginx", 1);
+	old->processes->next = process("sh", 2);
+	young->processes = process("sh", 40);
+	young->processes->next = process("php", 80);
 	ck_assert_ptr_eq(name(young, "web"), old);
 	ck_assert_uint_eq(groups.count, 1);
 	ck_assert_uint_eq(groups.ended_count, 0);
@@ -204,6 +237,9 @@ START_TEST(a_name_that_has_ended_takes_both_together)
 	ck_assert_uint_eq(old->account.used.cpu_ns, 35);
 	ck_assert_uint_eq(old->account.reported.cpu_ns, 4);
 	ck_assert_uint_eq(old->account.used.energy_uj[0], 100);
+	ck_assert_uint_eq(cpu_ns_of(old, "nginx"), 1);
+	ck_assert_uint_eq(cpu_ns_of(old, "sh"), 42);
+	ck_assert_uint_eq(cpu_ns_of(old, "php"), 80);
 	ck_assert_str_eq(old->id, "id2");
 	ck_assert_ptr_eq(groups_find_container(&groups, "id2"), old);
 	ck_assert_ptr_null(groups_find_container(&groups, "id1"));

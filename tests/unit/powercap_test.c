@@ -3,116 +3,20 @@
  * The powercap source on trees like those of real hosts (tests/fixtures/powercap), through energy_open and
  * energy_read. Writes to a directory of its own only.
  */
-#include <check.h>
-#include <inttypes.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <sys/wait.h>
+#include "energy_tree.h"
 
-#include "../../common/energy.h"
-#include "tree.h"
-
-#define COUNT(of) (sizeof(of) / sizeof((of)[0]))
-#define FIXTURES  "tests/fixtures/powercap/"
-#define RANGE	  262143328850ULL /* 32 bits of 61 uJ */
-#define RANGE_15  65712999613ULL  /* 32 bits of 15.3 uJ */
-#define HOST	  ENERGY_SOCKET_NONE
-#define NOBODY	  65534
-
-/* ---- What is said ------------------------------------------------------------------------------ */
-
-static char said[16384];
-static int warnings;
-
-static void keep_line(void *user, enum deepmon_log_level level, const char *line)
-{
-	size_t length = strlen(said);
-
-	(void)user;
-	if (level == DEEPMON_DEBUG)
-		return;
-	warnings += level <= DEEPMON_WARNING;
-	snprintf(said + length, sizeof(said) - length, "%s\n", line);
-}
-
-static const struct deepmon_logger logger = {.log = keep_line};
-
-static void forget_said(void)
-{
-	said[0] = '\0';
-	warnings = 0;
-}
-
-#define ck_assert_said(text) ck_assert_msg(strstr(said, text), "\"%s\" was not said, but:\n%s", text, said)
-
-/* ---- A tree and what is read of it ------------------------------------------------------------- */
-
-static struct tree tree;
-static struct energy *energy;
-
-static void setup(void)
-{
-	tree.root[0] = '\0';
-	energy = NULL;
-	forget_said();
-}
-
-static void teardown(void)
-{
-	energy_close(energy);
-	if (tree.root[0])
-		tree_close(&tree);
-}
+#define FIXTURES "tests/fixtures/powercap/"
+#define RANGE	 262143328850ULL /* 32 bits of 61 uJ */
+#define RANGE_15 65712999613ULL  /* 32 bits of 15.3 uJ */
 
 static void load(const char *fixture)
 {
-	char path[128];
-
-	snprintf(path, sizeof(path), FIXTURES "%s.tree", fixture);
-
-	int error = tree_load(&tree, path);
-
-	ck_assert_msg(!error, "%s: %s (tests run in the top directory)", path, strerror(-error));
-}
-
-__attribute__((format(printf, 1, 2))) static void apply(const char *format, ...)
-{
-	char text[4096];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	ck_assert_int_eq(tree_apply(&tree, text), 0);
-}
-
-static void open_tree(void)
-{
-	int error = energy_open(&energy, tree.root, &logger);
-
-	ck_assert_msg(!error, "energy_open: %s\n%s", strerror(-error), said);
-}
-
-static const struct energy_zone *zone(const char *name)
-{
-	size_t count;
-	const struct energy_zone *zones = energy_zones(energy, &count);
-
-	for (size_t i = 0; i < count; i++)
-		if (!strcmp(zones[i].name, name))
-			return &zones[i];
-	ck_abort_msg("there is no zone %s", name);
-	return NULL;
+	load_from(FIXTURES, fixture);
 }
 
 /* ---- The zoo ----------------------------------------------------------------------------------- */
 
-static const struct expected {
-	const char *fixture, *name, *source;
-	enum energy_domain domain;
-	int socket;
-	uint64_t range, raw;
-} zoo[] = {
+static const struct expected zoo[] = {
     {"desktop", "package-0", "powercap", ENERGY_PACKAGE, 0, RANGE, 184467440737},
     {"desktop", "package-0-core", "powercap", ENERGY_CORE, 0, RANGE, 92233720368},
     {"desktop", "package-0-uncore", "powercap", ENERGY_UNCORE, 0, RANGE, 1152921504},
@@ -157,35 +61,12 @@ static const char *const fixtures[] = {
     "desktop", "server", "dies", "server-no-pp0", "amd", "amd-dies", "mmio", "mmio-only", "simulated",
 };
 
-static void check_zone(const struct energy_zone *got, const struct expected *want)
-{
-	ck_assert_str_eq(got->name, want->name);
-	ck_assert_str_eq(got->source, want->source);
-	ck_assert_str_eq(energy_domain_name(got->domain), energy_domain_name(want->domain));
-	ck_assert_msg(got->socket == want->socket, "%s: socket %d", got->name, got->socket);
-	ck_assert_msg(got->range_uj == want->range, "%s: range %" PRIu64, got->name, got->range_uj);
-	ck_assert_msg(got->raw_uj == want->raw, "%s: raw %" PRIu64, got->name, got->raw_uj);
-	ck_assert_msg(got->has_reading && !got->valid && !got->failing, "%s: has a bad reading", got->name);
-}
-
 START_TEST(zoo_is_known)
 {
-	size_t found, expected = 0;
-
 	load(fixtures[_i]);
 	open_tree();
 	energy_read(energy);
-
-	const struct energy_zone *zones = energy_zones(energy, &found);
-
-	for (size_t i = 0; i < COUNT(zoo); i++) {
-		if (strcmp(zoo[i].fixture, fixtures[_i]))
-			continue;
-		ck_assert_msg(expected < found, "%s: no zone %s", fixtures[_i], zoo[i].name);
-		check_zone(&zones[expected++], &zoo[i]);
-	}
-	ck_assert_msg(found == expected, "%s: %zu zones, not %zu; the next is %s", fixtures[_i], found,
-		      expected, zones[expected].name);
+	check_zones(fixtures[_i], zoo, COUNT(zoo));
 	ck_assert_msg(!warnings, "%s: said\n%s", fixtures[_i], said);
 }
 END_TEST
@@ -405,7 +286,10 @@ START_TEST(nothing_is_said_once)
 	ck_assert_int_eq(tree_open(&tree), 0);
 	snprintf(text, sizeof(text), "%s", nothing[_i].text);
 	ck_assert_int_eq(tree_apply(&tree, text), 0);
-	ck_assert_int_eq(energy_open(&energy, tree.root, &logger), -ENOENT);
+	ck_assert_int_eq(open_from(ENERGY_FROM_AUTO, &logger), 0);
+	ck_assert_uint_eq(zone_count(), 0);
+	ck_assert_int_eq(verdict("powercap")->error, -ENOENT);
+	ck_assert_said("no energy: powercap: ");
 	ck_assert_said(nothing[_i].said);
 	ck_assert_msg(warnings == 1, "%s: said\n%s", nothing[_i].what, said);
 }
@@ -414,7 +298,7 @@ END_TEST
 START_TEST(needs_no_logger)
 {
 	load("unreadable");
-	ck_assert_int_eq(energy_open(&energy, tree.root, NULL), 0);
+	ck_assert_int_eq(open_from(ENERGY_FROM_AUTO, NULL), 0);
 	energy_read(energy);
 	energy_close(NULL);
 }
@@ -440,34 +324,9 @@ END_TEST
 
 /* ---- Permissions ------------------------------------------------------------------------------- */
 
-/* Runs as a user that no file belongs to; what it returns is the exit status. */
-static int as_nobody(int (*work)(void))
-{
-	int status;
-	pid_t child = fork();
-
-	ck_assert_int_ge(child, 0);
-	if (!child) {
-		if (!geteuid() && (setgid(NOBODY) || setuid(NOBODY)))
-			_exit(100);
-		_exit(work());
-	}
-	ck_assert_int_eq(waitpid(child, &status, 0), child);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-static void restrict_file(const char *path)
-{
-	char full[PATH_MAX];
-
-	snprintf(full, sizeof(full), "%s/%s", tree.root, path);
-	/* 0400 as the kernel has it; for tests that are not run by root, nobody may read it. */
-	ck_assert_int_eq(chmod(full, geteuid() ? 0 : 0400), 0);
-}
-
 static int open_denied(void)
 {
-	if (energy_open(&energy, tree.root, &logger) != -EACCES)
+	if (open_from(ENERGY_FROM_AUTO, &logger) || verdict("powercap")->error != -EACCES)
 		return 1;
 	if (warnings != 1)
 		return 2;
@@ -490,7 +349,7 @@ static int open_some(void)
 {
 	size_t count;
 
-	if (energy_open(&energy, tree.root, &logger))
+	if (open_from(ENERGY_FROM_AUTO, &logger))
 		return 1;
 	energy_read(energy);
 	energy_zones(energy, &count);
@@ -513,7 +372,6 @@ int main(void)
 {
 	Suite *suite = suite_create("powercap");
 	TCase *all = tcase_create("powercap");
-	SRunner *runner = srunner_create(suite);
 
 	tcase_add_checked_fixture(all, setup, teardown);
 	tcase_add_loop_test(all, zoo_is_known, 0, COUNT(fixtures));
@@ -531,10 +389,5 @@ int main(void)
 	tcase_add_test(all, all_are_denied);
 	tcase_add_test(all, some_are_denied);
 	suite_add_tcase(suite, all);
-	srunner_run_all(runner, CK_NORMAL);
-
-	int failed = srunner_ntests_failed(runner);
-
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -6,8 +6,9 @@
  *   # comment
  *   path = contents         a file with that line; the directories above it are made
  *   path =                  an empty file
- *   path -> target          a symbolic link, relative and not above the tree's root
- *   path/                   a directory
+ *   path += contents        that line behind what the file has
+ *   path @0x611 = 0x1234    a register: eight bytes at that offset, in a file that has others elsewhere or
+ * nothing path -> target          a symbolic link, relative and not above the tree's root path/ a directory
  *   [path]                  paths in the lines after this one are below that one; []: from the root again
  *
  * Functions return 0 or a negative errno. A later statement replaces what an earlier one made.
@@ -20,11 +21,16 @@
 #include <ftw.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#ifndef TREE_REGISTER_STEP
+#define TREE_REGISTER_STEP 8 /* so that neighbours do not overlap */
+#endif
 
 struct tree {
 	char root[64];
@@ -192,22 +198,81 @@ __attribute__((unused)) static int tree_write_line(const struct tree *tree, cons
 	return tree_write(tree, path, contents);
 }
 
+/* Writes into a file as it is, or a new one: at an offset, or at its end if that is -1. */
+__attribute__((unused)) static int tree_write_at(const struct tree *tree, const char *path, off_t offset,
+						 const void *contents, size_t length)
+{
+	const char *last;
+	int directory = tree_descend(tree, path, &last), result = 0;
+
+	if (directory < 0)
+		return directory;
+
+	int fd = openat(directory, last, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
+
+	if (fd < 0) {
+		result = -errno;
+	} else {
+		if (offset < 0)
+			offset = lseek(fd, 0, SEEK_END);
+		if (pwrite(fd, contents, length, offset) != (ssize_t)length)
+			result = -EIO;
+		close(fd);
+	}
+	close(directory);
+	return result;
+}
+
+/* "path += contents"; *plus is the " +=". */
+__attribute__((unused)) static int tree_append_line(const struct tree *tree, const char *path, char *plus)
+{
+	char *contents = plus + 3;
+	size_t length = strlen(contents);
+
+	if (!length)
+		return tree_write_at(tree, path, -1, "\n", 1);
+	memmove(contents, contents + 1, length - 1);
+	contents[length - 1] = '\n';
+	return tree_write_at(tree, path, -1, contents, length);
+}
+
+/* "path @offset = value"; *at is the " @", its end the value's " =". */
+__attribute__((unused)) static int tree_write_register(const struct tree *tree, const char *path,
+						       const char *at, const char *equals)
+{
+	unsigned long long number = strtoull(at + 2, NULL, 0), value = strtoull(equals + 2, NULL, 0);
+
+	/* Registers' numbers have 32 bits. */
+	if (number > UINT32_MAX)
+		return -EINVAL;
+	return tree_write_at(tree, path, (off_t)number * TREE_REGISTER_STEP, &value, sizeof(value));
+}
+
 /* Does one statement below the directory of the last "[...]"; the line is changed. */
 __attribute__((unused)) static int tree_statement(const struct tree *tree, const char *below, char *line)
 {
-	char *arrow = strstr(line, " -> "), *equals = strstr(line, " =");
+	char *arrow = strstr(line, " -> "), *equals = strstr(line, " ="), *plus = strstr(line, " +=");
+	char *at = strstr(line, " @0x");
 	char path[PATH_MAX];
 
 	if (equals && equals[2] && equals[2] != ' ')
 		equals = NULL;
-	if (arrow && (!equals || arrow < equals))
+	if (plus && (!equals || plus < equals))
+		*plus = '\0';
+	else if (arrow && (!equals || arrow < equals))
 		*arrow = '\0';
 	else if (equals)
 		*equals = '\0';
+	if (at && equals && at < equals)
+		*at = '\0';
 	if (snprintf(path, sizeof(path), "%s%s%s", below, *below ? "/" : "", line) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
+	if (plus && !*plus)
+		return tree_append_line(tree, path, plus);
 	if (arrow && !*arrow)
 		return tree_link(tree, path, arrow + 4);
+	if (at && !*at)
+		return tree_write_register(tree, path, at, equals);
 	if (equals)
 		return tree_write_line(tree, path, equals);
 	return path[strlen(path) - 1] == '/' ? tree_make_directory(tree, path) : -EINVAL;

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * The books of bpf/cpu.bpf.c: its settings, its maps, whose account a task's time goes to, and how a stretch
+ * of time is charged. Included by it alone.
+ */
+#ifndef DEEPMON_BPF_BOOKS_BPF_H
+#define DEEPMON_BPF_BOOKS_BPF_H
+
+#include "kernel_types.h"
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "cpu.h"
+#include "smt.h"
+
+#define SMT_TRIES 16
+
+/* Settings, fixed between open and load. */
+const volatile __u32 slot_count = CPU_SLOT_FIRST;
+const volatile int cgroup_subsys = -1; /* enum cgroup_subsys_id of the hierarchy followed; -1: unified */
+const volatile int cgroup_hierarchy;   /* its cgroup_root.hierarchy_id */
+const volatile __u64 root_cgroup_id = 1;
+const volatile __u32 counter_mask; /* a bit for each enum cpu_counter that is read */
+const volatile bool per_process;
+
+/* Counters that user space reads. */
+__u64 cgroup_moves;	 /* tasks moved between cgroups so far */
+__u64 cgroup_moved_ns;	 /* when the last of them was */
+__u64 slots_refused;	 /* look-ups that found no free slot */
+__u64 switches_unseen;	 /* switches that the kernel did not tell of */
+__u64 processes_refused; /* look-ups that found the map of processes full */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* set at open: CPUs */
+	__type(key, __u32);
+	__type(value, struct cpu_state);
+} cpus SEC(".maps");
+
+/* Each physical core's word of smt.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* set at open: CPUs, for there are no more cores */
+	__type(key, __u32);
+	__type(value, __u64);
+} cores SEC(".maps");
+
+/* The events of each CPU's counters, at cpu * CPU_COUNTERS + counter. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
+	__uint(max_entries, 1); /* set at open: CPUs * CPU_COUNTERS */
+	__type(key, __u32);
+	__type(value, __u32);
+} counter_events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, 1); /* set at open, if per_process */
+	__type(key, struct process_key);
+	__type(value, struct process_usage);
+} processes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* set at open: CPUs * slot_count */
+	__type(key, __u32);
+	__type(value, struct cpu_usage);
+} usage SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* set at open: slot_count */
+	__type(key, __u32);
+	__type(value, struct cpu_slot);
+} slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1); /* set at open: slot_count */
+	__type(key, __u64);
+	__type(value, __u32);
+} slot_by_cgroup SEC(".maps");
+
+/* User space fills it, the lowest on top: few slots are then used, and those in use stand together. */
+struct {
+	__uint(type, BPF_MAP_TYPE_STACK);
+	__uint(max_entries, 1); /* set at open: slot_count */
+	__type(value, __u32);
+} free_slots SEC(".maps");
+
+/* Gives a cgroup its slot. Two CPUs may try at once: the one that loses hands its slot back. */
+static __noinline __u32 take_slot(__u64 cgroup_id)
+{
+	__u32 slot = CPU_SLOT_OTHER;
+
+	if (bpf_map_pop_elem(&free_slots, &slot)) {
+		__sync_fetch_and_add(&slots_refused, 1);
+		return CPU_SLOT_OTHER;
+	}
+	if (bpf_map_update_elem(&slot_by_cgroup, &cgroup_id, &slot, BPF_NOEXIST)) {
+		__u32 *theirs = bpf_map_lookup_elem(&slot_by_cgroup, &cgroup_id);
+
+		bpf_map_push_elem(&free_slots, &slot, BPF_ANY);
+		return theirs ? *theirs : CPU_SLOT_OTHER;
+	}
+
+	struct cpu_slot *owner = bpf_map_lookup_elem(&slots, &slot);
+
+	if (owner)
+		owner->cgroup_id = cgroup_id;
+	return slot;
+}
+
+static __always_inline __u32 slot_of_cgroup(struct cpu_state *cpu, __u64 cgroup_id)
+{
+	if (cgroup_id == cpu->cgroup_id)
+		return cpu->cgroup_slot;
+
+	__u32 *known = bpf_map_lookup_elem(&slot_by_cgroup, &cgroup_id);
+	__u32 slot = known ? *known : take_slot(cgroup_id);
+
+	/* A cgroup that found no slot asks again next time: one may have come free. */
+	cpu->cgroup_id = slot == CPU_SLOT_OTHER ? 0 : cgroup_id;
+	cpu->cgroup_slot = slot;
+	return slot;
+}
+
+/* Kernel threads count as the kernel's, but for those that were put into a cgroup to be charged to it. */
+static __always_inline __u32 slot_of_task(struct cpu_state *cpu, unsigned int flags, __u64 cgroup_id)
+{
+	if ((flags & PF_KTHREAD) && cgroup_id == root_cgroup_id)
+		return CPU_SLOT_KERNEL;
+	return slot_of_cgroup(cpu, cgroup_id);
+}
+
+/* For a task whose BTF type the verifier knows: plain loads. */
+static __always_inline __u32 slot_of_trusted(struct cpu_state *cpu, struct task_struct *task)
+{
+	if (task->pid == 0)
+		return CPU_SLOT_IDLE;
+
+	__u64 id = cgroup_subsys < 0 ? task->cgroups->dfl_cgrp->kn->id
+				     : task->cgroups->subsys[cgroup_subsys & 63]->cgroup->kn->id;
+
+	return slot_of_task(cpu, task->flags, id);
+}
+
+/* A stretch of time on one CPU, and what happened in it. */
+struct stretch {
+	__u64 time_ns;
+	__u64 overlap_ns;
+	__u64 counter[CPU_COUNTERS];
+};
+
+static __always_inline void read_counters(struct cpu_state *cpu, __u32 cpu_index, struct stretch *stretch)
+{
+	for (__u32 i = 0; i < CPU_COUNTERS; i++) {
+		struct counter_reading now;
+
+		if (!(counter_mask & 1u << i))
+			continue;
+		if (bpf_perf_event_read_value(&counter_events, cpu_index * CPU_COUNTERS + i,
+					      (struct bpf_perf_event_value *)&now, sizeof(now)))
+			cpu->counters_failed++;
+		else
+			stretch->counter[i] = counter_advance(&cpu->counters[i], &now);
+	}
+}
+
+static __always_inline void add_usage(struct cpu_usage *u, const struct stretch *stretch)
+{
+	u->time_ns += stretch->time_ns;
+	u->overlap_ns += stretch->overlap_ns;
+	for (__u32 i = 0; i < CPU_COUNTERS; i++)
+		if (counter_mask & 1u << i)
+			u->counter[i] += stretch->counter[i];
+}
+
+static __always_inline void add_to_slot(__u32 cpu_index, __u32 slot, const struct stretch *stretch)
+{
+	__u32 index = cpu_index * slot_count + slot;
+	struct cpu_usage *u = bpf_map_lookup_elem(&usage, &index);
+
+	if (u)
+		add_usage(u, stretch);
+}
+
+/* The task that ran, as far as the charge must know it. */
+struct runner {
+	__u32 slot;
+	__u64 cut_ns; /* since when it ran in that slot, if the CPU's state says another */
+	struct process_key process;
+	const char *name;
+};
+
+static __always_inline void add_process(const struct runner *ran, const struct stretch *stretch)
+{
+	struct process_usage *p = bpf_map_lookup_elem(&processes, &ran->process);
+
+	if (!p) {
+		struct process_usage none = {};
+
+		bpf_probe_read_kernel_str(none.name, sizeof(none.name), ran->name);
+		if (bpf_map_update_elem(&processes, &ran->process, &none, BPF_NOEXIST))
+			__sync_fetch_and_add(&processes_refused, 1);
+		p = bpf_map_lookup_elem(&processes, &ran->process);
+		if (!p)
+			return;
+	}
+	add_usage(&p->used, stretch);
+}
+
+/* Charges what has happened on this CPU since the last charge. `shared_ns` is its core's as of now. */
+static __always_inline void charge(struct cpu_state *cpu, __u32 cpu_index, const struct runner *ran,
+				   __u64 now, __u64 shared_ns)
+{
+	__u64 since = cpu->since_ns;
+	struct stretch stretch = {};
+
+	cpu->since_ns = now;
+	read_counters(cpu, cpu_index, &stretch);
+	if (!since || now <= since)
+		return;
+	stretch.time_ns = now - since;
+	if (cpu->busy)
+		stretch.overlap_ns = smt_overlap_ns(cpu->shared_ns, shared_ns, stretch.time_ns);
+	if (ran->slot != cpu->slot && ran->cut_ns > since && ran->cut_ns < now) {
+		struct stretch before = {.time_ns = ran->cut_ns - since};
+
+		stretch.time_ns -= before.time_ns;
+		if (stretch.overlap_ns > stretch.time_ns) {
+			before.overlap_ns = stretch.overlap_ns - stretch.time_ns;
+			stretch.overlap_ns = stretch.time_ns;
+		}
+		add_to_slot(cpu_index, cpu->slot, &before);
+	}
+	add_to_slot(cpu_index, ran->slot, &stretch);
+	if (per_process && ran->slot >= CPU_SLOT_FIRST)
+		add_process(ran, &stretch);
+}
+
+/* The core may be another one when the CPU was away; one that is counted as busy must leave its core first.
+ */
+static __always_inline __u64 *core_of(struct cpu_state *cpu)
+{
+	if (!cpu->busy)
+		cpu->counted_core = cpu->core;
+	return bpf_map_lookup_elem(&cores, &cpu->counted_core);
+}
+
+/* From now on the CPU runs in `slot`. Its core is told when that makes it busy or idle. */
+static __always_inline void run(struct cpu_state *cpu, __u32 slot, bool smt, __u64 *core, __u64 now)
+{
+	__u32 busy = slot != CPU_SLOT_IDLE;
+
+	cpu->slot = slot;
+	if (!smt) {
+		cpu->busy = 0;
+		return;
+	}
+	if (busy != cpu->busy) {
+		/* Each failure is a sibling's success, and there are few of them. */
+		for (int i = 0; i < SMT_TRIES; i++) {
+			__u64 before = *(volatile __u64 *)core;
+			__u64 after = smt_core_after(before, busy, now);
+
+			if (__sync_val_compare_and_swap(core, before, after) == before) {
+				cpu->busy = busy;
+				break;
+			}
+		}
+	}
+	cpu->shared_ns = smt_shared_ns(*(volatile __u64 *)core, now);
+}
+
+#endif
