@@ -37,6 +37,9 @@ def rows(t, part):
 
 
 def test_generated_documents_are_fresh(t):
+    for path, part in ((README, "metrics"), (README, "options"), (COLLECTD_CONF, "collectd.conf"),
+                       (TELEGRAF_CONF, "telegraf.conf")):
+        t.true(f"generated: {part}" in path.read_text(), f"{path.name} has a region for {part}")
     for path, text in ((SOURCE / "collectd-plugin" / "types.db", catalogue(t, "types.db")),
                        *((path, catalogue(t, "fill", path)) for path in (README, COLLECTD_CONF, TELEGRAF_CONF))):
         name = path.relative_to(SOURCE)
