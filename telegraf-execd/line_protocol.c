@@ -12,8 +12,11 @@
 /* The bytes of one UTF-8 character at c; 0: it is none. */
 static size_t utf8_length(const unsigned char *c)
 {
-	size_t length = c[0] < 0x80 ? 1 : c[0] >= 0xc2 && c[0] < 0xe0 ? 2 : c[0] >= 0xe0 && c[0] < 0xf0 ? 3 :
-			c[0] >= 0xf0 && c[0] < 0xf5 ? 4 : 0;
+	size_t length = c[0] < 0x80		      ? 1
+			: c[0] >= 0xc2 && c[0] < 0xe0 ? 2
+			: c[0] >= 0xe0 && c[0] < 0xf0 ? 3
+			: c[0] >= 0xf0 && c[0] < 0xf5 ? 4
+						      : 0;
 
 	for (size_t i = 1; i < length; i++)
 		if ((c[i] & 0xc0) != 0x80)

@@ -276,7 +276,9 @@ static void print_types(void)
 	const struct deepmon_metric **own = calloc(deepmon_metric_count, sizeof(*own));
 	size_t count = 0;
 
-	for (size_t i = 0; own && i < deepmon_metric_count; i++)
+	if (!own)
+		return;
+	for (size_t i = 0; i < deepmon_metric_count; i++)
 		if (deepmon_metric_type_is_own(&deepmon_metric_table[i]))
 			own[count++] = &deepmon_metric_table[i];
 	qsort(own, count, sizeof(*own), compare_types);
