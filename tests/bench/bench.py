@@ -27,27 +27,20 @@ from stage.process import Skip, StageError, Stopped, children_of, stop_on_signal
 
 # What is at sched_switch: how it comes there, and its arguments. {siblings} is a /sys in which every two
 # CPUs are one core, {cgroups} this host's cgroups.
+NO_COUNTERS = ["--cycles-event", "none", "--instructions-event", "none",
+               "--cache-references-event", "none", "--cache-misses-event", "none"]
 VARIANTS = {
     "none": ("none", []),
     "empty": ("reference", ["empty"]),
     "copy_shape": ("reference", ["copy_shape"]),
     "four_reads": ("reference", ["four_reads"]),
-    "deepmon": ("deepmon", []),
-    "deepmon_smt": ("deepmon", ["--sys-root", "{siblings}", "--cgroup-root", "{cgroups}"]),
-    "deepmon_counters": ("deepmon", [
-        "--cycles-event", "cpu-clock", "--instructions-event", "task-clock",
-        "--cache-references-event", "page-faults", "--cache-misses-event", "context-switches"]),
+    "deepmon": ("deepmon", ["--smt-overlap", "off", *NO_COUNTERS]),
+    "deepmon_smt": ("deepmon", ["--sys-root", "{siblings}", "--cgroup-root", "{cgroups}", *NO_COUNTERS]),
+    "deepmon_counters": ("deepmon", ["--smt-overlap", "off"]),
 }
-# Where the host has a PMU, the counters are the hardware's and these need no arguments.
-FOR_NO_PMU = {"deepmon_counters"}
-# Without an option whose name has this in it, deepmon-execd would run all the same, but not as that variant.
-NEEDS = {"deepmon_smt": "smt", "deepmon_counters": "cycles-event"}
-# Options that part the variants on a host that has both by itself; given where deepmon-execd takes them.
-WHERE_TAKEN = {
-    "deepmon": [("--smt", "off"), ("--counters", "off")],
-    "deepmon_smt": [("--smt", "on"), ("--counters", "off")],
-    "deepmon_counters": [("--smt", "off"), ("--counters", "on")],
-}
+# Where the host has no PMU these are counted in place of the hardware's four.
+SOFTWARE_COUNTERS = ["--cycles-event", "cpu-clock", "--instructions-event", "task-clock",
+                     "--cache-references-event", "page-faults", "--cache-misses-event", "context-switches"]
 
 SAMPLE_ROUNDS = {10: 1, 100: 1, 1000: 3, 5000: 1}  # containers: rounds
 LOSS_GAMES_PER_ROUND = 2
@@ -82,41 +75,18 @@ def make_siblings(root):
     return root
 
 
-def known_options(build):
-    """The options of deepmon-execd, and what is said of each: its default, or the words to choose from."""
-    done = subprocess.run([host.built(build, "deepmon-execd"), "--help"], stdout=subprocess.PIPE, text=True,
-                          check=True, timeout=10)
-    lines = [line.split(None, 1) for line in done.stdout.splitlines() if line.startswith("  --")]
-    return {line[0]: line[1] if len(line) > 1 else "" for line in lines}
-
-
 def has_pmu(build):
     with Reference(build, "four_reads") as reference:
         return reference.counted == "hardware"
 
 
-def why_not(name, arguments, known):
-    """Why deepmon-execd cannot be that variant; None if it can."""
-    for word in arguments:
-        if word.startswith("--") and word not in known:
-            return f"deepmon-execd has no option {word}"
-    if name in NEEDS and not any(NEEDS[name] in option for option in known):
-        return f"deepmon-execd has no option with {NEEDS[name]} in its name"
-    return None
-
-
 def variants(build, state):
-    """Those of the table above, with a reason in place of the arguments where deepmon-execd can't do it."""
-    known, pmu = known_options(build), has_pmu(build)
+    """Those of the table above, made for this host."""
     places = {"siblings": make_siblings(state / "siblings"), "cgroups": "/sys/fs/cgroup"}
-    found = {}
-    for name, (how, arguments) in VARIANTS.items():
-        arguments = [] if pmu and name in FOR_NO_PMU else [word.format(**places) for word in arguments]
-        for option, value in WHERE_TAKEN.get(name, ()):
-            if value in known.get(option, "").strip("()").split("|"):
-                arguments += [option, value]
-        reason = why_not(name, arguments, known) if how == "deepmon" else None
-        found[name] = (how, NotAvailable(reason) if reason else arguments)
+    found = {name: (how, [word.format(**places) for word in arguments])
+             for name, (how, arguments) in VARIANTS.items()}
+    if not has_pmu(build):
+        found["deepmon_counters"][1].extend(SOFTWARE_COUNTERS)
     return found
 
 
