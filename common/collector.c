@@ -318,13 +318,11 @@ static int begin(struct deepmon *collector)
 	}
 	if (r)
 		return r;
-	collector->last_report_ns = clock_ns(CLOCK_MONOTONIC);
 	if (collector->kernel)
-		cgroups_search(&collector->cgroups, collector->last_report_ns);
+		cgroups_search(&collector->cgroups, clock_ns(CLOCK_MONOTONIC));
 	take_sample(collector);
-	/* A counter's first reading has nothing before it: that is no gap. */
-	for (size_t i = 0; i < zone_count; i++)
-		collector->attribution.zones[i].gap = false;
+	attribution_begin(&collector->attribution);
+	collector->last_report_ns = clock_ns(CLOCK_MONOTONIC);
 	return start_thread(collector);
 }
 
