@@ -25,6 +25,13 @@ from bench.switches import (  # noqa: E402
 from stage import host  # noqa: E402
 from stage.process import Skip, StageError, Stopped, children_of, stop_on_signals  # noqa: E402
 
+NO_SMT = ["--smt-overlap", "off"]
+NO_COUNTERS = ["--cycles-event", "none", "--instructions-event", "none",
+               "--cache-references-event", "none", "--cache-misses-event", "none"]
+# What a host without a PMU can count: the same four as the reference program's.
+SOFTWARE_COUNTERS = ["--cycles-event", "cpu-clock", "--instructions-event", "task-clock",
+                     "--cache-references-event", "page-faults", "--cache-misses-event", "context-switches"]
+
 # What is at sched_switch: how it comes there, and its arguments. {siblings} is a /sys in which every two
 # CPUs are one core, {cgroups} this host's cgroups.
 VARIANTS = {
@@ -32,21 +39,10 @@ VARIANTS = {
     "empty": ("reference", ["empty"]),
     "copy_shape": ("reference", ["copy_shape"]),
     "four_reads": ("reference", ["four_reads"]),
-    "deepmon": ("deepmon", []),
-    "deepmon_smt": ("deepmon", ["--sys-root", "{siblings}", "--cgroup-root", "{cgroups}"]),
-    "deepmon_counters": ("deepmon", [
-        "--cycles-event", "cpu-clock", "--instructions-event", "task-clock",
-        "--cache-references-event", "page-faults", "--cache-misses-event", "context-switches"]),
-}
-# Where the host has a PMU, the counters are the hardware's and these need no arguments.
-FOR_NO_PMU = {"deepmon_counters"}
-# Without an option whose name has this in it, deepmon-execd would run all the same, but not as that variant.
-NEEDS = {"deepmon_smt": "smt", "deepmon_counters": "cycles-event"}
-# Options that part the variants on a host that has both by itself; given where deepmon-execd takes them.
-WHERE_TAKEN = {
-    "deepmon": [("--smt", "off"), ("--counters", "off")],
-    "deepmon_smt": [("--smt", "on"), ("--counters", "off")],
-    "deepmon_counters": [("--smt", "off"), ("--counters", "on")],
+    "deepmon": ("deepmon", [*NO_SMT, *NO_COUNTERS]),
+    "deepmon_smt": ("deepmon", ["--smt-overlap", "auto", *NO_COUNTERS,
+                                "--sys-root", "{siblings}", "--cgroup-root", "{cgroups}"]),
+    "deepmon_counters": ("deepmon", [*NO_SMT, *SOFTWARE_COUNTERS]),
 }
 
 SAMPLE_ROUNDS = {10: 1, 100: 1, 1000: 3, 5000: 1}  # containers: rounds
@@ -83,26 +79,14 @@ def make_siblings(root):
 
 
 def known_options(build):
-    """The options of deepmon-execd, and what is said of each: its default, or the words to choose from."""
     done = subprocess.run([host.built(build, "deepmon-execd"), "--help"], stdout=subprocess.PIPE, text=True,
                           check=True, timeout=10)
-    lines = [line.split(None, 1) for line in done.stdout.splitlines() if line.startswith("  --")]
-    return {line[0]: line[1] if len(line) > 1 else "" for line in lines}
+    return {line.split()[0] for line in done.stdout.splitlines() if line.startswith("  --")}
 
 
 def has_pmu(build):
     with Reference(build, "four_reads") as reference:
         return reference.counted == "hardware"
-
-
-def why_not(name, arguments, known):
-    """Why deepmon-execd cannot be that variant; None if it can."""
-    for word in arguments:
-        if word.startswith("--") and word not in known:
-            return f"deepmon-execd has no option {word}"
-    if name in NEEDS and not any(NEEDS[name] in option for option in known):
-        return f"deepmon-execd has no option with {NEEDS[name]} in its name"
-    return None
 
 
 def variants(build, state):
@@ -111,12 +95,13 @@ def variants(build, state):
     places = {"siblings": make_siblings(state / "siblings"), "cgroups": "/sys/fs/cgroup"}
     found = {}
     for name, (how, arguments) in VARIANTS.items():
-        arguments = [] if pmu and name in FOR_NO_PMU else [word.format(**places) for word in arguments]
-        for option, value in WHERE_TAKEN.get(name, ()):
-            if value in known.get(option, "").strip("()").split("|"):
-                arguments += [option, value]
-        reason = why_not(name, arguments, known) if how == "deepmon" else None
-        found[name] = (how, NotAvailable(reason) if reason else arguments)
+        arguments = [word.format(**places) for word in arguments]
+        unknown = [word for word in arguments if word.startswith("--") and word not in known]
+        if unknown:
+            arguments = NotAvailable(f"deepmon-execd has no option {unknown[0]}")
+        elif pmu and name == "deepmon_counters":
+            arguments = NO_SMT  # and the hardware's own counters
+        found[name] = (how, arguments)
     return found
 
 
