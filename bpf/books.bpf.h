@@ -120,15 +120,17 @@ static __noinline __u32 take_slot(__u64 cgroup_id)
 
 static __always_inline __u32 slot_of_cgroup(struct cpu_state *cpu, __u64 cgroup_id)
 {
-	if (cgroup_id == cpu->cgroup_id)
-		return cpu->cgroup_slot;
+	struct cpu_known_cgroup *known = &cpu->known[cgroup_id % CPU_KNOWN_CGROUPS];
 
-	__u32 *known = bpf_map_lookup_elem(&slot_by_cgroup, &cgroup_id);
-	__u32 slot = known ? *known : take_slot(cgroup_id);
+	if (cgroup_id == known->id)
+		return (__u32)known->slot;
+
+	__u32 *found = bpf_map_lookup_elem(&slot_by_cgroup, &cgroup_id);
+	__u32 slot = found ? *found : take_slot(cgroup_id);
 
 	/* A cgroup that found no slot asks again next time: one may have come free. */
-	cpu->cgroup_id = slot == CPU_SLOT_OTHER ? 0 : cgroup_id;
-	cpu->cgroup_slot = slot;
+	if (slot != CPU_SLOT_OTHER)
+		*known = (struct cpu_known_cgroup){cgroup_id, slot};
 	return slot;
 }
 
@@ -152,14 +154,37 @@ static __always_inline __u32 slot_of_trusted(struct cpu_state *cpu, struct task_
 	return slot_of_task(cpu, task->flags, id);
 }
 
-/* A stretch of time on one CPU, and what happened in it. */
-struct stretch {
-	__u64 time_ns;
-	__u64 overlap_ns;
-	__u64 counter[CPU_COUNTERS];
+static __always_inline struct cpu_usage *usage_of(__u32 cpu_index, __u32 slot)
+{
+	__u32 index = cpu_index * slot_count + slot;
+
+	return bpf_map_lookup_elem(&usage, &index);
+}
+
+/* A process that time is charged to beside its cgroup. */
+struct payer {
+	struct process_key key;
+	const char *name; /* in kernel memory */
 };
 
-static __always_inline void read_counters(struct cpu_state *cpu, __u32 cpu_index, struct stretch *stretch)
+static __always_inline struct cpu_usage *usage_of_process(const struct payer *payer)
+{
+	struct process_usage *process = bpf_map_lookup_elem(&processes, &payer->key);
+
+	if (!process) {
+		struct process_usage none = {};
+
+		bpf_probe_read_kernel_str(none.name, sizeof(none.name), payer->name);
+		if (bpf_map_update_elem(&processes, &payer->key, &none, BPF_NOEXIST))
+			__sync_fetch_and_add(&processes_refused, 1);
+		process = bpf_map_lookup_elem(&processes, &payer->key);
+	}
+	return process ? &process->used : NULL;
+}
+
+/* Counters are read here alone, and either book may be missing. */
+static __always_inline void add_counters(struct cpu_state *cpu, __u32 cpu_index, struct cpu_usage *of_slot,
+					 struct cpu_usage *of_process)
 {
 	for (__u32 i = 0; i < CPU_COUNTERS; i++) {
 		struct counter_reading now;
@@ -167,83 +192,67 @@ static __always_inline void read_counters(struct cpu_state *cpu, __u32 cpu_index
 		if (!(counter_mask & 1u << i))
 			continue;
 		if (bpf_perf_event_read_value(&counter_events, cpu_index * CPU_COUNTERS + i,
-					      (struct bpf_perf_event_value *)&now, sizeof(now)))
+					      (struct bpf_perf_event_value *)&now, sizeof(now))) {
 			cpu->counters_failed++;
-		else
-			stretch->counter[i] = counter_advance(&cpu->counters[i], &now);
+			continue;
+		}
+
+		__u64 counted = counter_advance(&cpu->counters[i], &now);
+
+		if (of_slot)
+			of_slot->counter[i] += counted;
+		if (of_process)
+			of_process->counter[i] += counted;
 	}
-}
-
-static __always_inline void add_usage(struct cpu_usage *u, const struct stretch *stretch)
-{
-	u->time_ns += stretch->time_ns;
-	u->overlap_ns += stretch->overlap_ns;
-	for (__u32 i = 0; i < CPU_COUNTERS; i++)
-		if (counter_mask & 1u << i)
-			u->counter[i] += stretch->counter[i];
-}
-
-static __always_inline void add_to_slot(__u32 cpu_index, __u32 slot, const struct stretch *stretch)
-{
-	__u32 index = cpu_index * slot_count + slot;
-	struct cpu_usage *u = bpf_map_lookup_elem(&usage, &index);
-
-	if (u)
-		add_usage(u, stretch);
-}
-
-/* The task that ran, as far as the charge must know it. */
-struct runner {
-	__u32 slot;
-	__u64 cut_ns; /* since when it ran in that slot, if the CPU's state says another */
-	struct process_key process;
-	const char *name;
-};
-
-static __always_inline void add_process(const struct runner *ran, const struct stretch *stretch)
-{
-	struct process_usage *p = bpf_map_lookup_elem(&processes, &ran->process);
-
-	if (!p) {
-		struct process_usage none = {};
-
-		bpf_probe_read_kernel_str(none.name, sizeof(none.name), ran->name);
-		if (bpf_map_update_elem(&processes, &ran->process, &none, BPF_NOEXIST))
-			__sync_fetch_and_add(&processes_refused, 1);
-		p = bpf_map_lookup_elem(&processes, &ran->process);
-		if (!p)
-			return;
-	}
-	add_usage(&p->used, stretch);
 }
 
 /* Charges what has happened on this CPU since the last charge. `shared_ns` is its core's as of now. */
-static __always_inline void charge(struct cpu_state *cpu, __u32 cpu_index, const struct runner *ran,
-				   __u64 now, __u64 shared_ns)
+static __always_inline void charge(struct cpu_state *cpu, __u32 cpu_index, const struct payer *payer,
+				   __u64 now, __u64 shared_ns, bool smt)
 {
-	__u64 since = cpu->since_ns;
-	struct stretch stretch = {};
+	bool begun = cpu->since_ns && now > cpu->since_ns;
+	__u64 time = now - cpu->since_ns;
+	__u64 overlap = smt && cpu->busy ? smt_overlap_ns(cpu->shared_ns, shared_ns, time) : 0;
+	struct cpu_usage *of_slot = begun ? usage_of(cpu_index, cpu->slot) : NULL;
+	struct cpu_usage *of_process = NULL;
 
 	cpu->since_ns = now;
-	read_counters(cpu, cpu_index, &stretch);
-	if (!since || now <= since)
-		return;
-	stretch.time_ns = now - since;
-	if (cpu->busy)
-		stretch.overlap_ns = smt_overlap_ns(cpu->shared_ns, shared_ns, stretch.time_ns);
-	if (ran->slot != cpu->slot && ran->cut_ns > since && ran->cut_ns < now) {
-		struct stretch before = {.time_ns = ran->cut_ns - since};
-
-		stretch.time_ns -= before.time_ns;
-		if (stretch.overlap_ns > stretch.time_ns) {
-			before.overlap_ns = stretch.overlap_ns - stretch.time_ns;
-			stretch.overlap_ns = stretch.time_ns;
-		}
-		add_to_slot(cpu_index, cpu->slot, &before);
+	if (of_slot) {
+		of_slot->time_ns += time;
+		if (smt)
+			of_slot->overlap_ns += overlap;
 	}
-	add_to_slot(cpu_index, ran->slot, &stretch);
-	if (per_process && ran->slot >= CPU_SLOT_FIRST)
-		add_process(ran, &stretch);
+	if (per_process && begun && cpu->slot >= CPU_SLOT_FIRST)
+		of_process = usage_of_process(payer);
+	if (of_process) {
+		of_process->time_ns += time;
+		of_process->overlap_ns += overlap;
+	}
+	if (counter_mask)
+		add_counters(cpu, cpu_index, of_slot, of_process);
+}
+
+/*
+ * What was taken to run in another slot has run in `slot` since then. Counters and overlap, which are not
+ * known for each part, go with the later one.
+ */
+static __noinline void correct(struct cpu_state *cpu, __u32 cpu_index, __u32 slot, __u64 since)
+{
+	if (cpu->since_ns && since > cpu->since_ns) {
+		struct cpu_usage *before = usage_of(cpu_index, cpu->slot);
+
+		if (before)
+			before->time_ns += since - cpu->since_ns;
+		cpu->since_ns = since;
+	}
+	cpu->slot = slot;
+}
+
+/* Since when a task that changed its cgroup is in it. */
+static __always_inline __u64 moved_at(const struct cpu_state *cpu)
+{
+	/* Only a process's first thread is seen to move: for the others the last move of all must do. */
+	return cpu->moved_ns > cpu->since_ns ? cpu->moved_ns : cgroup_moved_ns;
 }
 
 /* The core may be another one when the CPU was away; one that is counted as busy must leave its core first.
@@ -255,16 +264,11 @@ static __always_inline __u64 *core_of(struct cpu_state *cpu)
 	return bpf_map_lookup_elem(&cores, &cpu->counted_core);
 }
 
-/* From now on the CPU runs in `slot`. Its core is told when that makes it busy or idle. */
-static __always_inline void run(struct cpu_state *cpu, __u32 slot, bool smt, __u64 *core, __u64 now)
+/* Tells the core when this CPU becomes busy or idle. */
+static __always_inline void tell_core(struct cpu_state *cpu, __u64 *core, __u64 now)
 {
-	__u32 busy = slot != CPU_SLOT_IDLE;
+	__u32 busy = cpu->slot != CPU_SLOT_IDLE;
 
-	cpu->slot = slot;
-	if (!smt) {
-		cpu->busy = 0;
-		return;
-	}
 	if (busy != cpu->busy) {
 		/* Each failure is a sibling's success, and there are few of them. */
 		for (int i = 0; i < SMT_TRIES; i++) {
@@ -278,6 +282,19 @@ static __always_inline void run(struct cpu_state *cpu, __u32 slot, bool smt, __u
 		}
 	}
 	cpu->shared_ns = smt_shared_ns(*(volatile __u64 *)core, now);
+}
+
+/* Charges up to now, and from now on the CPU runs in `slot`. */
+static __always_inline void change_slot(struct cpu_state *cpu, __u32 cpu_index, const struct payer *payer,
+					__u32 slot, bool smt)
+{
+	__u64 now = bpf_ktime_get_ns();
+	__u64 *core = smt ? core_of(cpu) : NULL;
+
+	charge(cpu, cpu_index, payer, now, core ? smt_shared_ns(*(volatile __u64 *)core, now) : 0, smt);
+	cpu->slot = slot;
+	if (core)
+		tell_core(cpu, core, now);
 }
 
 #endif

@@ -26,9 +26,9 @@ struct counter_reading {
 _Static_assert(sizeof(struct counter_reading) == 24, "what bpf_perf_event_read_value fills");
 
 /*
- * value * enabled / running, 0 < running < enabled, without 128 bits: to the nearest, so that a sum of many
- * does not drift. With running below 2^32 (4.3 s) it is exact, above to 1 part in 2^31. What does not fit
- * 64 bits is cut: 2^64 cycles are a hundred years.
+ * value * enabled / running, 0 < running < enabled, without 128 bits. To the nearest: rounded down, a sum of
+ * many small ones would drift. Exact with running below 2^32 (4.3 s), beyond to 1 part in 2^31. What does
+ * not fit 64 bits is cut: 2^64 cycles are a hundred years.
  */
 static __always_inline __u64 counter_scale(__u64 value, __u64 enabled, __u64 running)
 {

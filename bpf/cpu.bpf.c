@@ -5,11 +5,24 @@
  */
 #include "books.bpf.h"
 
-/* Since when the slot of a task that ran differs from what the CPU's state says. */
-static __always_inline __u64 moved_at(const struct cpu_state *cpu)
+/* What ran may not be what the CPU's state says: a task was moved, or a switch went unseen. */
+static __noinline void find_who_ran(struct cpu_state *cpu, __u32 index, struct task_struct *prev)
 {
-	/* Only a process's first thread is seen to move: for the others the last move of all must do. */
-	return cpu->moved_ns > cpu->since_ns ? cpu->moved_ns : cgroup_moved_ns;
+	__u32 slot = slot_of_trusted(cpu, prev);
+	__u64 since = moved_at(cpu);
+
+	cpu->moves = cgroup_moves;
+	if (cpu->pid != (__u32)prev->pid) {
+		/* How long prev has run the kernel knows itself; of the idle task it does not. */
+		__u64 stint = prev->se.sum_exec_runtime - prev->se.prev_sum_exec_runtime;
+		__u64 now = bpf_ktime_get_ns();
+
+		since = prev->pid && stint < now ? now - stint : 0;
+		if (cpu->since_ns)
+			__sync_fetch_and_add(&switches_unseen, 1);
+	}
+	if (slot != cpu->slot)
+		correct(cpu, index, slot, since);
 }
 
 static __always_inline int switch_tasks(struct task_struct *prev, struct task_struct *next, bool smt)
@@ -19,52 +32,23 @@ static __always_inline int switch_tasks(struct task_struct *prev, struct task_st
 
 	if (!cpu)
 		return 0;
+	if (cpu->pid != (__u32)prev->pid || cpu->moves != cgroup_moves)
+		find_who_ran(cpu, index, prev);
 
-	__u64 *core = smt ? core_of(cpu) : NULL;
-	struct runner ran = {.slot = cpu->slot};
-	__u64 moves = cgroup_moves;
-	bool unseen = cpu->pid != (__u32)prev->pid;
-	bool certain = true;
+	__u32 slot = slot_of_trusted(cpu, next);
+	struct payer payer;
 
-	if (smt && !core)
-		return 0;
-	if (moves != cpu->moves) {
-		cpu->moves = moves;
-		ran.slot = slot_of_trusted(cpu, prev);
-		ran.cut_ns = moved_at(cpu);
-		certain = false;
-	}
-
-	__u64 now = 0;
-
-	if (unseen) {
-		/* The kernel did not tell of a switch. How long prev has run it knows itself. */
-		__u64 stint = prev->se.sum_exec_runtime - prev->se.prev_sum_exec_runtime;
-
-		now = bpf_ktime_get_ns();
-		ran.slot = slot_of_trusted(cpu, prev);
-		ran.cut_ns = prev->pid && stint < now ? now - stint : 0;
-		certain = false;
-		__sync_fetch_and_add(&switches_unseen, cpu->since_ns != 0);
-	}
-
-	__u32 runs = slot_of_trusted(cpu, next);
-	bool same_process = !per_process || cpu->tgid == (__u32)next->tgid;
-
-	cpu->interrupts = 0; /* where deferred work can be preempted it ends here */
 	cpu->pid = (__u32)next->pid;
-	cpu->tgid = (__u32)next->tgid;
-	if (certain && runs == cpu->slot && same_process && cpu->since_ns)
+	cpu->interrupts = 0; /* where deferred work can be preempted it ends here */
+	if (slot == cpu->slot && (!per_process || prev->tgid == next->tgid))
 		return 0; /* the same account goes on */
 	if (per_process) {
-		ran.process = (struct process_key){
-		    .start_ns = prev->group_leader->start_time, .tgid = (__u32)prev->tgid, .slot = ran.slot};
-		ran.name = prev->group_leader->comm;
+		struct task_struct *leader = prev->group_leader;
+
+		payer.key = (struct process_key){leader->start_time, (__u32)prev->tgid, cpu->slot};
+		payer.name = leader->comm;
 	}
-	if (!now)
-		now = bpf_ktime_get_ns();
-	charge(cpu, index, &ran, now, smt ? smt_shared_ns(*(volatile __u64 *)core, now) : 0);
-	run(cpu, runs, smt, core, now);
+	change_slot(cpu, index, &payer, slot, smt);
 	return 0;
 }
 
@@ -92,24 +76,6 @@ static __always_inline __u64 cgroup_id_of(struct task_struct *task)
 	return BPF_CORE_READ(state, cgroup, kn, id);
 }
 
-/* What runs now, for programs that the scheduler does not hand it to. */
-static __always_inline void find_current(struct cpu_state *cpu, struct runner *ran)
-{
-	struct task_struct *task = (void *)bpf_get_current_task();
-	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
-	__u32 pid = (__u32)BPF_CORE_READ(task, pid);
-
-	ran->slot = pid ? slot_of_task(cpu, BPF_CORE_READ(task, flags), cgroup_id_of(task)) : CPU_SLOT_IDLE;
-	ran->cut_ns = cpu->pid == pid ? moved_at(cpu) : 0;
-	ran->process = (struct process_key){.start_ns = BPF_CORE_READ(leader, start_time),
-					    .tgid = (__u32)BPF_CORE_READ(task, tgid),
-					    .slot = ran->slot};
-	ran->name = (const char *)&leader->comm;
-	cpu->moves = cgroup_moves;
-	cpu->pid = pid;
-	cpu->tgid = ran->process.tgid;
-}
-
 /* Why the time up to now is charged, other than for a switch. */
 enum occasion { SAMPLE, INTERRUPT_BEGINS, INTERRUPT_ENDS };
 
@@ -117,29 +83,32 @@ static __always_inline int settle(enum occasion occasion, bool smt)
 {
 	__u32 index = bpf_get_smp_processor_id();
 	struct cpu_state *cpu = bpf_map_lookup_elem(&cpus, &index);
-	struct runner now_running = {};
 
 	if (!cpu)
 		return 0;
+
+	bool interrupted = cpu->interrupts > 0;
+
 	/* They nest: a device's interrupt comes amid the deferred work of another. */
 	if (occasion == INTERRUPT_BEGINS && cpu->interrupts++)
 		return 0;
-	if (occasion == INTERRUPT_ENDS && (!cpu->interrupts || --cpu->interrupts))
+	if (occasion == INTERRUPT_ENDS && (!interrupted || --cpu->interrupts))
 		return 0;
 
-	__u64 *core = smt ? core_of(cpu) : NULL;
-	__u64 now = bpf_ktime_get_ns();
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	__u32 pid = (__u32)BPF_CORE_READ(task, pid);
+	__u32 slot = pid ? slot_of_task(cpu, BPF_CORE_READ(task, flags), cgroup_id_of(task)) : CPU_SLOT_IDLE;
+	struct payer payer = {{.start_ns = BPF_CORE_READ(leader, start_time),
+			       .tgid = (__u32)BPF_CORE_READ(task, tgid),
+			       .slot = slot},
+			      (const char *)&leader->comm};
 
-	if (smt && !core)
-		return 0;
-	find_current(cpu, &now_running);
-
-	struct runner ran = now_running;
-
-	if (occasion == INTERRUPT_ENDS || (occasion == SAMPLE && cpu->interrupts))
-		ran = (struct runner){.slot = CPU_SLOT_KERNEL};
-	charge(cpu, index, &ran, now, smt ? smt_shared_ns(*(volatile __u64 *)core, now) : 0);
-	run(cpu, cpu->interrupts ? CPU_SLOT_KERNEL : now_running.slot, smt, core, now);
+	if (!interrupted && slot != cpu->slot)
+		correct(cpu, index, slot, cpu->pid == pid ? moved_at(cpu) : 0);
+	cpu->moves = cgroup_moves;
+	cpu->pid = pid;
+	change_slot(cpu, index, &payer, cpu->interrupts ? CPU_SLOT_KERNEL : slot, smt);
 	return 0;
 }
 

@@ -38,24 +38,30 @@ struct cpu_usage {
 };
 _Static_assert(sizeof(struct cpu_usage) == 64, "one cache line, so that CPUs do not share any");
 
+/* A cgroup's slot, once looked up. Ids are not used again, so it may outlive its cgroup. */
+struct cpu_known_cgroup {
+	__u64 id;
+	__u64 slot;
+};
+#define CPU_KNOWN_CGROUPS 8 /* a power of two; a cgroup's place is its id modulo this */
+
 /* What one CPU is doing: an element of the map `cpus`. */
 struct cpu_state {
-	__u64 since_ns;	 /* up to when this CPU's time is charged; 0: accounting has not begun here */
-	__u64 cgroup_id; /* the last cgroup looked up, and its slot: the next switch often finds it again */
-	__u32 cgroup_slot;
-	__u32 slot;	    /* what runs now */
+	__u64 since_ns;	    /* up to when this CPU's time is charged; 0: accounting has not begun here */
 	__u64 moves;	    /* cgroup_moves as of since_ns */
 	__u64 moved_ns;	    /* when a task on this CPU was last moved; whoever moves it writes this */
 	__u64 shared_ns;    /* smt_shared_ns of its core as of since_ns */
 	__u32 core;	    /* which core it is a thread of; user space writes this */
 	__u32 counted_core; /* among whose busy threads it is counted, */
 	__u32 busy;	    /* if it is */
-	__u32 pid;	    /* of what runs now */
-	__u32 tgid;
-	__u32 interrupts;			       /* how many are under way, one within the other */
+	__u32 slot;	    /* what runs now, */
+	__u32 pid;	    /* and the task that does */
+	__u32 interrupts;   /* how many are under way, one within the other */
+	__u32 spare[2];
 	__u64 counters_failed;			       /* readings of counters that gave an error */
 	struct counter_reading counters[CPU_COUNTERS]; /* as of the last charge */
-	__u64 reserved[2];
+	struct cpu_known_cgroup known[CPU_KNOWN_CGROUPS];
+	__u64 reserved[3];
 };
 _Static_assert(sizeof(struct cpu_state) % 64 == 0, "whole cache lines, so that CPUs do not share any");
 

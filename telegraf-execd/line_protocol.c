@@ -4,16 +4,54 @@
  */
 #include "line_protocol.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* A thousand containers are some thousand lines: they are put together here, and no text is formatted twice.
+ */
+struct writer {
+	FILE *out;
+	size_t length;
+	char bytes[32768];
+};
+
+static void flush(struct writer *writer)
+{
+	fwrite(writer->bytes, 1, writer->length, writer->out);
+	writer->length = 0;
+}
+
+static void put(struct writer *writer, const void *bytes, size_t length)
+{
+	if (length > sizeof(writer->bytes) - writer->length)
+		flush(writer);
+	if (length > sizeof(writer->bytes)) {
+		fwrite(bytes, 1, length, writer->out);
+		return;
+	}
+	memcpy(writer->bytes + writer->length, bytes, length);
+	writer->length += length;
+}
+
+static void put_text(struct writer *writer, const char *text)
+{
+	put(writer, text, strlen(text));
+}
+
+static void put_char(struct writer *writer, char c)
+{
+	put(writer, &c, 1);
+}
+
 /* The bytes of one UTF-8 character at c; 0: it is none. */
 static size_t utf8_length(const unsigned char *c)
 {
-	size_t length = c[0] < 0x80 ? 1 : c[0] >= 0xc2 && c[0] < 0xe0 ? 2 : c[0] >= 0xe0 && c[0] < 0xf0 ? 3 :
-			c[0] >= 0xf0 && c[0] < 0xf5 ? 4 : 0;
+	size_t length = c[0] < 0x80		      ? 1
+			: c[0] >= 0xc2 && c[0] < 0xe0 ? 2
+			: c[0] >= 0xe0 && c[0] < 0xf0 ? 3
+			: c[0] >= 0xf0 && c[0] < 0xf5 ? 4
+						      : 0;
 
 	for (size_t i = 1; i < length; i++)
 		if ((c[i] & 0xc0) != 0x80)
@@ -25,43 +63,86 @@ static size_t utf8_length(const unsigned char *c)
 	return length;
 }
 
-/* Writes text with a backslash before each byte of `escaped`; what no decoder takes becomes '_'. */
-static void write_text(FILE *out, const char *text, const char *escaped)
+/* What a byte needs, in a tag's value and in a string field. */
+enum { ESCAPED_IN_TAG = 1, ESCAPED_IN_STRING = 2, NOT_PLAIN = 4 };
+
+static unsigned needs_of(unsigned char c)
 {
-	const unsigned char *c = (const unsigned char *)text;
-
-	while (*c) {
-		size_t length = utf8_length(c);
-
-		if (!length || *c < 0x20 || *c == 0x7f) {
-			fputc('_', out);
-			c++;
-			continue;
-		}
-		if (strchr(escaped, *c))
-			fputc('\\', out);
-		fwrite(c, 1, length, out);
-		c += length;
+	switch (c) {
+	case ',':
+	case ' ':
+	case '=':
+		return ESCAPED_IN_TAG;
+	case '"':
+	case '\\':
+		return ESCAPED_IN_STRING;
+	default:
+		return c < 0x20 || c >= 0x7f ? NOT_PLAIN : 0;
 	}
 }
 
-/* A backslash at the end would escape what follows: it is left out. */
-static void write_tag_value(FILE *out, const char *value)
+/* Writes text with a backslash before each byte that `escaped` says; what no decoder takes becomes '_'. */
+static void write_text(struct writer *writer, const char *text, size_t length, unsigned escaped)
 {
-	char *copy = strdup(value);
-	size_t length = copy ? strlen(copy) : 0;
+	const unsigned char *c = (const unsigned char *)text, *end = c + length, *plain = c;
 
-	while (length && copy[length - 1] == '\\')
-		copy[--length] = '\0';
-	write_text(out, length ? copy : "_", ", =");
-	free(copy);
+	while (c < end) {
+		unsigned needs = needs_of(*c) & (escaped | NOT_PLAIN);
+
+		if (!needs) {
+			c++;
+			continue;
+		}
+		put(writer, plain, (size_t)(c - plain));
+
+		size_t character = needs & NOT_PLAIN && *c >= 0x80 ? utf8_length(c) : 0;
+
+		if (needs & escaped)
+			put_char(writer, '\\');
+		else if (!character)
+			put_char(writer, '_');
+		/* An escaped byte, and a character of several, are plain from here on. */
+		plain = needs & escaped || character ? c : c + 1;
+		c += character ? character : 1;
+	}
+	put(writer, plain, (size_t)(c - plain));
+}
+
+/* A backslash at the end would escape what follows: it is left out. */
+static void write_tag_value(struct writer *writer, const char *value)
+{
+	size_t length = strlen(value);
+
+	while (length && value[length - 1] == '\\')
+		length--;
+	if (length)
+		write_text(writer, value, length, ESCAPED_IN_TAG);
+	else
+		put_char(writer, '_');
+}
+
+/* In decimal, with zeroes up to that many digits. */
+static void write_number(struct writer *writer, uint64_t number, size_t digits)
+{
+	char text[20];
+	size_t first = sizeof(text);
+
+	while (number || first + digits > sizeof(text) || first == sizeof(text)) {
+		text[--first] = (char)('0' + number % 10);
+		number /= 10;
+	}
+	put(writer, text + first, sizeof(text) - first);
 }
 
 /* The shortest that reads back as the same, with a point whatever the locale. */
-static void write_double(FILE *out, double value)
+static void write_double(struct writer *writer, double value)
 {
 	char text[40];
 
+	if (value == 0 && !signbit(value)) {
+		put_char(writer, '0');
+		return;
+	}
 	for (int digits = 15; digits <= 17; digits++) {
 		snprintf(text, sizeof(text), "%.*g", digits, value);
 		if (strtod(text, NULL) == value)
@@ -70,34 +151,43 @@ static void write_double(FILE *out, double value)
 	for (char *c = text; *c; c++)
 		if (*c == ',')
 			*c = '.';
-	fputs(text, out);
+	put_text(writer, text);
 }
 
-static bool write_value(FILE *out, const struct deepmon_record *record, const struct deepmon_metric *metric,
-			char separator)
+static void write_name(struct writer *writer, char separator, const char *name)
+{
+	put_char(writer, separator);
+	put_text(writer, name);
+	put_char(writer, '=');
+}
+
+static bool write_value(struct writer *writer, const struct deepmon_record *record,
+			const struct deepmon_metric *metric, char separator)
 {
 	uint64_t number;
 	double value;
 
 	if (deepmon_value_u64(record, metric, &number)) {
-		fprintf(out, "%c%s=", separator, metric->field);
-		if (metric->type == DEEPMON_MICRO)
-			fprintf(out, "%" PRIu64 ".%06" PRIu64, number / 1000000, number % 1000000);
-		else
-			fprintf(out, "%" PRIu64 "i", number > INT64_MAX ? (uint64_t)INT64_MAX : number);
+		write_name(writer, separator, metric->field);
+		if (metric->type == DEEPMON_MICRO) {
+			write_number(writer, number / 1000000, 1);
+			put_char(writer, '.');
+			write_number(writer, number % 1000000, 6);
+			return true;
+		}
+		write_number(writer, number > INT64_MAX ? (uint64_t)INT64_MAX : number, 1);
+		put_char(writer, 'i');
 		return true;
 	}
 	if (!deepmon_value_double(record, metric, &value) || !isfinite(value))
 		return false;
-	fprintf(out, "%c%s=", separator, metric->field);
-	write_double(out, value);
+	write_name(writer, separator, metric->field);
+	write_double(writer, value);
 	return true;
 }
 
-static bool has_value(const struct deepmon_record *record)
+static bool has_value(const struct deepmon_record *record, const struct deepmon_metric *metrics, size_t count)
 {
-	size_t count;
-	const struct deepmon_metric *metrics = deepmon_metrics_of(record->subject, &count);
 	double value;
 
 	for (size_t i = 0; i < count; i++)
@@ -106,37 +196,46 @@ static bool has_value(const struct deepmon_record *record)
 	return false;
 }
 
-static void write_record(FILE *out, const struct deepmon_record *record, uint64_t time_ns)
+static void write_record(struct writer *writer, const struct deepmon_record *record, uint64_t time_ns)
 {
 	size_t count;
 	const struct deepmon_metric *metrics = deepmon_metrics_of(record->subject, &count);
 	char separator = ' ';
 
-	if (!has_value(record))
+	if (!has_value(record, metrics, count))
 		return;
-	fprintf(out, "deepmon_%s%s", deepmon_entity_name(record->entity),
-		deepmon_subject_suffix(record->subject));
+	put_text(writer, "deepmon_");
+	put_text(writer, deepmon_entity_name(record->entity));
+	put_text(writer, deepmon_subject_suffix(record->subject));
 	for (unsigned i = 0; i < record->label_count; i++) {
 		if (!record->labels[i].tag)
 			continue;
-		fprintf(out, ",%s=", record->labels[i].key);
-		write_tag_value(out, record->labels[i].value);
+		write_name(writer, ',', record->labels[i].key);
+		write_tag_value(writer, record->labels[i].value);
 	}
 	for (size_t i = 0; i < count; i++)
-		if (write_value(out, record, &metrics[i], separator))
+		if (write_value(writer, record, &metrics[i], separator))
 			separator = ',';
 	for (unsigned i = 0; i < record->label_count; i++) {
+		const char *value = record->labels[i].value;
+
 		if (record->labels[i].tag)
 			continue;
-		fprintf(out, "%c%s=\"", separator, record->labels[i].key);
-		write_text(out, record->labels[i].value, "\"\\");
-		fputc('"', out);
+		write_name(writer, separator, record->labels[i].key);
+		put_char(writer, '"');
+		write_text(writer, value, strlen(value), ESCAPED_IN_STRING);
+		put_char(writer, '"');
 	}
-	fprintf(out, " %" PRIu64 "\n", time_ns);
+	put_char(writer, ' ');
+	write_number(writer, time_ns, 1);
+	put_char(writer, '\n');
 }
 
 void line_protocol_write(FILE *out, const struct deepmon_sample *sample)
 {
+	struct writer writer = {.out = out};
+
 	for (size_t i = 0; i < sample->record_count; i++)
-		write_record(out, &sample->records[i], sample->time_ns);
+		write_record(&writer, &sample->records[i], sample->time_ns);
+	flush(&writer);
 }

@@ -25,25 +25,22 @@ from bench.switches import (  # noqa: E402
 from stage import host  # noqa: E402
 from stage.process import Skip, StageError, Stopped, children_of, stop_on_signals  # noqa: E402
 
-NO_SMT = ["--smt-overlap", "off"]
-NO_COUNTERS = ["--cycles-event", "none", "--instructions-event", "none",
-               "--cache-references-event", "none", "--cache-misses-event", "none"]
-# What a host without a PMU can count: the same four as the reference program's.
-SOFTWARE_COUNTERS = ["--cycles-event", "cpu-clock", "--instructions-event", "task-clock",
-                     "--cache-references-event", "page-faults", "--cache-misses-event", "context-switches"]
-
 # What is at sched_switch: how it comes there, and its arguments. {siblings} is a /sys in which every two
 # CPUs are one core, {cgroups} this host's cgroups.
+NO_COUNTERS = ["--cycles-event", "none", "--instructions-event", "none",
+               "--cache-references-event", "none", "--cache-misses-event", "none"]
 VARIANTS = {
     "none": ("none", []),
     "empty": ("reference", ["empty"]),
     "copy_shape": ("reference", ["copy_shape"]),
     "four_reads": ("reference", ["four_reads"]),
-    "deepmon": ("deepmon", [*NO_SMT, *NO_COUNTERS]),
-    "deepmon_smt": ("deepmon", ["--smt-overlap", "auto", *NO_COUNTERS,
-                                "--sys-root", "{siblings}", "--cgroup-root", "{cgroups}"]),
-    "deepmon_counters": ("deepmon", [*NO_SMT, *SOFTWARE_COUNTERS]),
+    "deepmon": ("deepmon", ["--smt-overlap", "off", *NO_COUNTERS]),
+    "deepmon_smt": ("deepmon", ["--sys-root", "{siblings}", "--cgroup-root", "{cgroups}", *NO_COUNTERS]),
+    "deepmon_counters": ("deepmon", ["--smt-overlap", "off"]),
 }
+# Where the host has no PMU these are counted in place of the hardware's four.
+SOFTWARE_COUNTERS = ["--cycles-event", "cpu-clock", "--instructions-event", "task-clock",
+                     "--cache-references-event", "page-faults", "--cache-misses-event", "context-switches"]
 
 SAMPLE_ROUNDS = {10: 1, 100: 1, 1000: 3, 5000: 1}  # containers: rounds
 LOSS_GAMES_PER_ROUND = 2
@@ -78,30 +75,18 @@ def make_siblings(root):
     return root
 
 
-def known_options(build):
-    done = subprocess.run([host.built(build, "deepmon-execd"), "--help"], stdout=subprocess.PIPE, text=True,
-                          check=True, timeout=10)
-    return {line.split()[0] for line in done.stdout.splitlines() if line.startswith("  --")}
-
-
 def has_pmu(build):
     with Reference(build, "four_reads") as reference:
         return reference.counted == "hardware"
 
 
 def variants(build, state):
-    """Those of the table above, with a reason in place of the arguments where deepmon-execd can't do it."""
-    known, pmu = known_options(build), has_pmu(build)
+    """Those of the table above, made for this host."""
     places = {"siblings": make_siblings(state / "siblings"), "cgroups": "/sys/fs/cgroup"}
-    found = {}
-    for name, (how, arguments) in VARIANTS.items():
-        arguments = [word.format(**places) for word in arguments]
-        unknown = [word for word in arguments if word.startswith("--") and word not in known]
-        if unknown:
-            arguments = NotAvailable(f"deepmon-execd has no option {unknown[0]}")
-        elif pmu and name == "deepmon_counters":
-            arguments = NO_SMT  # and the hardware's own counters
-        found[name] = (how, arguments)
+    found = {name: (how, [word.format(**places) for word in arguments])
+             for name, (how, arguments) in VARIANTS.items()}
+    if not has_pmu(build):
+        found["deepmon_counters"][1].extend(SOFTWARE_COUNTERS)
     return found
 
 
