@@ -81,6 +81,7 @@ static int load(struct kernel *kernel)
 	bpf->rodata->cgroup_hierarchy = settings->hierarchy->id;
 	bpf->rodata->counter_mask = settings->counters->mask;
 	bpf->rodata->per_process = settings->max_processes > 0;
+	bpf->rodata->interrupts_apart = settings->interrupts;
 	bpf_map__set_max_entries(bpf->maps.cpus, kernel->cpu_count);
 	bpf_map__set_max_entries(bpf->maps.cores, kernel->cpu_count);
 	bpf_map__set_max_entries(bpf->maps.counter_events, kernel->cpu_count * CPU_COUNTERS);
