@@ -13,6 +13,7 @@
 
 #include "bpf/cpu.skel.h"
 #include "bpf_object.h"
+#include "cpus.h"
 #include "log.h"
 
 struct kernel {
@@ -25,9 +26,12 @@ struct kernel {
 	struct bpf_mapping cpus, usage, slots;
 };
 
-int kernel_possible_cpus(void)
+int kernel_cpu_count(void)
 {
-	return libbpf_num_possible_cpus();
+	unsigned cpus[CPUS_MAX];
+	long count = cpus_read_list("/sys/devices/system/cpu/present", cpus, CPUS_MAX);
+
+	return count > 0 ? (int)cpus[count - 1] + 1 : libbpf_num_possible_cpus();
 }
 
 /* Of each pair of twins one is loaded. */
