@@ -22,7 +22,8 @@ struct kernel {
 	uint32_t cpu_count;
 	uint32_t slot_count;
 	bool overlap;
-	bool *away; /* CPUs that were offline at the last flush */
+	bool *away;	    /* CPUs that were offline at the last flush */
+	uint64_t came_back; /* times that one was back, its counters dead until then */
 	struct bpf_mapping cpus, usage, slots;
 };
 
@@ -208,6 +209,7 @@ static void welcome_back(struct kernel *kernel, uint32_t cpu)
 	__atomic_store_n(&cpus[cpu].core, settings->topology->core_of_cpu[cpu], __ATOMIC_RELAXED);
 	counters_open_cpu(settings->counters, cpu);
 	set_counter_events(kernel, cpu);
+	kernel->came_back += settings->counters->mask != 0;
 }
 
 void kernel_flush(struct kernel *kernel)
@@ -283,7 +285,7 @@ uint64_t kernel_processes_refused(const struct kernel *kernel)
 uint64_t kernel_counters_failed(const struct kernel *kernel)
 {
 	const struct cpu_state *cpus = kernel->cpus.memory;
-	uint64_t failed = 0;
+	uint64_t failed = kernel->came_back;
 
 	for (uint32_t cpu = 0; cpu < kernel->cpu_count; cpu++)
 		failed += __atomic_load_n(&cpus[cpu].counters_failed, __ATOMIC_RELAXED);
