@@ -152,11 +152,14 @@ static void find_new_owners(struct attribution *attribution, uint64_t now_ns)
 		/* Known by nothing but its time: in sum as "gone", so that nothing is lost. */
 		if (!cgroup)
 			cgroup = cgroups_add(attribution->cgroups, id, "/gone");
-		if (!cgroup)
-			continue;
-		cgroup->slot = slot;
-		attribution->owners[slot] = cgroup;
-		attribution->slots_owned++;
+		if (cgroup) {
+			cgroup->slot = slot;
+			attribution->owners[slot] = cgroup;
+			attribution->slots_owned++;
+		} else {
+			/* No more cgroups are to be known: as if it had found no slot. */
+			charge_slot(attribution, slot, &attribution->parts[PART_OTHER], PART_OTHER);
+		}
 		if (slot >= attribution->slots_used) {
 			attribution->slots_used = slot + 1;
 			beyond = slot + 2 + attribution->topology->cpu_count;

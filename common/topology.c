@@ -96,7 +96,8 @@ void topology_read_cpu(struct topology *topology, const char *sys_root, uint32_t
 {
 	int index = topology_find_socket(topology, read_socket(sys_root, cpu));
 
-	topology->index_of_cpu[cpu] = (uint8_t)(index < 0 ? 0 : index);
+	if (index >= 0)
+		topology->index_of_cpu[cpu] = (uint8_t)index;
 	read_core(topology, sys_root, cpu);
 }
 
