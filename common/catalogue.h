@@ -34,15 +34,18 @@
 	X(CONTAINER, CPU, "", "")                                     \
 	X(CONTAINER, PERF, "", "")                                    \
 	X(CONTAINER, ENERGY, "domain, source", "domain-source")       \
+	X(CONTAINER, NETWORK, "", "")                                 \
 	X(SYSTEM, CPU, "", "")                                        \
 	X(SYSTEM, PERF, "", "")                                       \
 	X(SYSTEM, ENERGY, "domain, source", "domain-source")          \
+	X(SYSTEM, NETWORK, "", "")                                    \
 	X(PROCESS, CPU, "", "process")                                \
 	X(PROCESS, PERF, "", "process")                               \
 	X(PROCESS, ENERGY, "domain, source", "process-domain-source") \
 	X(TOTAL, CPU, "", "")                                         \
 	X(TOTAL, PERF, "", "")                                        \
 	X(TOTAL, ENERGY, "domain, source", "domain-source")           \
+	X(TOTAL, NETWORK, "", "")                                     \
 	X(TOTAL, CHURN, "", "")                                       \
 	X(HOST, ENERGY, "domain, source", "domain-source")            \
 	X(ZONE, COUNTER, "", "source")                                \
@@ -76,12 +79,13 @@
  * What a record tells of its entity: a struct deepmon_<name>, whose members are the rows below.
  * X(constant, name, suffix of Telegraf's measurement)
  */
-#define DEEPMON_SUBJECTS(X)          \
-	X(CPU, cpu, "")              \
-	X(ENERGY, energy, "_energy") \
-	X(PERF, perf, "_perf")       \
-	X(COUNTER, counter, "")      \
-	X(CHURN, churn, "_churn")    \
+#define DEEPMON_SUBJECTS(X)             \
+	X(CPU, cpu, "")                 \
+	X(ENERGY, energy, "_energy")    \
+	X(PERF, perf, "_perf")          \
+	X(NETWORK, network, "_network") \
+	X(COUNTER, counter, "")         \
+	X(CHURN, churn, "_churn")       \
 	X(SELF_COST, self_cost, "")
 
 /*
@@ -120,6 +124,37 @@
 	X(ENERGY, energy_joules, MICRO, COUNTER, "J", "energy", "", \
 	  "Energy used since deepmon began to measure")             \
 	X(ENERGY, power_watts, F64, GAUGE, "W", "power", "", "Average power since the last report")
+
+#define DEEPMON_NETWORK_METRICS(X)                                                                          \
+	X(NETWORK, tcp_sent_bytes, U64, COUNTER, "B", "total_bytes", "tcp_sent", "Bytes sent over TCP")     \
+	X(NETWORK, tcp_received_bytes, U64, COUNTER, "B", "total_bytes", "tcp_received",                    \
+	  "Bytes received over TCP")                                                                        \
+	X(NETWORK, tcp_sent_messages, U64, COUNTER, "", "total_operations", "tcp_sent",                     \
+	  "Calls that sent something over TCP")                                                             \
+	X(NETWORK, tcp_received_messages, U64, COUNTER, "", "total_operations", "tcp_received",             \
+	  "Calls that received something over TCP")                                                         \
+	X(NETWORK, udp_sent_bytes, U64, COUNTER, "B", "total_bytes", "udp_sent", "Bytes sent over UDP")     \
+	X(NETWORK, udp_received_bytes, U64, COUNTER, "B", "total_bytes", "udp_received",                    \
+	  "Bytes received over UDP")                                                                        \
+	X(NETWORK, udp_sent_messages, U64, COUNTER, "", "total_operations", "udp_sent",                     \
+	  "Messages sent over UDP")                                                                         \
+	X(NETWORK, udp_received_messages, U64, COUNTER, "", "total_operations", "udp_received",             \
+	  "Messages received over UDP")                                                                     \
+	X(NETWORK, tcp_opened_active, U64, COUNTER, "", "total_connections", "opened_active",               \
+	  "TCP connections that it asked for and got")                                                      \
+	X(NETWORK, tcp_opened_passive, U64, COUNTER, "", "total_connections", "opened_passive",             \
+	  "TCP connections that it was asked for")                                                          \
+	X(NETWORK, tcp_failed, U64, COUNTER, "", "total_connections", "failed",                             \
+	  "TCP connections that it asked for and did not get: refused, unreachable, timed out")             \
+	X(NETWORK, tcp_closed, U64, COUNTER, "", "total_connections", "closed",                             \
+	  "TCP connections, of those opened, that have ended")                                              \
+	X(NETWORK, tcp_resets_sent, U64, COUNTER, "", "total_events", "tcp_resets_sent", "TCP resets sent") \
+	X(NETWORK, tcp_resets_received, U64, COUNTER, "", "total_events", "tcp_resets_received",            \
+	  "TCP resets received")                                                                            \
+	X(NETWORK, tcp_retransmits, U64, COUNTER, "", "total_events", "tcp_retransmits",                    \
+	  "TCP segments sent again")                                                                        \
+	X(NETWORK, tcp_rtt_seconds, F64, GAUGE, "s", "latency", "tcp_rtt",                                  \
+	  "Mean of TCP's smoothed round-trip time, read at each message received since the last report")
 
 #define DEEPMON_COUNTER_METRICS(X)                                           \
 	X(COUNTER, anomalies, U64, COUNTER, "", "total_events", "anomalies", \
@@ -234,6 +269,9 @@
 	  "of one go on while it is among them")                                                             \
 	X(max_processes, MaxProcesses, COUNT, "4096", 64, 1048576, "",                                       \
 	  "Processes accounted one by one; those past it are in their container's (other)")                  \
+	X(network, Network, CHOICE, "off|on", 0, 0, "",                                                      \
+	  "Whether bytes, messages and connections are counted; it costs a program at each send and "        \
+	  "receive")                                                                                         \
 	X(bpf_stats, BpfStats, CHOICE, "off|on", 0, 0, "",                                                   \
 	  "Whether the kernel measures deepmon's programs; it costs every BPF program of the host some ns")  \
 	X(max_cgroups, MaxCgroups, COUNT, "8192", 16, 262144, "",                                            \
