@@ -394,7 +394,8 @@ int sample_build(struct sample *sample, struct attribution *attribution, const s
 	add_host(sample);
 	for (size_t i = 0; i < attribution->zone_count; i++) {
 		add_zone(sample, &zones[i], &attribution->zones[i]);
-		attribution->zones[i].measured = attribution->zones[i].gap = false;
+		attribution->zones[i].measured = false;
+		attribution->zones[i].gap = attribution->zones[i].behind;
 	}
 	attribution->counters_gap = false;
 
