@@ -294,8 +294,11 @@ static void add_totals(struct sample *sample, struct attribution *attribution, c
 		struct subject_of of = {
 		    .entity = DEEPMON_TOTAL, .instance = kinds[part], .kind = kinds[part]};
 
+		/* Who used it is not known then: that is not to say that nobody did. */
+		if (!attribution->kernel && part != PART_UNATTRIBUTED)
+			continue;
 		add_account(sample, attribution, &of, &attribution->parts[part]);
-		if (!attribution->kernel || part > PART_SYSTEM)
+		if (part > PART_SYSTEM)
 			continue;
 
 		struct deepmon_record *record =
