@@ -86,7 +86,7 @@ static struct attribution_rules any_rules(void)
 }
 
 /* `before_reading` is told of each slot that is about to be charged; may be NULL. */
-static void host_make(void (*before_reading)(uint32_t slot))
+__attribute__((unused)) static void host_make(void (*before_reading)(uint32_t slot))
 {
 	uint32_t max_cgroups = 1 + (uint32_t)random_below(CGROUPS_MAX);
 	struct attribution_rules rules = any_rules();
@@ -108,7 +108,7 @@ static void host_make(void (*before_reading)(uint32_t slot))
 	must(attribution_init(&attribution, kernel, &topology, &cgroups, &groups, zone_count, &rules) == 0);
 }
 
-static void host_clear(void)
+__attribute__((unused)) static void host_clear(void)
 {
 	attribution_clear(&attribution);
 	cgroups_clear(&cgroups);
@@ -221,7 +221,7 @@ static void read_zone(struct energy_zone *zone, uint64_t elapsed_ns)
 }
 
 /* A container that waits for its name, or NULL. */
-static struct group *host_nameless(void)
+__attribute__((unused)) static struct group *host_nameless(void)
 {
 	struct group *group = groups.count ? groups.all[random_below(groups.count)] : NULL;
 
@@ -230,7 +230,7 @@ static struct group *host_nameless(void)
 }
 
 /* As the collector does when a runtime has told a name: the group that it is then. */
-static struct group *host_name(struct group *group)
+__attribute__((unused)) static struct group *host_name(struct group *group)
 {
 	struct identity identity = {.kind = group->kind, .runtime = group->runtime};
 	struct group *named;
@@ -243,7 +243,7 @@ static struct group *host_name(struct group *group)
 }
 
 /* An interval goes by, up to when it is charged. */
-static void host_run(void)
+__attribute__((unused)) static void host_run(void)
 {
 	uint64_t elapsed_ns = random_once_in(64) ? random_below(900000) * MS : 1 + random_sized(31);
 	uint64_t late = change_cgroups();
