@@ -23,9 +23,9 @@
 const volatile __u32 slot_count = CPU_SLOT_FIRST;
 const volatile int cgroup_subsys = -1; /* enum cgroup_subsys_id of the hierarchy followed; -1: unified */
 const volatile int cgroup_hierarchy;   /* its cgroup_root.hierarchy_id */
-const volatile __u64 root_cgroup_id = 1;
-const volatile __u32 counter_mask; /* a bit for each enum cpu_counter that is read */
+const volatile __u32 counter_mask;     /* a bit for each enum cpu_counter that is read */
 const volatile bool per_process;
+const volatile bool interrupts_apart;
 
 /* Counters that user space reads. */
 __u64 cgroup_moves;	 /* tasks moved between cgroups so far */
@@ -118,40 +118,56 @@ static __noinline __u32 take_slot(__u64 cgroup_id)
 	return slot;
 }
 
-static __always_inline __u32 slot_of_cgroup(struct cpu_state *cpu, __u64 cgroup_id)
+static __always_inline __u32 slot_of_cgroup(__u64 cgroup_id)
 {
-	struct cpu_known_cgroup *known = &cpu->known[cgroup_id % CPU_KNOWN_CGROUPS];
+	__u32 *slot = bpf_map_lookup_elem(&slot_by_cgroup, &cgroup_id);
 
-	if (cgroup_id == known->id)
-		return (__u32)known->slot;
-
-	__u32 *found = bpf_map_lookup_elem(&slot_by_cgroup, &cgroup_id);
-	__u32 slot = found ? *found : take_slot(cgroup_id);
-
-	/* A cgroup that found no slot asks again next time: one may have come free. */
-	if (slot != CPU_SLOT_OTHER)
-		*known = (struct cpu_known_cgroup){cgroup_id, slot};
-	return slot;
+	return slot ? *slot : take_slot(cgroup_id);
 }
 
-/* Kernel threads count as the kernel's, but for those that were put into a cgroup to be charged to it. */
-static __always_inline __u32 slot_of_task(struct cpu_state *cpu, unsigned int flags, __u64 cgroup_id)
-{
-	if ((flags & PF_KTHREAD) && cgroup_id == root_cgroup_id)
-		return CPU_SLOT_KERNEL;
-	return slot_of_cgroup(cpu, cgroup_id);
-}
-
-/* For a task whose BTF type the verifier knows: plain loads. */
+/* For a task whose BTF type the verifier knows: plain loads, and few of them for a cgroup that is known. */
 static __always_inline __u32 slot_of_trusted(struct cpu_state *cpu, struct task_struct *task)
 {
 	if (task->pid == 0)
 		return CPU_SLOT_IDLE;
 
-	__u64 id = cgroup_subsys < 0 ? task->cgroups->dfl_cgrp->kn->id
-				     : task->cgroups->subsys[cgroup_subsys & 63]->cgroup->kn->id;
+	struct cgroup_subsys_state *css =
+	    cgroup_subsys < 0 ? &task->cgroups->dfl_cgrp->self : task->cgroups->subsys[cgroup_subsys & 63];
 
-	return slot_of_task(cpu, task->flags, id);
+	/* Kernel threads count as the kernel's, but for those that were put into a cgroup to be charged to
+	 * it. */
+	if ((task->flags & PF_KTHREAD) && !css->parent)
+		return CPU_SLOT_KERNEL;
+
+	__u64 serial = css->serial_nr;
+	struct cpu_known_cgroup *known = &cpu->known[serial % CPU_KNOWN_CGROUPS];
+
+	if (serial == known->serial)
+		return (__u32)known->slot;
+
+	__u32 slot = slot_of_cgroup(css->cgroup->kn->id);
+
+	/* A cgroup that found no slot asks again next time: one may have come free. */
+	if (slot != CPU_SLOT_OTHER)
+		*known = (struct cpu_known_cgroup){serial, slot};
+	return slot;
+}
+
+/* The same for any task. */
+static __always_inline __u32 slot_of_untrusted(struct task_struct *task)
+{
+	struct css_set *set = BPF_CORE_READ(task, cgroups);
+	struct cgroup_subsys_state *css = NULL;
+
+	if (BPF_CORE_READ(task, pid) == 0)
+		return CPU_SLOT_IDLE;
+	if (cgroup_subsys < 0)
+		css = &BPF_CORE_READ(set, dfl_cgrp)->self;
+	else
+		bpf_core_read(&css, sizeof(css), &set->subsys[cgroup_subsys & 63]);
+	if ((BPF_CORE_READ(task, flags) & PF_KTHREAD) && !BPF_CORE_READ(css, parent))
+		return CPU_SLOT_KERNEL;
+	return slot_of_cgroup(BPF_CORE_READ(css, cgroup, kn, id));
 }
 
 static __always_inline struct cpu_usage *usage_of(__u32 cpu_index, __u32 slot)

@@ -334,3 +334,17 @@ void attribution_charge(struct attribution *attribution, const struct energy_zon
 	if (attribution->kernel)
 		retire_removed(attribution, now_ns);
 }
+
+void attribution_begin(struct attribution *attribution)
+{
+	for (size_t i = 0; i < attribution->groups->count; i++) {
+		struct group *group = attribution->groups->all[i];
+
+		group->account.reported = group->account.used;
+		processes_told(group);
+	}
+	for (int part = 0; part < PART_COUNT; part++)
+		attribution->parts[part].reported = attribution->parts[part].used;
+	for (size_t i = 0; i < attribution->zone_count; i++)
+		attribution->zones[i].gap = false;
+}

@@ -72,7 +72,7 @@ void kernel_close(struct kernel *kernel)
 	free(kernel);
 }
 
-int kernel_possible_cpus(void)
+int kernel_cpu_count(void)
 {
 	return 1;
 }
