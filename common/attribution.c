@@ -349,6 +349,8 @@ void attribution_charge(struct attribution *attribution, const struct energy_zon
 
 		record->measured |= zones[i].valid;
 		record->gap |= !zones[i].valid;
+		record->behind = zones[i].read_ns == record->read_ns;
+		record->read_ns = zones[i].read_ns;
 		if (zones[i].valid && energy_is_divided(zones[i].domain))
 			charge_zone(attribution, &zones[i], record);
 	}

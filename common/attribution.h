@@ -36,6 +36,8 @@ struct zone_record {
 	struct idle_power idle;
 	uint64_t reported_uj; /* its total as of the last report */
 	bool measured, gap;   /* since then it had a delta; it had none */
+	bool behind;	      /* its next delta will be of more time than the interval */
+	uint64_t read_ns;     /* when it was read, as of the last charge */
 };
 
 struct attribution {

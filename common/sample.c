@@ -349,8 +349,11 @@ static void add_totals(struct sample *sample, struct attribution *attribution, c
 		struct subject_of of = {
 		    .entity = DEEPMON_TOTAL, .instance = kinds[part], .kind = kinds[part]};
 
+		/* Who used it is not known then: that is not to say that nobody did. */
+		if (!attribution->kernel && part != PART_UNATTRIBUTED)
+			continue;
 		add_account(sample, attribution, &of, &attribution->parts[part]);
-		if (!attribution->kernel || part > PART_SYSTEM)
+		if (part > PART_SYSTEM)
 			continue;
 
 		struct deepmon_record *record =
@@ -449,7 +452,8 @@ int sample_build(struct sample *sample, struct attribution *attribution, const s
 	add_host(sample);
 	for (size_t i = 0; i < attribution->zone_count; i++) {
 		add_zone(sample, &zones[i], &attribution->zones[i]);
-		attribution->zones[i].measured = attribution->zones[i].gap = false;
+		attribution->zones[i].measured = false;
+		attribution->zones[i].gap = attribution->zones[i].behind;
 	}
 	attribution->counters_gap = false;
 
