@@ -46,6 +46,7 @@ struct deepmon {
 	struct attribution attribution;
 	uint64_t events_dropped;
 	uint64_t last_report_ns;
+	bool new_cpus_said;
 	struct self_meter self;
 	struct sample sample;
 };
@@ -270,7 +271,7 @@ static bool has_energy(const struct deepmon *collector)
 
 static int open_sources(struct deepmon *collector)
 {
-	int cpus = kernel_possible_cpus();
+	int cpus = kernel_cpu_count();
 	int r;
 
 	root_sys(&collector->options, collector->sys_root);
@@ -318,13 +319,11 @@ static int begin(struct deepmon *collector)
 	}
 	if (r)
 		return r;
-	collector->last_report_ns = clock_ns(CLOCK_MONOTONIC);
 	if (collector->kernel)
-		cgroups_search(&collector->cgroups, collector->last_report_ns);
+		cgroups_search(&collector->cgroups, clock_ns(CLOCK_MONOTONIC));
 	take_sample(collector);
-	/* A counter's first reading has nothing before it: that is no gap. */
-	for (size_t i = 0; i < zone_count; i++)
-		collector->attribution.zones[i].gap = false;
+	attribution_begin(&collector->attribution);
+	collector->last_report_ns = clock_ns(CLOCK_MONOTONIC);
 	return start_thread(collector);
 }
 
@@ -355,6 +354,19 @@ int deepmon_open(struct deepmon **opened, const struct deepmon_options *options,
 	return 0;
 }
 
+static void look_for_new_cpus(struct deepmon *collector)
+{
+	int cpus = collector->kernel && !collector->new_cpus_said ? kernel_cpu_count() : 0;
+
+	if (cpus <= (int)collector->topology.cpu_count)
+		return;
+	collector->new_cpus_said = true;
+	log_warning(&collector->logger,
+		    "CPU %d was added while deepmon runs: it is not accounted until deepmon is "
+		    "started again",
+		    cpus - 1);
+}
+
 int deepmon_read(struct deepmon *collector, const struct deepmon_sample **sample)
 {
 	struct self_sources sources = {.attribution = &collector->attribution,
@@ -366,6 +378,7 @@ int deepmon_read(struct deepmon *collector, const struct deepmon_sample **sample
 	uint64_t now;
 	int r;
 
+	look_for_new_cpus(collector);
 	pthread_mutex_lock(&collector->lock);
 	take_sample(collector);
 	now = clock_ns(CLOCK_MONOTONIC);
