@@ -104,7 +104,7 @@ static void log_refusal(const struct deepmon_logger *logger, const char *option,
 	if (error == -EACCES || error == -EPERM)
 		why = "run as root, or give the process CAP_PERFMON (before Linux 5.8: CAP_SYS_ADMIN) and, "
 		      "where "
-		      "that is not enough, as on Debian and Ubuntu, set kernel.perf_event_paranoid to 2";
+		      "that is not enough, as on Debian, set kernel.perf_event_paranoid to 2";
 	else if (error == -ENOENT || error == -EOPNOTSUPP)
 		why =
 		    "this CPU has no counter for it, as in most virtual machines (a cloud's bare metal has)";

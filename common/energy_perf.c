@@ -34,7 +34,7 @@
 #define REMEDY_ACCESS                                                                                        \
 	"run as root, or grant the capability CAP_PERFMON (CAP_SYS_ADMIN before Linux 5.8) and, where that " \
 	"is "                                                                                                \
-	"not enough, as on Debian and Ubuntu, set the sysctl kernel.perf_event_paranoid to 2"
+	"not enough, as on Debian, set the sysctl kernel.perf_event_paranoid to 2"
 #define REMEDY_ABSENT "on bare metal, load the driver: modprobe rapl"
 
 static const struct {
