@@ -17,6 +17,7 @@
 #include "attribution.h"
 #include "cgroup_events.h"
 #include "file.h"
+#include "footprint.h"
 #include "log.h"
 #include "root.h"
 #include "sample.h"
@@ -44,6 +45,7 @@ struct deepmon {
 	struct cgroups cgroups;
 	struct processes processes;
 	struct attribution attribution;
+	struct footprints footprints;
 	uint64_t events_dropped;
 	uint64_t last_report_ns;
 	struct self_meter self;
@@ -280,6 +282,8 @@ static int open_sources(struct deepmon *collector)
 		return r;
 	open_kernel(collector);
 	open_energy(collector);
+	if (collector->kernel)
+		footprints_open(&collector->footprints, &collector->options, &collector->logger);
 	self_meter_open(&collector->self, &collector->options, &collector->logger);
 	return collector->kernel || has_energy(collector) ? 0 : -ENODEV;
 }
@@ -309,6 +313,7 @@ static int begin(struct deepmon *collector)
 	groups_init(&collector->groups, collector->topology.socket_count, collector->options.max_ended);
 	cgroups_init(&collector->cgroups, &collector->hierarchy, &collector->names, &collector->groups,
 		     (size_t)collector->options.max_cgroups * 2);
+	collector->cgroups.keeps_paths = footprints_any(&collector->footprints);
 	r = attribution_init(&collector->attribution, collector->kernel, &collector->topology,
 			     &collector->cgroups, &collector->groups, zone_count, &rules);
 	if (!r && collector->kernel && collector->options.processes) {
@@ -321,6 +326,7 @@ static int begin(struct deepmon *collector)
 	collector->last_report_ns = clock_ns(CLOCK_MONOTONIC);
 	if (collector->kernel)
 		cgroups_search(&collector->cgroups, collector->last_report_ns);
+	footprints_read(&collector->footprints, &collector->cgroups, true);
 	take_sample(collector);
 	/* A counter's first reading has nothing before it: that is no gap. */
 	for (size_t i = 0; i < zone_count; i++)
@@ -341,6 +347,8 @@ int deepmon_open(struct deepmon **opened, const struct deepmon_options *options,
 		collector->logger = *logger;
 	collector->epoll_fd = collector->timer_fd = collector->stop_fd = collector->hierarchy.root_fd = -1;
 	collector->self.stats_fd = -1;
+	collector->footprints.memory.root_fd = collector->footprints.memory.pressure_fd = -1;
+	collector->footprints.block.root_fd = -1;
 	pthread_mutex_init(&collector->lock, NULL);
 	names_init(&collector->names, options);
 	r = open_sources(collector);
@@ -368,6 +376,7 @@ int deepmon_read(struct deepmon *collector, const struct deepmon_sample **sample
 
 	pthread_mutex_lock(&collector->lock);
 	take_sample(collector);
+	footprints_read(&collector->footprints, &collector->cgroups, false);
 	now = clock_ns(CLOCK_MONOTONIC);
 	sources.interval_ns = now - collector->last_report_ns;
 	collector->last_report_ns = now;
@@ -392,6 +401,7 @@ void deepmon_close(struct deepmon *collector)
 	attribution_clear(&collector->attribution);
 	cgroups_clear(&collector->cgroups);
 	groups_clear(&collector->groups);
+	footprints_close(&collector->footprints);
 	topology_clear(&collector->topology);
 	self_meter_close(&collector->self);
 	energy_close(collector->energy);
