@@ -39,7 +39,8 @@ static __always_inline int switch_tasks(struct task_struct *prev, struct task_st
 	struct payer payer;
 
 	cpu->pid = (__u32)next->pid;
-	cpu->interrupts = 0; /* where deferred work can be preempted it ends here */
+	if (interrupts_apart)
+		cpu->interrupts = 0; /* where deferred work can be preempted it ends here */
 	if (slot == cpu->slot && (!per_process || prev->tgid == next->tgid))
 		return 0; /* the same account goes on */
 	if (per_process) {
@@ -65,17 +66,6 @@ int BPF_PROG(cpu_switch_smt, bool preempt, struct task_struct *prev, struct task
 	return switch_tasks(prev, next, true);
 }
 
-static __always_inline __u64 cgroup_id_of(struct task_struct *task)
-{
-	struct css_set *set = BPF_CORE_READ(task, cgroups);
-	struct cgroup_subsys_state *state = NULL;
-
-	if (cgroup_subsys < 0)
-		return BPF_CORE_READ(set, dfl_cgrp, kn, id);
-	bpf_core_read(&state, sizeof(state), &set->subsys[cgroup_subsys & 63]);
-	return BPF_CORE_READ(state, cgroup, kn, id);
-}
-
 /* Why the time up to now is charged, other than for a switch. */
 enum occasion { SAMPLE, INTERRUPT_BEGINS, INTERRUPT_ENDS };
 
@@ -98,7 +88,7 @@ static __always_inline int settle(enum occasion occasion, bool smt)
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
 	__u32 pid = (__u32)BPF_CORE_READ(task, pid);
-	__u32 slot = pid ? slot_of_task(cpu, BPF_CORE_READ(task, flags), cgroup_id_of(task)) : CPU_SLOT_IDLE;
+	__u32 slot = slot_of_untrusted(task);
 	struct payer payer = {{.start_ns = BPF_CORE_READ(leader, start_time),
 			       .tgid = (__u32)BPF_CORE_READ(task, tgid),
 			       .slot = slot},

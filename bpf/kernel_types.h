@@ -20,13 +20,18 @@ struct cgroup_root {
 	int hierarchy_id; /* 0: the unified hierarchy; else the second column of /proc/cgroups */
 };
 
-struct cgroup {
-	struct kernfs_node *kn;
-	struct cgroup_root *root;
-};
+struct cgroup;
 
 struct cgroup_subsys_state {
 	struct cgroup *cgroup;
+	struct cgroup_subsys_state *parent; /* NULL: the root's */
+	__u64 serial_nr;		    /* unique, and never used again */
+};
+
+struct cgroup {
+	struct cgroup_subsys_state self; /* in the unified hierarchy */
+	struct kernfs_node *kn;
+	struct cgroup_root *root;
 };
 
 struct css_set {

@@ -39,8 +39,9 @@ static int configure(oconfig_item_t *block)
 		char number[64];
 
 		if (item->values_num != 1 || item->values[0].type == OCONFIG_TYPE_BOOLEAN) {
-			plugin_log(LOG_WARNING, "deepmon plugin: %s: one number or string is accepted. The "
-						"option is ignored",
+			plugin_log(LOG_WARNING,
+				   "deepmon plugin: %s: one number or string is accepted. The "
+				   "option is ignored",
 				   item->key);
 			continue;
 		}

@@ -31,11 +31,18 @@ static inline void usage_add(struct cpu_usage *sum, const struct cpu_usage *one)
 		sum->counter[i] += __atomic_load_n(&one->counter[i], __ATOMIC_RELAXED);
 }
 
-/* Leaves in *now what it is more than *last, which becomes what *now was. */
+/*
+ * Leaves in *now what it is more than *last, which becomes what *now was. Events whose time is not there yet,
+ * for the kernel was just writing them, are left to come with it the next time.
+ */
 static inline void usage_advance(struct cpu_usage *now, struct cpu_usage *last)
 {
 	struct cpu_usage before = *last;
 
+	if (now->time_ns == before.time_ns) {
+		*now = (struct cpu_usage){0};
+		return;
+	}
 	*last = *now;
 	now->time_ns -= before.time_ns;
 	now->overlap_ns -= before.overlap_ns;

@@ -152,11 +152,14 @@ static void find_new_owners(struct attribution *attribution, uint64_t now_ns)
 		/* Known by nothing but its time: in sum as "gone", so that nothing is lost. */
 		if (!cgroup)
 			cgroup = cgroups_add(attribution->cgroups, id, "/gone");
-		if (!cgroup)
-			continue;
-		cgroup->slot = slot;
-		attribution->owners[slot] = cgroup;
-		attribution->slots_owned++;
+		if (cgroup) {
+			cgroup->slot = slot;
+			attribution->owners[slot] = cgroup;
+			attribution->slots_owned++;
+		} else {
+			/* No more cgroups are to be known: as if it had found no slot. */
+			charge_slot(attribution, slot, &attribution->parts[PART_OTHER], PART_OTHER);
+		}
 		if (slot >= attribution->slots_used) {
 			attribution->slots_used = slot + 1;
 			beyond = slot + 2 + attribution->topology->cpu_count;
@@ -328,4 +331,18 @@ void attribution_charge(struct attribution *attribution, const struct energy_zon
 	begin_interval(attribution);
 	if (attribution->kernel)
 		retire_removed(attribution, now_ns);
+}
+
+void attribution_begin(struct attribution *attribution)
+{
+	for (size_t i = 0; i < attribution->groups->count; i++) {
+		struct group *group = attribution->groups->all[i];
+
+		group->account.reported = group->account.used;
+		processes_told(group);
+	}
+	for (int part = 0; part < PART_COUNT; part++)
+		attribution->parts[part].reported = attribution->parts[part].used;
+	for (size_t i = 0; i < attribution->zone_count; i++)
+		attribution->zones[i].gap = false;
 }

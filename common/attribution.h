@@ -81,4 +81,10 @@ void attribution_clear(struct attribution *attribution);
  */
 void attribution_charge(struct attribution *attribution, const struct energy_zone *zones, uint64_t now_ns);
 
+/*
+ * What was charged so far, since the kernel began to account, is before the first report: its rates begin
+ * here. That an energy counter's first reading has nothing before it is no gap.
+ */
+void attribution_begin(struct attribution *attribution);
+
 #endif

@@ -48,6 +48,7 @@ struct deepmon {
 	struct footprints footprints;
 	uint64_t events_dropped;
 	uint64_t last_report_ns;
+	bool new_cpus_said;
 	struct self_meter self;
 	struct sample sample;
 };
@@ -112,6 +113,14 @@ static void take_sample(struct deepmon *collector)
 	self->samples++;
 	self->sample_cpu_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began_cpu;
 	self->sample_duration_ns = clock_ns(CLOCK_MONOTONIC) - began;
+}
+
+static void read_footprints(struct deepmon *collector, bool first)
+{
+	uint64_t began_cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+
+	footprints_read(&collector->footprints, &collector->cgroups, first);
+	collector->self.sample_cpu_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began_cpu;
 }
 
 /* A container without a name whose turn it is to be asked for; its id goes to *identity. */
@@ -272,7 +281,7 @@ static bool has_energy(const struct deepmon *collector)
 
 static int open_sources(struct deepmon *collector)
 {
-	int cpus = kernel_possible_cpus();
+	int cpus = kernel_cpu_count();
 	int r;
 
 	root_sys(&collector->options, collector->sys_root);
@@ -323,14 +332,12 @@ static int begin(struct deepmon *collector)
 	}
 	if (r)
 		return r;
-	collector->last_report_ns = clock_ns(CLOCK_MONOTONIC);
 	if (collector->kernel)
-		cgroups_search(&collector->cgroups, collector->last_report_ns);
-	footprints_read(&collector->footprints, &collector->cgroups, true);
+		cgroups_search(&collector->cgroups, clock_ns(CLOCK_MONOTONIC));
+	read_footprints(collector, true);
 	take_sample(collector);
-	/* A counter's first reading has nothing before it: that is no gap. */
-	for (size_t i = 0; i < zone_count; i++)
-		collector->attribution.zones[i].gap = false;
+	attribution_begin(&collector->attribution);
+	collector->last_report_ns = clock_ns(CLOCK_MONOTONIC);
 	return start_thread(collector);
 }
 
@@ -363,6 +370,19 @@ int deepmon_open(struct deepmon **opened, const struct deepmon_options *options,
 	return 0;
 }
 
+static void look_for_new_cpus(struct deepmon *collector)
+{
+	int cpus = collector->kernel && !collector->new_cpus_said ? kernel_cpu_count() : 0;
+
+	if (cpus <= (int)collector->topology.cpu_count)
+		return;
+	collector->new_cpus_said = true;
+	log_warning(&collector->logger,
+		    "CPU %d was added while deepmon runs: it is not accounted until deepmon is "
+		    "started again",
+		    cpus - 1);
+}
+
 int deepmon_read(struct deepmon *collector, const struct deepmon_sample **sample)
 {
 	struct self_sources sources = {.attribution = &collector->attribution,
@@ -374,9 +394,11 @@ int deepmon_read(struct deepmon *collector, const struct deepmon_sample **sample
 	uint64_t now;
 	int r;
 
+	look_for_new_cpus(collector);
 	pthread_mutex_lock(&collector->lock);
+	/* Files take their time: energy and CPU time are read last, to be of the report's moment. */
+	read_footprints(collector, false);
 	take_sample(collector);
-	footprints_read(&collector->footprints, &collector->cgroups, false);
 	now = clock_ns(CLOCK_MONOTONIC);
 	sources.interval_ns = now - collector->last_report_ns;
 	collector->last_report_ns = now;

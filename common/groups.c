@@ -233,7 +233,7 @@ struct group *groups_name(struct groups *groups, struct group *group, const stru
 {
 	struct group *same = find_name(groups, identity->kind, identity->name);
 
-	if (same == group) {
+	if (same && same == group) {
 		refresh(groups, group, identity);
 		return group;
 	}

@@ -13,6 +13,7 @@
 
 #include "bpf/cpu.skel.h"
 #include "bpf_object.h"
+#include "cpus.h"
 #include "log.h"
 
 struct kernel {
@@ -21,13 +22,17 @@ struct kernel {
 	uint32_t cpu_count;
 	uint32_t slot_count;
 	bool overlap;
-	bool *away; /* CPUs that were offline at the last flush */
+	bool *away;	    /* CPUs that were offline at the last flush */
+	uint64_t came_back; /* times that one was back, its counters dead until then */
 	struct bpf_mapping cpus, usage, slots;
 };
 
-int kernel_possible_cpus(void)
+int kernel_cpu_count(void)
 {
-	return libbpf_num_possible_cpus();
+	unsigned cpus[CPUS_MAX];
+	long count = cpus_read_list("/sys/devices/system/cpu/present", cpus, CPUS_MAX);
+
+	return count > 0 ? (int)cpus[count - 1] + 1 : libbpf_num_possible_cpus();
 }
 
 /* Of each pair of twins one is loaded. */
@@ -81,6 +86,7 @@ static int load(struct kernel *kernel)
 	bpf->rodata->cgroup_hierarchy = settings->hierarchy->id;
 	bpf->rodata->counter_mask = settings->counters->mask;
 	bpf->rodata->per_process = settings->max_processes > 0;
+	bpf->rodata->interrupts_apart = settings->interrupts;
 	bpf_map__set_max_entries(bpf->maps.cpus, kernel->cpu_count);
 	bpf_map__set_max_entries(bpf->maps.cores, kernel->cpu_count);
 	bpf_map__set_max_entries(bpf->maps.counter_events, kernel->cpu_count * CPU_COUNTERS);
@@ -203,6 +209,7 @@ static void welcome_back(struct kernel *kernel, uint32_t cpu)
 	__atomic_store_n(&cpus[cpu].core, settings->topology->core_of_cpu[cpu], __ATOMIC_RELAXED);
 	counters_open_cpu(settings->counters, cpu);
 	set_counter_events(kernel, cpu);
+	kernel->came_back += settings->counters->mask != 0;
 }
 
 void kernel_flush(struct kernel *kernel)
@@ -278,7 +285,7 @@ uint64_t kernel_processes_refused(const struct kernel *kernel)
 uint64_t kernel_counters_failed(const struct kernel *kernel)
 {
 	const struct cpu_state *cpus = kernel->cpus.memory;
-	uint64_t failed = 0;
+	uint64_t failed = kernel->came_back;
 
 	for (uint32_t cpu = 0; cpu < kernel->cpu_count; cpu++)
 		failed += __atomic_load_n(&cpus[cpu].counters_failed, __ATOMIC_RELAXED);

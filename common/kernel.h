@@ -28,8 +28,11 @@ struct kernel_settings {
 	bool overlap;		   /* account overlap of SMT siblings, where there are any */
 };
 
-/* CPUs that this kernel could have; -errno. */
-int kernel_possible_cpus(void);
+/*
+ * CPUs that are accounted: those present, by number. A virtual machine could have many more, that is, be
+ * given them later: then deepmon must be started again. -errno.
+ */
+int kernel_cpu_count(void);
 
 /*
  * Loads and attaches. What stood in the way is said to the logger with its remedy. Each CPU is accounted

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 
 #include "ledger.h"
 
@@ -36,17 +37,17 @@ static int compare_keys(const void *a, const void *b)
 	return memcmp(&left->key, &right->key, sizeof(left->key));
 }
 
-static size_t value_size(const struct processes *processes)
-{
-	return processes->topology->cpu_count * sizeof(struct process_usage);
-}
-
 int processes_init(struct processes *processes, const struct kernel *kernel, const struct topology *topology,
 		   size_t most)
 {
+	int cpus = libbpf_num_possible_cpus();
+
 	*processes = (struct processes){.kernel = kernel, .topology = topology, .most = most};
+	if (cpus < 0)
+		return cpus;
+	processes->value_size = (size_t)cpus * sizeof(struct process_usage);
 	processes->keys = calloc(BATCH, sizeof(*processes->keys));
-	processes->values = calloc(BATCH, value_size(processes));
+	processes->values = calloc(BATCH, processes->value_size);
 	processes->shares = calloc(SHARES_PER_GROUP + 1, sizeof(*processes->shares));
 	return processes->keys && processes->values && processes->shares ? 0 : -ENOMEM;
 }
@@ -268,7 +269,7 @@ void processes_charge(struct processes *processes, struct cgroup *const *owners,
 			break;
 		for (uint32_t i = 0; i < count; i++)
 			charge_entry(processes, &charging, &processes->keys[i],
-				     processes->values + i * value_size(processes));
+				     processes->values + i * processes->value_size);
 		first = false;
 	} while (!r);
 	forget_entries(processes, owners);

@@ -41,6 +41,7 @@ struct processes {
 	void *by_key;		       /* tsearch tree of the same */
 	struct process_key *keys;      /* room for one batch of the map */
 	char *values;
+	size_t value_size; /* of one, with all CPUs that the kernel could have */
 	struct ledger_share *shares;
 };
 

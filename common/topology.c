@@ -6,10 +6,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cpus.h"
 #include "file.h"
 #include "log.h"
 #include "root.h"
@@ -30,16 +30,13 @@ static long read_text(const char *sys_root, uint32_t cpu, const char *file, char
 	return file_read(AT_FDCWD, path, text, size);
 }
 
-/* -ENOENT: it does not tell. */
+/* -errno: it does not tell. */
 static int read_socket(const char *sys_root, uint32_t cpu)
 {
-	char text[32];
-	uint64_t socket;
+	struct cpu_place place;
+	int r = cpus_read_place(sys_root, cpu, &place);
 
-	if (read_text(sys_root, cpu, "physical_package_id", text, sizeof(text)) <= 0 ||
-	    parse_u64(text, &socket) || socket > INT_MAX)
-		return -ENOENT;
-	return (int)socket;
+	return r ? r : place.package;
 }
 
 /* The list of its core's CPUs, such as "3,35" or "6-7". Lists are in order. */
@@ -99,7 +96,8 @@ void topology_read_cpu(struct topology *topology, const char *sys_root, uint32_t
 {
 	int index = topology_find_socket(topology, read_socket(sys_root, cpu));
 
-	topology->index_of_cpu[cpu] = (uint8_t)(index < 0 ? 0 : index);
+	if (index >= 0)
+		topology->index_of_cpu[cpu] = (uint8_t)index;
 	read_core(topology, sys_root, cpu);
 }
 

@@ -29,7 +29,10 @@ int topology_read(struct topology *topology, const char *sys_root, uint32_t cpu_
 		  const struct deepmon_logger *logger);
 void topology_clear(struct topology *topology);
 
-/* Reads one CPU again, for it was away. A socket that was not there at first is not added any more. */
+/*
+ * Reads one CPU again, for it was away. If it tells nothing, as one that has gone once more, it stays where
+ * it was, and so does one of a socket that was not there at first: that is not added any more.
+ */
 void topology_read_cpu(struct topology *topology, const char *sys_root, uint32_t cpu);
 
 /* The index of a socket by its physical package id; -ENOENT. */

@@ -9,7 +9,6 @@ README.md), BUILD (build).
 
 import os
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -20,8 +19,7 @@ sys.path.insert(0, str(SOURCE / "tests"))
 
 from bench.figures import Figures  # noqa: E402
 from bench.samples import SampleBench  # noqa: E402
-from bench.switches import (  # noqa: E402
-    Games, NotAvailable, Reference, SwitchBench, leave_cpu, measure_loss)
+from bench.switches import Games, Reference, SwitchBench, leave_cpu, measure_loss  # noqa: E402
 from stage import host  # noqa: E402
 from stage.process import Skip, StageError, Stopped, children_of, stop_on_signals  # noqa: E402
 

@@ -30,11 +30,12 @@ static void fail(const char *what)
 	exit(EXIT_FAILURE);
 }
 
-static uint64_t now_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (clock_gettime(clock, &now))
+		fail("clock_gettime");
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
@@ -103,23 +104,26 @@ static int compare(const void *a, const void *b)
 }
 
 /* The median of the batches: one in which somebody else got the CPU does not count. */
-static void play(int from, int to, uint64_t milliseconds)
+static void play(int from, int to, clockid_t other_cpu_time, uint64_t milliseconds)
 {
 	uint64_t switches = switches_away();
-	uint64_t begin = now_ns(), end = begin + milliseconds * 1000000u;
+	uint64_t cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) + clock_ns(other_cpu_time);
+	uint64_t first = clock_ns(CLOCK_MONOTONIC), begin = first, end = begin + milliseconds * 1000000u;
 	size_t batches = 0;
 
 	while (begin < end && batches < BATCHES_MAX) {
 		play_batch(from, to);
 
-		uint64_t now = now_ns();
+		uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
 		batch_ns[batches++] = (double)(now - begin) / BATCH;
 		begin = now;
 	}
 	switches = switches_away() - switches;
+	cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) + clock_ns(other_cpu_time) - cpu_ns;
 	qsort(batch_ns, batches, sizeof(*batch_ns), compare);
-	printf("%zu %llu %.1f\n", batches * BATCH, 2ull * switches, batch_ns[batches / 2]);
+	printf("%zu %llu %.1f %.1f\n", batches * BATCH, 2ull * switches, batch_ns[batches / 2],
+	       100.0 * (double)cpu_ns / (double)(begin - first));
 	fflush(stdout);
 }
 
@@ -127,13 +131,15 @@ int main(int argc, char **argv)
 {
 	int there[2], back[2];
 	char line[64];
+	clockid_t child_cpu_time;
 	pid_t child;
 
 	if (argc != 4) {
 		fprintf(stderr,
 			"Usage: pingpong CPU CGROUP CGROUP\n"
 			"The cgroups are directories that hold cgroup.procs, or -. Each line on stdin is a\n"
-			"number of milliseconds to play; the answer is: rounds, switches, ns per round.\n");
+			"number of milliseconds to play; the answer is: rounds, switches, ns per round,\n"
+			"percent of the time that the two had the CPU.\n");
 		return 2;
 	}
 	stay_on(atoi(argv[1]));
@@ -150,6 +156,8 @@ int main(int argc, char **argv)
 		echo(there[0], back[1]);
 		_exit(0);
 	}
+	if (clock_getcpuclockid(child, &child_cpu_time))
+		fail("clock_getcpuclockid");
 	close(there[0]);
 	close(back[1]);
 	join(argv[2]);
@@ -161,7 +169,7 @@ int main(int argc, char **argv)
 			fprintf(stderr, "pingpong: 1 to %d ms can be played, not %s", GAME_MS_MAX, line);
 			return 2;
 		}
-		play(back[0], there[1], milliseconds);
+		play(back[0], there[1], child_cpu_time, milliseconds);
 	}
 	close(there[1]);
 	waitpid(child, NULL, 0);

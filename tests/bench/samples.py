@@ -168,7 +168,7 @@ class SampleBench:
         self.state = Path(state)
         self.figures = figures
         self.say = say
-        self.baseline = []
+        self.bare_ms = 0
         self.counts = []
 
     def run(self, rounds):
@@ -212,8 +212,9 @@ class SampleBench:
         if not v1:
             figure.why = "collectd's cgroups plugin reads cpuacct of cgroup v1, which this host has not"
             return
-        bare = self.collectd_ms("")
-        figure.values += [ms - sum(bare) / len(bare) for ms in self.collectd_ms("LoadPlugin cgroups")]
+        if not figure.values:
+            self.bare_ms = statistics.median(self.collectd_ms(""))
+        figure.values += [ms - self.bare_ms for ms in self.collectd_ms("LoadPlugin cgroups")]
 
     def collectd_ms(self, more):
         """CPU time in ms of each second, in which it reads once."""

@@ -17,9 +17,11 @@ from .figures import Table
 PROGRAM = "cpu_switch"  # how the names of deepmon's programs at sched_switch begin
 PAIRS = {"one": "one cgroup", "two": "two cgroups"}
 ANSWER_SECONDS = 30
+END_SECONDS = 5
 OTHERS_SECONDS = 45
-TRIES = 3
-UNDISTURBED = 0.9  # of a game's time, that the ping-pong itself had the CPU
+TRIES = 4
+ENOUGH = 3  # undisturbed comparisons, to leave out the disturbed
+UNDISTURBED_PERCENT = 96  # of a game's time, in which the ping-pong itself had the CPU
 
 
 class NotAvailable(Exception):
@@ -38,6 +40,15 @@ def leave_cpu(cpu):
         os.sched_setaffinity(0, others)
 
 
+def end(process):
+    """Both helpers end by themselves at the end of their input."""
+    process.stdin.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(END_SECONDS)
+    stop_process(process)
+    process.stdout.close()
+
+
 class Pingpong:
     """build/tests/bench/pingpong, the same two processes for every game."""
 
@@ -50,18 +61,16 @@ class Pingpong:
         return self
 
     def __exit__(self, *_):
-        self.process.stdin.close()
-        stop_process(self.process)
-        self.process.stdout.close()
+        end(self.process)
 
     def play(self, seconds):
-        """(rounds, switches, ns per round)."""
+        """(switches, ns per round, percent of the time that the two had the CPU)."""
         self.process.stdin.write(f"{round(seconds * 1000)}\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline().split()
-        if len(answer) != 3:
+        if len(answer) != 4:
             raise StageError(f"pingpong ended with status {self.process.wait(ANSWER_SECONDS)}")
-        return int(answer[0]), int(answer[1]), float(answer[2])
+        return int(answer[1]), float(answer[2]), float(answer[3])
 
 
 class Reference:
@@ -85,9 +94,7 @@ class Reference:
         return self
 
     def __exit__(self, *_):
-        self.process.stdin.close()
-        stop_process(self.process)
-        self.process.stdout.close()
+        end(self.process)
         self.process.stderr.close()
 
 
@@ -183,27 +190,30 @@ class Games:
                 self.own = frozenset()
 
     def play(self, pair):
-        """(rounds, switches, ns per round, whether it was free of others)."""
+        """(switches, ns per round, whether it was free of others)."""
         self.others.wait(self.own)
-        rounds, switches, ns = self.pairs[pair].play(self.seconds)
-        free = rounds * ns > UNDISTURBED * self.seconds * 1e9 and not self.others.running(self.own)
-        return rounds, switches, ns, free
+        switches, ns, percent = self.pairs[pair].play(self.seconds)
+        return switches, ns, percent > UNDISTURBED_PERCENT and not self.others.running(self.own)
 
     def best(self, play):
-        """The first game that was free of others, or else the last; play gives (value, whether it was)."""
+        """The first game that was free of others, or else the fastest: (ns, whether it was free).
+
+        play() gives one such pair.
+        """
+        tries = []
         for _ in range(TRIES):
-            value, free = play()
-            if free:
-                return value
+            tries.append(play())
+            if tries[-1][1]:
+                return tries[-1]
         self.others.seen += 1
-        return value
+        return min(tries)
 
     def speed(self, pair):
-        """ns per round as they are, without statistics."""
-        return self.best(lambda: self.play(pair)[2:])
+        """ns per round as they are, without statistics, and whether the game was free of others."""
+        return self.best(lambda: self.play(pair)[1:])
 
     def event_ns(self, pair):
-        """Time in the variant's programs for each switch, by the kernel's statistics."""
+        """The same of the time in the variant's programs for each switch, by the kernel's statistics."""
         with contextlib.ExitStack() as stack:
             programs = [stack.enter_context(bpf.Program(number)) for number in self.own]
             stack.enter_context(bpf.statistics())
@@ -211,7 +221,7 @@ class Games:
 
     def play_timed(self, pair, programs):
         before = [program.runs() for program in programs]
-        _, switches, _, free = self.play(pair)
+        switches, _, free = self.play(pair)
         runs = [program.runs() - past for program, past in zip(programs, before)]
         count = max(run.count for run in runs)
         if count < switches * 0.9:
@@ -246,9 +256,9 @@ class SwitchBench:
                 raise arguments
             with self.games.under(how, arguments) as ids:
                 for pair in PAIRS:
-                    self.speed[number, name, pair] = self.games.speed(pair)
+                    self.speed[number, name, pair] = self.games.speed(pair)[0]
                     if ids:
-                        self.event[number, name, pair] = self.games.event_ns(pair)
+                        self.event[number, name, pair] = self.games.event_ns(pair)[0]
         except NotAvailable as reason:
             self.missing[name] = str(reason)
 
@@ -320,6 +330,7 @@ def measure_loss(games, figures, count, say):
     turns = {"pingpong_loss_percent": ("deepmon", [], 4),
              "pingpong_loss_percent_empty": ("reference", ["empty"], None),
              "pingpong_loss_percent_none": ("none", [], None)}
+    clean = {name: [] for name in turns}  # those of three games that were all free of others
     before = games.speed("two")
     for number in range(count):
         if number % 5 == 0:
@@ -333,5 +344,10 @@ def measure_loss(games, figures, count, say):
                 figure.why = str(reason)
                 continue
             after = games.speed("two")
-            figure.values.append((under / statistics.mean((before, after)) - 1) * 100)
+            figure.values.append((under[0] / statistics.mean((before[0], after[0])) - 1) * 100)
+            if before[1] and under[1] and after[1]:
+                clean[name].append(figure.values[-1])
             before = after
+    for name, values in clean.items():
+        if len(values) >= ENOUGH:
+            figures.figure(name, "%").values = values

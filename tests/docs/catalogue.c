@@ -4,7 +4,8 @@
  * the sample configurations. Reads and writes nothing but the file named and standard output.
  *
  *   catalogue PART          prints that part
- *   catalogue fill FILE     prints FILE with each marked region ("generated: PART" to "end") written anew
+ *   catalogue fill FILE     prints FILE with each marked region ("generated: PART" to "end") of a part
+ *                           that it has written anew; another's is left as it is
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -275,7 +276,9 @@ static void print_types(void)
 	const struct deepmon_metric **own = calloc(deepmon_metric_count, sizeof(*own));
 	size_t count = 0;
 
-	for (size_t i = 0; own && i < deepmon_metric_count; i++)
+	if (!own)
+		return;
+	for (size_t i = 0; i < deepmon_metric_count; i++)
 		if (deepmon_metric_type_is_own(&deepmon_metric_table[i]))
 			own[count++] = &deepmon_metric_table[i];
 	qsort(own, count, sizeof(*own), compare_types);
@@ -387,7 +390,6 @@ static bool print_part(const char *name)
 		parts[i].print();
 		return true;
 	}
-	fprintf(stderr, "catalogue: %s: there is no such part\n", name);
 	return false;
 }
 
@@ -408,7 +410,7 @@ static int fill(const char *path)
 {
 	FILE *file = fopen(path, "re");
 	char line[8192], name[NAME_LENGTH];
-	bool inside = false, good = true;
+	bool inside = false;
 
 	if (!file) {
 		perror(path);
@@ -421,21 +423,20 @@ static int fill(const char *path)
 		fputs(line, stdout);
 		if (comment(line) == line || sscanf(comment(line), "generated: %63[a-z.]", name) != 1)
 			continue;
-		inside = true;
-		good = print_part(name) && good;
+		inside = print_part(name);
 	}
 	if (inside)
 		fprintf(stderr, "catalogue: %s: the region of %s has no end\n", path, name);
 	fclose(file);
-	return good && !inside ? EXIT_SUCCESS : EXIT_FAILURE;
+	return inside ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "fill"))
 		return fill(argv[2]);
-	if (argc == 2)
-		return print_part(argv[1]) ? EXIT_SUCCESS : EXIT_FAILURE;
+	if (argc == 2 && print_part(argv[1]))
+		return EXIT_SUCCESS;
 	fputs("Usage: catalogue PART | catalogue fill FILE\n", stderr);
 	return EXIT_FAILURE;
 }

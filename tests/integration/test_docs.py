@@ -37,6 +37,9 @@ def rows(t, part):
 
 
 def test_generated_documents_are_fresh(t):
+    for path, part in ((README, "metrics"), (README, "options"), (COLLECTD_CONF, "collectd.conf"),
+                       (TELEGRAF_CONF, "telegraf.conf")):
+        t.true(f"generated: {part}" in path.read_text(), f"{path.name} has a region for {part}")
     for path, text in ((SOURCE / "collectd-plugin" / "types.db", catalogue(t, "types.db")),
                        *((path, catalogue(t, "fill", path)) for path in (README, COLLECTD_CONF, TELEGRAF_CONF))):
         name = path.relative_to(SOURCE)
@@ -56,6 +59,16 @@ def test_collectd_knows_the_other_types(t):
         t.true(name in stock, f"{name} is in {STOCK_TYPES}, or begins with deepmon_", name)
         # A GAUGE takes any number; a DERIVE only whole ones that grow.
         t.true(stock[name] in (["GAUGE"], [kind]), f"{name} fits a {kind}", stock[name])
+
+
+def test_messages_in_troubleshooting_are_said(t):
+    """README.md names lines of the log; each part between its gaps is in some source."""
+    sources = "".join(path.read_text() for path in sorted((SOURCE / "common").glob("*.c")))
+    sources = re.sub(r'"\s*\n\s*"', "", sources)
+    messages = re.findall(r"^\| \*([^*]+)\* \|", README.read_text(), re.MULTILINE)
+    t.true(len(messages) >= 4, "messages in README.md", messages)
+    parts = {part.strip(": ") for message in messages for part in message.split("…")} - {""}
+    t.equal([part for part in sorted(parts) if part not in sources], [], "words that deepmon never says")
 
 
 # ---- Reported ---------------------------------------------------------------------------------------
@@ -223,6 +236,6 @@ def test_readme_queries(t):
     time.sleep(6)
     for query in snippets("sql"):
         database = "collectd" if "deepmon_value" in query else "deepmon"
-        found = wait_until(lambda q=query, d=database: influx.query(q, d), 10, f"an answer to {query}")
+        found = wait_until(lambda q=query, d=database: [row for row in influx.query(q, d) if "busy" in str(row)],
+                           10, f"the container in the answer to {query}")
         t.note(f"{query.splitlines()[0]} …: {found[-1]}")
-        t.true("busy" in str(found), "the container is in the answer", found)

@@ -66,7 +66,9 @@ END_TEST
 /* What stood in a share before does not matter. */
 START_TEST(shares_are_written_anew)
 {
-	struct ledger_share shares[] = {{1, 99, 98}, {0, 97, 96}, {1, 95, 94}};
+	struct ledger_share shares[] = {{.weight = 1, .share = 99, .remainder = 98},
+					{.weight = 0, .share = 97, .remainder = 96},
+					{.weight = 1, .share = 95, .remainder = 94}};
 
 	ck_assert_uint_eq(ledger_divide(4, shares, 3), 0);
 	ck_assert_uint_eq(shares[0].share, 2);

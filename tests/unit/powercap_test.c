@@ -7,7 +7,7 @@
 
 #define FIXTURES "tests/fixtures/powercap/"
 #define RANGE	 262143328850ULL /* 32 bits of 61 uJ */
-#define RANGE_15 65712999613ULL  /* 32 bits of 15.3 uJ */
+#define RANGE_15 65712999613ULL	 /* 32 bits of 15.3 uJ */
 
 static void load(const char *fixture)
 {

@@ -297,10 +297,13 @@ static uint64_t walk(const struct core *before, int depth)
 		uint64_t time = core.times[core.time_count - 1] + core.history->gaps[depth];
 
 		core.times[core.time_count++] = time;
-		sprintf(core.path + strlen(core.path), index == threads ? "s " : "%d%c ", index,
-			!toggles				? '='
-			: before->threads[index % threads].busy ? '-'
-								: '+');
+		if (index == threads)
+			strcat(core.path, "s ");
+		else
+			sprintf(core.path + strlen(core.path), "%d%c ", index,
+				!toggles		      ? '='
+				: before->threads[index].busy ? '-'
+							      : '+');
 		if (index < threads)
 			step_thread(&core, index, core.threads[index].busy != toggles, time);
 		else

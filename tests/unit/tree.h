@@ -271,7 +271,7 @@ __attribute__((unused)) static int tree_statement(const struct tree *tree, const
 		return tree_append_line(tree, path, plus);
 	if (arrow && !*arrow)
 		return tree_link(tree, path, arrow + 4);
-	if (at && !*at)
+	if (at && equals && !*at)
 		return tree_write_register(tree, path, at, equals);
 	if (equals)
 		return tree_write_line(tree, path, equals);

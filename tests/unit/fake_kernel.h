@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * A kernel, a cgroup hierarchy and runtimes' names in plain memory, in place of common/kernel.c, hierarchy.c
+ * and names.c: a test that includes this defines all that those do, so that the linker leaves them out.
+ */
+#ifndef TESTS_FAKE_KERNEL_H
+#define TESTS_FAKE_KERNEL_H
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../common/hierarchy.h"
+#include "../../common/kernel.h"
+#include "../../common/names.h"
+
+/* ---- The kernel's accounting ------------------------------------------------------------------- */
+
+struct kernel {
+	uint32_t cpu_count, slot_count, counter_mask;
+	bool overlap;
+	uint64_t counters_failed, slots_refused;
+	struct cpu_usage *usage;	       /* [cpu * slot_count + slot] */
+	uint64_t *owners;		       /* [slot]: a cgroup's id; 0: free */
+	void (*before_reading)(uint32_t slot); /* its usage is about to be read, if not NULL */
+};
+
+__attribute__((unused)) static struct kernel *fake_kernel_new(uint32_t cpu_count, uint32_t cgroups)
+{
+	struct kernel *kernel = calloc(1, sizeof(*kernel));
+
+	kernel->cpu_count = cpu_count;
+	kernel->slot_count = CPU_SLOT_FIRST + cgroups;
+	kernel->usage = calloc((size_t)cpu_count * kernel->slot_count, sizeof(*kernel->usage));
+	kernel->owners = calloc(kernel->slot_count, sizeof(*kernel->owners));
+	return kernel;
+}
+
+__attribute__((unused)) static struct cpu_usage *fake_usage(const struct kernel *kernel, uint32_t cpu,
+							    uint32_t slot)
+{
+	return &kernel->usage[(size_t)cpu * kernel->slot_count + slot];
+}
+
+/* The cgroup's slot: the one it has, or the lowest that is free but for `holes` of them. */
+__attribute__((unused)) static uint32_t fake_slot(struct kernel *kernel, uint64_t cgroup_id, uint32_t holes)
+{
+	uint32_t unused = 0;
+
+	for (uint32_t slot = CPU_SLOT_FIRST; slot < kernel->slot_count; slot++) {
+		if (kernel->owners[slot] == cgroup_id)
+			return slot;
+		if (!kernel->owners[slot] && (!unused || holes)) {
+			holes -= unused != 0;
+			unused = slot;
+		}
+	}
+	kernel->slots_refused += !unused;
+	if (!unused)
+		return CPU_SLOT_OTHER;
+	kernel->owners[unused] = cgroup_id;
+	return unused;
+}
+
+void kernel_close(struct kernel *kernel)
+{
+	if (!kernel)
+		return;
+	free(kernel->usage);
+	free(kernel->owners);
+	free(kernel);
+}
+
+int kernel_cpu_count(void)
+{
+	return 1;
+}
+
+int kernel_open(struct kernel **kernel, const struct kernel_settings *settings,
+		const struct deepmon_logger *logger)
+{
+	(void)kernel, (void)settings, (void)logger;
+	return -ENOSYS;
+}
+
+void kernel_flush(struct kernel *kernel)
+{
+	(void)kernel;
+}
+
+bool kernel_has_overlap(const struct kernel *kernel)
+{
+	return kernel->overlap;
+}
+
+uint32_t kernel_counter_mask(const struct kernel *kernel)
+{
+	return kernel->counter_mask;
+}
+
+uint32_t kernel_slot_count(const struct kernel *kernel)
+{
+	return kernel->slot_count;
+}
+
+const struct cpu_usage *kernel_usage(const struct kernel *kernel, uint32_t cpu, uint32_t slot)
+{
+	if (cpu == 0 && kernel->before_reading)
+		kernel->before_reading(slot);
+	return fake_usage(kernel, cpu, slot);
+}
+
+uint64_t kernel_slot_owner(const struct kernel *kernel, uint32_t slot)
+{
+	return kernel->owners[slot];
+}
+
+void kernel_free_slot(struct kernel *kernel, uint32_t slot)
+{
+	kernel->owners[slot] = 0;
+}
+
+uint64_t kernel_slots_refused(const struct kernel *kernel)
+{
+	return kernel->slots_refused;
+}
+
+uint64_t kernel_switches_unseen(const struct kernel *kernel)
+{
+	(void)kernel;
+	return 0;
+}
+
+uint64_t kernel_counters_failed(const struct kernel *kernel)
+{
+	return kernel->counters_failed;
+}
+
+uint64_t kernel_processes_refused(const struct kernel *kernel)
+{
+	(void)kernel;
+	return 0;
+}
+
+int kernel_run_time(const struct kernel *kernel, uint64_t *run_time_ns, uint64_t *runs)
+{
+	(void)kernel;
+	*run_time_ns = *runs = 0;
+	return -ENOSYS;
+}
+
+int kernel_processes_fd(const struct kernel *kernel)
+{
+	(void)kernel;
+	return -1;
+}
+
+/* ---- The hierarchy ----------------------------------------------------------------------------- */
+
+#define FAKE_CGROUPS 32
+
+/* Those that a walk finds: id 0 is none. */
+static struct fake_cgroup {
+	uint64_t id;
+	char path[128];
+} fake_cgroups[FAKE_CGROUPS];
+
+int hierarchy_open(struct hierarchy *hierarchy, const struct deepmon_options *options,
+		   const struct deepmon_logger *logger)
+{
+	(void)hierarchy, (void)options, (void)logger;
+	return -ENOENT;
+}
+
+void hierarchy_close(struct hierarchy *hierarchy)
+{
+	(void)hierarchy;
+}
+
+int hierarchy_walk(const struct hierarchy *hierarchy, hierarchy_visitor *visit, void *user)
+{
+	(void)hierarchy;
+	for (size_t i = 0; i < FAKE_CGROUPS; i++)
+		if (fake_cgroups[i].id)
+			visit(user, fake_cgroups[i].id, fake_cgroups[i].path);
+	return 0;
+}
+
+/* ---- Names ------------------------------------------------------------------------------------- */
+
+/* Whether runtimes' files tell names already; a runtime that is asked always does. */
+static bool fake_names_in_files;
+
+/* "c" and the id's first 4 digits: containers whose ids differ after those have the name one after another.
+ */
+static int fake_name(struct identity *identity)
+{
+	if (identity->kind != IDENTITY_CONTAINER)
+		return -ENOENT;
+	snprintf(identity->name, sizeof(identity->name), "c%.4s", identity->id);
+	snprintf(identity->image, sizeof(identity->image), "image");
+	snprintf(identity->version, sizeof(identity->version), "%.2s", identity->id);
+	identity->named = true;
+	return 0;
+}
+
+void names_init(struct names *names, const struct deepmon_options *options)
+{
+	(void)names, (void)options;
+}
+
+int names_read(const struct names *names, struct identity *identity)
+{
+	(void)names;
+	return fake_names_in_files ? fake_name(identity) : -ENOENT;
+}
+
+int names_ask(const struct names *names, struct identity *identity)
+{
+	(void)names;
+	return fake_name(identity);
+}
+
+#endif
