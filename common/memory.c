@@ -143,7 +143,7 @@ static void parse_pressure(char *text, struct memory_reading *reading)
 		    us > UINT64_MAX / 1000)
 			continue;
 		average[7 + strcspn(average + 7, " ")] = '\0';
-		if (parse_double(average + 7, &percent))
+		if (parse_double(average + 7, &percent) || percent < 0)
 			continue;
 		*(some ? &figures->pressure_some_percent : &figures->pressure_full_percent) = percent;
 		*(some ? &figures->pressure_some_ns : &figures->pressure_full_ns) = us * 1000;
