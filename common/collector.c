@@ -17,6 +17,7 @@
 #include "attribution.h"
 #include "cgroup_events.h"
 #include "file.h"
+#include "footprint.h"
 #include "log.h"
 #include "root.h"
 #include "sample.h"
@@ -45,6 +46,7 @@ struct deepmon {
 	struct cgroups cgroups;
 	struct processes processes;
 	struct attribution attribution;
+	struct footprints footprints;
 	uint64_t events_dropped;
 	uint64_t last_report_ns;
 	bool new_cpus_said;
@@ -112,6 +114,14 @@ static void take_sample(struct deepmon *collector)
 	self->samples++;
 	self->sample_cpu_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began_cpu;
 	self->sample_duration_ns = clock_ns(CLOCK_MONOTONIC) - began;
+}
+
+static void read_footprints(struct deepmon *collector, bool first)
+{
+	uint64_t began_cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+
+	footprints_read(&collector->footprints, &collector->cgroups, first);
+	collector->self.sample_cpu_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began_cpu;
 }
 
 /* A container without a name whose turn it is to be asked for; its id goes to *identity. */
@@ -287,6 +297,8 @@ static int open_sources(struct deepmon *collector)
 		return r;
 	open_kernel(collector);
 	open_energy(collector);
+	if (collector->kernel)
+		footprints_open(&collector->footprints, &collector->options, &collector->logger);
 	self_meter_open(&collector->self, &collector->options, &collector->logger);
 	return collector->kernel || has_energy(collector) ? 0 : -ENODEV;
 }
@@ -316,6 +328,7 @@ static int begin(struct deepmon *collector)
 	groups_init(&collector->groups, collector->topology.socket_count, collector->options.max_ended);
 	cgroups_init(&collector->cgroups, &collector->hierarchy, &collector->names, &collector->groups,
 		     (size_t)collector->options.max_cgroups * 2);
+	collector->cgroups.keeps_paths = footprints_any(&collector->footprints);
 	r = attribution_init(&collector->attribution, collector->kernel, &collector->topology,
 			     &collector->cgroups, &collector->groups, zone_count, &rules);
 	collector->attribution.network = collector->network;
@@ -328,6 +341,7 @@ static int begin(struct deepmon *collector)
 		return r;
 	if (collector->kernel)
 		cgroups_search(&collector->cgroups, clock_ns(CLOCK_MONOTONIC));
+	read_footprints(collector, true);
 	take_sample(collector);
 	attribution_begin(&collector->attribution);
 	collector->last_report_ns = clock_ns(CLOCK_MONOTONIC);
@@ -347,6 +361,8 @@ int deepmon_open(struct deepmon **opened, const struct deepmon_options *options,
 		collector->logger = *logger;
 	collector->epoll_fd = collector->timer_fd = collector->stop_fd = collector->hierarchy.root_fd = -1;
 	collector->self.stats_fd = -1;
+	collector->footprints.memory.root_fd = collector->footprints.memory.pressure_fd = -1;
+	collector->footprints.block.root_fd = -1;
 	pthread_mutex_init(&collector->lock, NULL);
 	names_init(&collector->names, options);
 	r = open_sources(collector);
@@ -387,6 +403,8 @@ int deepmon_read(struct deepmon *collector, const struct deepmon_sample **sample
 
 	look_for_new_cpus(collector);
 	pthread_mutex_lock(&collector->lock);
+	/* Files take their time: energy and CPU time are read last, to be of the report's moment. */
+	read_footprints(collector, false);
 	take_sample(collector);
 	now = clock_ns(CLOCK_MONOTONIC);
 	sources.interval_ns = now - collector->last_report_ns;
@@ -412,6 +430,7 @@ void deepmon_close(struct deepmon *collector)
 	attribution_clear(&collector->attribution);
 	cgroups_clear(&collector->cgroups);
 	groups_clear(&collector->groups);
+	footprints_close(&collector->footprints);
 	topology_clear(&collector->topology);
 	self_meter_close(&collector->self);
 	energy_close(collector->energy);

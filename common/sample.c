@@ -10,6 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "footprint.h"
+
 #define VALID(SUBJECT, field) (1ull << DEEPMON_INDEX_##SUBJECT##_##field)
 
 struct text {
@@ -84,6 +86,7 @@ struct subject_of {
 	const struct group *group;
 	const char *name, *id, *image, *version; /* the group's, kept */
 	const char *process;
+	const char *device;
 };
 
 static void label_as(struct deepmon_record *record, const struct subject_of *of, const char *domain,
@@ -99,6 +102,7 @@ static void label_as(struct deepmon_record *record, const struct subject_of *of,
 		label(record, "container_name", of->name, true);
 		label(record, "container_version", of->version, true);
 	}
+	label(record, "device", of->device, true);
 	label(record, "domain", domain, true);
 	label(record, "kind", of->kind, true);
 	label(record, "process", of->process, true);
@@ -309,6 +313,29 @@ static void add_processes(struct sample *sample, const struct attribution *attri
 	processes_told(group);
 }
 
+/* What its cgroups' files tell. */
+static void add_footprint(struct sample *sample, const struct subject_of *group,
+			  const struct footprint *footprint)
+{
+	struct subject_of of = *group;
+
+	if (footprint->memory_valid) {
+		struct deepmon_record *record = add_of(sample, &of, DEEPMON_SUBJECT_MEMORY);
+
+		record->values.memory = footprint->memory;
+		record->valid = footprint->memory_valid;
+	}
+	for (const struct footprint_device *device = footprint->devices; device; device = device->next) {
+		of.device = keep_text(sample, device->name);
+
+		struct deepmon_record *record = add_of(sample, &of, DEEPMON_SUBJECT_BLOCK);
+
+		record->qualifier = of.device;
+		record->values.block = device->used;
+		record->valid = device->valid;
+	}
+}
+
 static void add_group(struct sample *sample, const struct attribution *attribution, struct group *group)
 {
 	struct subject_of of = {
@@ -324,6 +351,8 @@ static void add_group(struct sample *sample, const struct attribution *attributi
 	if (attribution->processes && of.entity == DEEPMON_CONTAINER)
 		add_processes(sample, attribution, &of, group);
 	add_account(sample, attribution, &of, &group->account);
+	if (group->footprint)
+		add_footprint(sample, &of, group->footprint);
 }
 
 /* Returns how many there were of each part. */
