@@ -120,7 +120,7 @@ static void read_footprints(struct deepmon *collector, bool first)
 {
 	uint64_t began_cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 
-	footprints_read(&collector->footprints, &collector->cgroups, first);
+	footprints_read(&collector->footprints, &collector->cgroups, clock_ns(CLOCK_MONOTONIC), first);
 	collector->self.sample_cpu_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began_cpu;
 }
 

@@ -286,6 +286,8 @@ static void read_cgroup(struct footprints *footprints, struct cgroup *cgroup, bo
 		group->footprint = calloc(1, sizeof(*group->footprint));
 	if (!cgroup->place || !group->footprint)
 		return;
+	if (group->footprint->read_ns && !group->footprint->due)
+		return;
 	if (footprints->has_memory)
 		read_memory(footprints, cgroup->path, cgroup->place, group->footprint, first);
 	if (footprints->has_block)
@@ -300,22 +302,51 @@ static bool is_below(const struct cgroup *cgroup, const struct cgroup *above)
 	return strncmp(cgroup->path, above->path, length) == 0 && cgroup->path[length] == '/';
 }
 
+static bool is_due(const struct group *group, uint64_t now_ns)
+{
+	const struct footprint *footprint = group->footprint;
+
+	return group->ended_number || group->account.used.cpu_ns != footprint->cpu_ns ||
+	       group->cgroups != footprint->cgroups || now_ns - footprint->read_ns > FOOTPRINT_RENEW_NS;
+}
+
 /* What is gone has counters alone; what lives is read anew. */
-static void forget_gauges(struct groups *groups)
+static void forget_gauges(struct footprint *footprint)
 {
 	size_t count;
 	const struct deepmon_metric *metrics = deepmon_metrics_of(DEEPMON_SUBJECT_MEMORY, &count);
 
+	footprint->memory_valid &= ~gauges();
+	for (size_t metric = 0; metric < count; metric++)
+		if (metrics[metric].kind == DEEPMON_GAUGE)
+			memset((char *)&footprint->memory + metrics[metric].offset, 0, sizeof(uint64_t));
+}
+
+static void begin(struct groups *groups, uint64_t now_ns)
+{
 	for (size_t i = 0; i < groups->count; i++) {
 		struct footprint *footprint = groups->all[i]->footprint;
 
 		if (!footprint)
 			continue;
-		footprint->memory_valid &= ~gauges();
-		for (size_t metric = 0; metric < count; metric++)
-			if (metrics[metric].kind == DEEPMON_GAUGE)
-				memset((char *)&footprint->memory + metrics[metric].offset, 0,
-				       sizeof(uint64_t));
+		footprint->due = is_due(groups->all[i], now_ns);
+		if (footprint->due)
+			forget_gauges(footprint);
+	}
+}
+
+static void end(struct groups *groups, uint64_t now_ns)
+{
+	for (size_t i = 0; i < groups->count; i++) {
+		const struct group *group = groups->all[i];
+		struct footprint *footprint = group->footprint;
+
+		if (!footprint || (footprint->read_ns && !footprint->due))
+			continue;
+		memory_derive(&footprint->memory, &footprint->memory_valid);
+		footprint->read_ns = now_ns;
+		footprint->cpu_ns = group->account.used.cpu_ns;
+		footprint->cgroups = group->cgroups;
 	}
 }
 
@@ -336,19 +367,14 @@ static void visit(void *user, struct cgroup *cgroup)
 		read_cgroup(reading->footprints, before, reading->first);
 }
 
-void footprints_read(struct footprints *footprints, struct cgroups *cgroups, bool first)
+void footprints_read(struct footprints *footprints, struct cgroups *cgroups, uint64_t now_ns, bool first)
 {
 	struct reading reading = {.footprints = footprints, .first = first};
 
-	forget_gauges(cgroups->groups);
+	begin(cgroups->groups, now_ns);
 	if (footprints->has_block)
 		block_begin(&footprints->block);
 	cgroups_each_topmost(cgroups, visit, &reading);
 	visit(&reading, NULL);
-	for (size_t i = 0; i < cgroups->groups->count; i++) {
-		struct footprint *footprint = cgroups->groups->all[i]->footprint;
-
-		if (footprint)
-			memory_derive(&footprint->memory, &footprint->memory_valid);
-	}
+	end(cgroups->groups, now_ns);
 }

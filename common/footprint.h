@@ -37,7 +37,18 @@ struct footprint {
 	uint64_t memory_valid; /* 0: nothing is known */
 	struct footprint_device *devices;
 	uint32_t device_count;
+
+	bool due;	  /* to be read for this report */
+	uint64_t read_ns; /* when it was read last, and of the group as of then: */
+	uint64_t cpu_ns;  /* CPU time, */
+	uint32_t cgroups; /* and cgroups */
 };
+
+/*
+ * How old figures of a group may be that has not run since. Without running it changes little: what others
+ * bring about, such as reclaim and the writing back of its pages.
+ */
+#define FOOTPRINT_RENEW_NS 60000000000
 
 void footprint_free(struct footprint *footprint);
 /* Adds what was used of *from to *to. Either may be NULL; *from becomes so. */
@@ -65,7 +76,10 @@ void footprints_close(struct footprints *footprints);
 /* Whether there is anything to read. */
 bool footprints_any(const struct footprints *footprints);
 
-/* Reads all that live, into their groups. The first time counters begin at what they are. */
-void footprints_read(struct footprints *footprints, struct cgroups *cgroups, bool first);
+/*
+ * Reads those that live into their groups, as far as they ran since they were read last or that was
+ * FOOTPRINT_RENEW_NS ago. The first time counters begin at what they are.
+ */
+void footprints_read(struct footprints *footprints, struct cgroups *cgroups, uint64_t now_ns, bool first);
 
 #endif

@@ -88,9 +88,18 @@ static void end(struct cgroup *cgroup)
 	cgroups_forget(&cgroups, cgroup);
 }
 
+static uint64_t now_ns = 1;
+
+/* Long enough after the last time for those to be read, too, that did not run. */
 static void read_all(void)
 {
-	footprints_read(&footprints, &cgroups, false);
+	now_ns += FOOTPRINT_RENEW_NS + 1;
+	footprints_read(&footprints, &cgroups, now_ns, false);
+}
+
+static void read_soon(void)
+{
+	footprints_read(&footprints, &cgroups, ++now_ns, false);
 }
 
 static const struct footprint *of(const struct cgroup *cgroup)
@@ -181,13 +190,45 @@ START_TEST(paths_are_kept_only_where_files_are_read)
 }
 END_TEST
 
+/* What did not run keeps its figures for a while: reading costs, and little can have changed. */
+START_TEST(who_did_not_run_is_not_read_soon)
+{
+	struct cgroup *web = make(1, "/docker/" WEB, "100", "5");
+
+	read_soon();
+	ck_assert_usage(web, 100);
+	say("/docker/" WEB, "memory.current", "300");
+	read_soon();
+	ck_assert_usage(web, 100);
+	web->group->account.used.cpu_ns++;
+	read_soon();
+	ck_assert_usage(web, 300);
+	say("/docker/" WEB, "memory.current", "500");
+	read_soon();
+	ck_assert_usage(web, 300);
+	read_all();
+	ck_assert_usage(web, 500);
+}
+END_TEST
+
+START_TEST(who_gets_another_cgroup_is_read)
+{
+	struct cgroup *web = make(1, "/docker/" WEB, "100", "5");
+
+	read_soon();
+	make(2, "/elsewhere/docker/" WEB, "10", "1");
+	read_soon();
+	ck_assert_usage(web, 110);
+}
+END_TEST
+
 /* ---- Counters ---------------------------------------------------------------------------------- */
 
 START_TEST(counters_begin_when_the_collector_does)
 {
 	struct cgroup *before = make(1, "/docker/" WEB, "100", "1000"), *after;
 
-	footprints_read(&footprints, &cgroups, true);
+	footprints_read(&footprints, &cgroups, ++now_ns, true);
 	after = make(2, "/docker/" DB, "100", "7");
 	make(1, "/docker/" WEB, "100", "1004");
 	read_all();
@@ -340,6 +381,8 @@ int main(void)
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, what_is_nested_is_contained);
 	tcase_add_test(tcase, a_system_group_that_holds_others_is_left_out);
+	tcase_add_test(tcase, who_did_not_run_is_not_read_soon);
+	tcase_add_test(tcase, who_gets_another_cgroup_is_read);
 	tcase_add_test(tcase, a_container_in_a_container_is_in_both);
 	tcase_add_test(tcase, cgroups_of_one_name_are_summed);
 	tcase_add_test(tcase, paths_are_kept_only_where_files_are_read);
