@@ -304,10 +304,12 @@ static bool is_below(const struct cgroup *cgroup, const struct cgroup *above)
 
 static bool is_due(const struct group *group, uint64_t now_ns)
 {
-	const struct footprint *footprint = group->footprint;
+	struct footprint *footprint = group->footprint;
 
-	return group->ended_number || group->account.used.cpu_ns != footprint->cpu_ns ||
-	       group->cgroups != footprint->cgroups || now_ns - footprint->read_ns > FOOTPRINT_RENEW_NS;
+	if (group->account.used.cpu_ns != footprint->cpu_ns || group->cgroups != footprint->cgroups)
+		footprint->ran_ns = now_ns;
+	return group->ended_number || now_ns - footprint->ran_ns < FOOTPRINT_SETTLE_NS ||
+	       now_ns - footprint->read_ns > FOOTPRINT_RENEW_NS;
 }
 
 /* What is gone has counters alone; what lives is read anew. */

@@ -39,7 +39,8 @@ struct footprint {
 	uint32_t device_count;
 
 	bool due;	  /* to be read for this report */
-	uint64_t read_ns; /* when it was read last, and of the group as of then: */
+	uint64_t read_ns; /* when it was read last, */
+	uint64_t ran_ns;  /* and when it was last seen to have run; as of then, its group's: */
 	uint64_t cpu_ns;  /* CPU time, */
 	uint32_t cgroups; /* and cgroups */
 };
@@ -49,6 +50,8 @@ struct footprint {
  * bring about, such as reclaim and the writing back of its pages.
  */
 #define FOOTPRINT_RENEW_NS 60000000000
+/* For so long after it ran it is read all the same: the kernel brings its sums together every two seconds. */
+#define FOOTPRINT_SETTLE_NS 5000000000
 
 void footprint_free(struct footprint *footprint);
 /* Adds what was used of *from to *to. Either may be NULL; *from becomes so. */
@@ -77,8 +80,8 @@ void footprints_close(struct footprints *footprints);
 bool footprints_any(const struct footprints *footprints);
 
 /*
- * Reads those that live into their groups, as far as they ran since they were read last or that was
- * FOOTPRINT_RENEW_NS ago. The first time counters begin at what they are.
+ * Reads those that live into their groups, as far as they ran lately or were read FOOTPRINT_RENEW_NS ago. The
+ * first time counters begin at what they are.
  */
 void footprints_read(struct footprints *footprints, struct cgroups *cgroups, uint64_t now_ns, bool first);
 

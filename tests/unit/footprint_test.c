@@ -99,7 +99,8 @@ static void read_all(void)
 
 static void read_soon(void)
 {
-	footprints_read(&footprints, &cgroups, ++now_ns, false);
+	now_ns += FOOTPRINT_SETTLE_NS + 1;
+	footprints_read(&footprints, &cgroups, now_ns, false);
 }
 
 static const struct footprint *of(const struct cgroup *cgroup)
@@ -204,10 +205,14 @@ START_TEST(who_did_not_run_is_not_read_soon)
 	read_soon();
 	ck_assert_usage(web, 300);
 	say("/docker/" WEB, "memory.current", "500");
-	read_soon();
-	ck_assert_usage(web, 300);
-	read_all();
+	now_ns++;
+	footprints_read(&footprints, &cgroups, now_ns, false);
 	ck_assert_usage(web, 500);
+	say("/docker/" WEB, "memory.current", "700");
+	read_soon();
+	ck_assert_usage(web, 500);
+	read_all();
+	ck_assert_usage(web, 700);
 }
 END_TEST
 
