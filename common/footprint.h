@@ -15,7 +15,6 @@
 
 #include "block.h"
 #include "deepmon.h"
-#include "kept_file.h"
 #include "memory.h"
 
 struct cgroups;
@@ -43,17 +42,17 @@ void footprint_free(struct footprint *footprint);
 /* Adds what was used of *from to *to. Either may be NULL; *from becomes so. */
 void footprint_absorb(struct footprint **to, struct footprint **from);
 
-/* What is kept of a cgroup between reports: its last readings, and its open files. */
+/* What is kept of a cgroup between reports: its last readings. */
 struct footprint_place;
 /* Takes NULL. */
 void footprint_place_free(struct footprint_place *place);
 
 struct footprints {
-	struct kept_files kept;
 	struct memory memory;
 	struct block block;
 	bool has_memory, has_block;
 	uint32_t devices_told; /* of each group, one by one */
+	uint64_t reread_ns;    /* how long readings of a group that used no CPU time are good */
 	struct block_readings readings;
 };
 
@@ -65,7 +64,12 @@ void footprints_close(struct footprints *footprints);
 /* Whether there is anything to read. */
 bool footprints_any(const struct footprints *footprints);
 
-/* Reads all that live, into their groups. The first time counters begin at what they are. */
-void footprints_read(struct footprints *footprints, struct cgroups *cgroups, bool first);
+/*
+ * Reads all that live, into their groups. `first`: counters begin at what they are. Those that used no CPU
+ * time since they were read are left for later, if cpu_known: then the groups' accounts are complete up to
+ * now_ns.
+ */
+void footprints_read(struct footprints *footprints, struct cgroups *cgroups, uint64_t now_ns, bool cpu_known,
+		     bool first);
 
 #endif
