@@ -18,6 +18,7 @@ enum { MEMORY_ON, MEMORY_OFF };
 struct footprint_place {
 	uint64_t read_ns; /* when it was read; 0: never */
 	uint64_t cpu_ns;  /* what its group had used by then */
+	bool settled;	  /* it was read again after that */
 	struct memory_reading memory;
 	struct block_readings block;
 };
@@ -311,7 +312,7 @@ static bool is_due(const struct report *report, const struct cgroup *cgroup, boo
 {
 	const struct footprint_place *place = cgroup->place;
 
-	return !place->read_ns || holds_others || !report->cpu_known ||
+	return !place->read_ns || holds_others || !report->cpu_known || !place->settled ||
 	       place->cpu_ns != cgroup->group->account.used.cpu_ns ||
 	       report->now_ns - place->read_ns >= report->footprints->reread_ns;
 }
@@ -328,6 +329,8 @@ static void read_cgroup(const struct report *report, struct cgroup *cgroup, bool
 	if (!cgroup->place || !group->footprint)
 		return;
 	if (is_due(report, cgroup, holds_others)) {
+		/* What it did last may take the kernel a moment more. */
+		cgroup->place->settled = cgroup->place->cpu_ns == group->account.used.cpu_ns;
 		cgroup->place->read_ns = moment_of(report, cgroup);
 		cgroup->place->cpu_ns = group->account.used.cpu_ns;
 		if (footprints->has_memory)

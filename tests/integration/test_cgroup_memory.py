@@ -258,7 +258,7 @@ def test_collectd(t):
     container.run(use_memory, t.state / "file")
     wait_until((t.state / "file.done").exists, 20, "the workload's memory")
     more, directory = csv(t)
-    collectd(t, interval=1, more=more)
+    collectd(t, {"IdleReread": 0}, interval=1, more=more)
     mine = f"*/deepmon-container-{container.name}"
     wait_until(lambda: list(directory.glob(f"{mine}/memory-used-*")), 15, "memory in collectd")
     time.sleep(1.5)

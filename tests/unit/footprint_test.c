@@ -268,10 +268,15 @@ START_TEST(the_idle_are_read_now_and_then)
 
 	cpu_known = true;
 	read_all();
+	web->group->account.used.cpu_ns++;
+	read_all();
+	make(1, "/docker/" WEB, "100", "11");
+	read_all();
+	ck_assert_msg(of(web)->memory.minor_faults == 11, "once more after it has come to rest");
 	make(1, "/docker/" WEB, "200", "12");
 	while (of(web)->memory.usage_bytes == 100) {
 		ck_assert_usage(web, 100);
-		ck_assert_faults(web, 10);
+		ck_assert_faults(web, 11);
 		read_all();
 		read_after++;
 	}
