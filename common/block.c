@@ -75,9 +75,9 @@ static void choose_files(struct block *block)
 				block->files[file] = v1_files[file].names[i];
 }
 
-int block_open(struct block *block, const char *cgroup_root, const char *sys_root, struct kept_files *kept)
+int block_open(struct block *block, const char *cgroup_root, const char *sys_root)
 {
-	*block = (struct block){.kept = kept};
+	*block = (struct block){.root_fd = -1};
 	snprintf(block->sys_root, sizeof(block->sys_root), "%s", sys_root);
 	block->root_fd = controllers_open(cgroup_root, "blkio/io", "blkio.reset_stats", &block->unified);
 	if (block->root_fd < 0)
@@ -199,18 +199,17 @@ void block_begin(struct block *block)
 		block->live[file] = block->files[file] != NULL;
 		/* On v1 the root has a line of each device that is counted, and a sum. */
 		if (block->live[file] && !block->unified &&
-		    kept_file_read(block->kept, NULL, block->root_fd, "/", block->files[file], block->text,
-				   FILE_MAX) >= 0)
+		    controllers_read(block->root_fd, "/", block->files[file], block->text, FILE_MAX) >= 0)
 			block->live[file] = strchr(block->text, ':') != NULL;
 	}
 }
 
-void block_read(const struct block *block, const char *path, int *fds, struct block_readings *readings)
+void block_read(const struct block *block, const char *path, struct block_readings *readings)
 {
 	readings->count = 0;
 	for (int file = 0; file < BLOCK_FILES; file++)
-		if (block->live[file] && kept_file_read(block->kept, &fds[file], block->root_fd, path,
-							block->files[file], block->text, FILE_MAX) >= 0)
+		if (block->live[file] &&
+		    controllers_read(block->root_fd, path, block->files[file], block->text, FILE_MAX) >= 0)
 			block_parse(file, block->unified, block->text, readings);
 }
 

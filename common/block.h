@@ -10,7 +10,6 @@
 #include <stdint.h>
 
 #include "deepmon.h"
-#include "kept_file.h"
 #include "root.h"
 
 #define BLOCK_NAME_MAX 64
@@ -37,21 +36,17 @@ struct block {
 	bool live[BLOCK_FILES];		/* it tells of some device now */
 	char sys_root[ROOT_PATH_MAX];
 	char *text; /* of one file */
-	struct kept_files *kept;
 };
 
-/* Finds where below cgroup_root block I/O is accounted. -ENOENT: nowhere. `kept` must outlive it. */
-int block_open(struct block *block, const char *cgroup_root, const char *sys_root, struct kept_files *kept);
+/* Finds where below cgroup_root block I/O is accounted. -ENOENT: nowhere. */
+int block_open(struct block *block, const char *cgroup_root, const char *sys_root);
 void block_close(struct block *block);
 
 /* Before the cgroups of a report are read: looks which files have anything to tell. */
 void block_begin(struct block *block);
 
-/*
- * Reads the cgroup at that path, into readings that take the place of those before. `fds` are BLOCK_FILES of
- * kept_file.h.
- */
-void block_read(const struct block *block, const char *path, int *fds, struct block_readings *readings);
+/* Reads the cgroup at that path, into readings that take the place of those before. */
+void block_read(const struct block *block, const char *path, struct block_readings *readings);
 
 /* The name that the kernel has for a device; if it does not tell, its numbers: "8:0". */
 void block_name(const struct block *block, uint32_t major, uint32_t minor, char name[BLOCK_NAME_MAX]);

@@ -332,10 +332,10 @@
 	  "Block devices whose use is told of each container and unit; those past it are summed as "         \
 	  "(other); 0: "                                                                                     \
 	  "none is")                                                                                         \
-	X(kept_files, KeptFiles, COUNT, "256", 0, 1048576, "",                                               \
-	  "Files of cgroups kept open between reports, 5 to 9 of each container: a third of the CPU time "   \
-	  "for "                                                                                             \
-	  "them; never more than a quarter of the process's limit")                                          \
+	X(idle_reread, IdleReread, NUMBER, "60", 0, 3600, "s",                                               \
+	  "Files of a container or unit that used no CPU time since they were read are read again after "    \
+	  "that "                                                                                            \
+	  "long: they change little then; 0: for each report")                                               \
 	X(bpf_stats, BpfStats, CHOICE, "off|on", 0, 0, "",                                                   \
 	  "Whether the kernel measures deepmon's programs; it costs every BPF program of the host some ns")  \
 	X(max_cgroups, MaxCgroups, COUNT, "8192", 16, 262144, "",                                            \

@@ -116,11 +116,13 @@ static void take_sample(struct deepmon *collector)
 	self->sample_duration_ns = clock_ns(CLOCK_MONOTONIC) - began;
 }
 
-static void read_footprints(struct deepmon *collector, bool first)
+/* A cgroup that found no slot uses CPU time that is not seen to be its own. */
+static void read_footprints(struct deepmon *collector, uint64_t now_ns, bool first)
 {
 	uint64_t began_cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 
-	footprints_read(&collector->footprints, &collector->cgroups, clock_ns(CLOCK_MONOTONIC), first);
+	footprints_read(&collector->footprints, &collector->cgroups, now_ns,
+			collector->kernel && !kernel_slots_refused(collector->kernel), first);
 	collector->self.sample_cpu_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began_cpu;
 }
 
@@ -341,8 +343,8 @@ static int begin(struct deepmon *collector)
 		return r;
 	if (collector->kernel)
 		cgroups_search(&collector->cgroups, clock_ns(CLOCK_MONOTONIC));
-	read_footprints(collector, true);
 	take_sample(collector);
+	read_footprints(collector, clock_ns(CLOCK_MONOTONIC), true);
 	attribution_begin(&collector->attribution);
 	collector->last_report_ns = clock_ns(CLOCK_MONOTONIC);
 	return start_thread(collector);
@@ -403,10 +405,10 @@ int deepmon_read(struct deepmon *collector, const struct deepmon_sample **sample
 
 	look_for_new_cpus(collector);
 	pthread_mutex_lock(&collector->lock);
-	/* Files take their time: energy and CPU time are read last, to be of the report's moment. */
-	read_footprints(collector, false);
 	take_sample(collector);
 	now = clock_ns(CLOCK_MONOTONIC);
+	collector->sample.taken_ns = clock_ns(CLOCK_REALTIME);
+	read_footprints(collector, now, false);
 	sources.interval_ns = now - collector->last_report_ns;
 	collector->last_report_ns = now;
 	self_meter_report(&collector->self, &sources, &self);

@@ -46,6 +46,15 @@ static bool has_controller(int fd, const char *controller)
 	return false;
 }
 
+long controllers_read(int root_fd, const char *path, const char *file, char *buffer, size_t size)
+{
+	char relative[PATH_MAX];
+
+	if (snprintf(relative, sizeof(relative), ".%s/%s", path, file) >= (int)sizeof(relative))
+		return -ENAMETOOLONG;
+	return file_read(root_fd, relative, buffer, size);
+}
+
 int controllers_open(const char *cgroup_root, const char *controller, const char *v1_file, bool *unified)
 {
 	const char *slash = strchr(controller, '/');

@@ -7,6 +7,7 @@
 #define DEEPMON_CONTROLLERS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /*
  * Opens the root of the hierarchy below cgroup_root that has a controller, by the name that v1 and v2 have
@@ -17,5 +18,8 @@ int controllers_open(const char *cgroup_root, const char *controller, const char
 
 /* Opens the root of the unified hierarchy, whichever controllers it has. -ENOENT: there is none. */
 int controllers_open_unified(const char *cgroup_root);
+
+/* Reads a file of the cgroup at that path below a hierarchy's root as file_read does. */
+long controllers_read(int root_fd, const char *path, const char *file, char *buffer, size_t size);
 
 #endif

@@ -16,9 +16,10 @@
 enum { MEMORY_ON, MEMORY_OFF };
 
 struct footprint_place {
-	struct kept_files *kept;
-	int memory_fds[MEMORY_FILES], block_fds[BLOCK_FILES];
-	struct deepmon_memory memory; /* as of the last report */
+	uint64_t read_ns; /* when it was read; 0: never */
+	uint64_t cpu_ns;  /* what its group had used by then */
+	bool settled;	  /* it was read again after that */
+	struct memory_reading memory;
 	struct block_readings block;
 };
 
@@ -107,26 +108,10 @@ void footprint_absorb(struct footprint **to, struct footprint **from)
 
 /* ---- A cgroup's ------------------------------------------------------------------------------- */
 
-static struct footprint_place *place_new(struct kept_files *kept)
-{
-	struct footprint_place *place = calloc(1, sizeof(*place));
-
-	if (!place)
-		return NULL;
-	place->kept = kept;
-	memset(place->memory_fds, -1, sizeof(place->memory_fds));
-	memset(place->block_fds, -1, sizeof(place->block_fds));
-	return place;
-}
-
 void footprint_place_free(struct footprint_place *place)
 {
 	if (!place)
 		return;
-	for (int i = 0; i < MEMORY_FILES; i++)
-		kept_file_close(place->kept, &place->memory_fds[i]);
-	for (int i = 0; i < BLOCK_FILES; i++)
-		kept_file_close(place->kept, &place->block_fds[i]);
 	block_readings_clear(&place->block);
 	free(place);
 }
@@ -162,26 +147,30 @@ static uint64_t gauges(void)
 	return bits;
 }
 
+/* What one of several cgroups lacks (a limit), their sum lacks. */
+static void add_memory(struct footprint *footprint, const struct memory_reading *reading)
+{
+	const uint64_t bits = gauges();
+
+	if (!reading->valid)
+		return;
+	if (footprint->memory_valid & bits)
+		footprint->memory_valid &= reading->valid | ~bits;
+	else
+		footprint->memory_valid |= reading->valid & bits;
+	footprint->memory_valid |= reading->valid & ~bits;
+	add_gauges(footprint, reading);
+}
+
 static void read_memory(struct footprints *footprints, const char *path, struct footprint_place *place,
 			struct footprint *footprint, bool first)
 {
-	const uint64_t bits = gauges();
-	struct memory_reading reading;
+	struct memory_reading last = place->memory;
 
-	memory_read(&footprints->memory, path, place->memory_fds, &reading);
-	if (!reading.valid)
-		return;
-	/* What one of several cgroups lacks (a limit), their sum lacks. */
-	if (footprint->memory_valid & bits)
-		footprint->memory_valid &= reading.valid | ~bits;
-	else
-		footprint->memory_valid |= reading.valid & bits;
-	footprint->memory_valid |= reading.valid & ~bits;
-	add_gauges(footprint, &reading);
+	memory_read(&footprints->memory, path, &place->memory);
 	if (!first)
-		add_growth(DEEPMON_SUBJECT_MEMORY, reading.valid, &footprint->memory, &place->memory,
-			   &reading.figures);
-	place->memory = reading.figures;
+		add_growth(DEEPMON_SUBJECT_MEMORY, place->memory.valid, &footprint->memory, &last.figures,
+			   &place->memory.figures);
 }
 
 static const struct deepmon_block *find_reading(const struct block_readings *readings, size_t hint,
@@ -211,7 +200,7 @@ static void read_block(struct footprints *footprints, const char *path, struct f
 
 	place->block = footprints->readings;
 	footprints->readings = last;
-	block_read(&footprints->block, path, place->block_fds, &place->block);
+	block_read(&footprints->block, path, &place->block);
 	for (size_t i = 0; i < place->block.count && !first; i++) {
 		const struct block_reading *now = &place->block.all[i];
 		struct footprint_device *device;
@@ -236,14 +225,13 @@ void footprints_open(struct footprints *footprints, const struct deepmon_options
 {
 	char cgroup_root[ROOT_PATH_MAX], sys_root[ROOT_PATH_MAX];
 
-	*footprints = (struct footprints){.devices_told = options->block_devices};
+	*footprints = (struct footprints){.devices_told = options->block_devices,
+					  .reread_ns = (uint64_t)(options->idle_reread * 1e9)};
 	footprints->memory.root_fd = footprints->memory.pressure_fd = footprints->block.root_fd = -1;
 	root_cgroup(options, cgroup_root);
 	root_sys(options, sys_root);
-	kept_files_init(&footprints->kept, options->kept_files);
 	if (options->memory == MEMORY_ON) {
-		footprints->has_memory =
-		    memory_open(&footprints->memory, cgroup_root, &footprints->kept) == 0;
+		footprints->has_memory = memory_open(&footprints->memory, cgroup_root) == 0;
 		if (!footprints->has_memory)
 			log_warning(
 			    logger,
@@ -253,14 +241,13 @@ void footprints_open(struct footprints *footprints, const struct deepmon_options
 			    cgroup_root);
 	}
 	if (options->block_devices) {
-		footprints->has_block =
-		    block_open(&footprints->block, cgroup_root, sys_root, &footprints->kept) == 0;
+		footprints->has_block = block_open(&footprints->block, cgroup_root, sys_root) == 0;
 		if (!footprints->has_block)
-			log_warning(logger,
-				    "BlockDevices: no cgroup hierarchy under %s has the controller io or "
-				    "blkio: block "
-				    "I/O is left out. Set CgroupRoot to where the host's cgroups are",
-				    cgroup_root);
+			log_warning(
+			    logger,
+			    "BlockDevices: no cgroup hierarchy under %s has the controller io or "
+			    "blkio: block I/O is left out. Set CgroupRoot to where the host's cgroups are",
+			    cgroup_root);
 	}
 }
 
@@ -276,24 +263,6 @@ bool footprints_any(const struct footprints *footprints)
 	return footprints->has_memory || footprints->has_block;
 }
 
-static void read_cgroup(struct footprints *footprints, struct cgroup *cgroup, bool first)
-{
-	struct group *group = cgroup->group;
-
-	if (!cgroup->place)
-		cgroup->place = place_new(&footprints->kept);
-	if (!group->footprint)
-		group->footprint = calloc(1, sizeof(*group->footprint));
-	if (!cgroup->place || !group->footprint)
-		return;
-	if (group->footprint->read_ns && !group->footprint->due)
-		return;
-	if (footprints->has_memory)
-		read_memory(footprints, cgroup->path, cgroup->place, group->footprint, first);
-	if (footprints->has_block)
-		read_block(footprints, cgroup->path, cgroup->place, group->footprint, first);
-}
-
 /* Whether the path of one begins with the other's. */
 static bool is_below(const struct cgroup *cgroup, const struct cgroup *above)
 {
@@ -302,81 +271,103 @@ static bool is_below(const struct cgroup *cgroup, const struct cgroup *above)
 	return strncmp(cgroup->path, above->path, length) == 0 && cgroup->path[length] == '/';
 }
 
-static bool is_due(const struct group *group, uint64_t now_ns)
-{
-	struct footprint *footprint = group->footprint;
-
-	if (group->account.used.cpu_ns != footprint->cpu_ns || group->cgroups != footprint->cgroups)
-		footprint->ran_ns = now_ns;
-	return group->ended_number || now_ns - footprint->ran_ns < FOOTPRINT_SETTLE_NS ||
-	       now_ns - footprint->read_ns > FOOTPRINT_RENEW_NS;
-}
-
 /* What is gone has counters alone; what lives is read anew. */
-static void forget_gauges(struct footprint *footprint)
+static void forget_gauges(struct groups *groups)
 {
 	size_t count;
 	const struct deepmon_metric *metrics = deepmon_metrics_of(DEEPMON_SUBJECT_MEMORY, &count);
 
-	footprint->memory_valid &= ~gauges();
-	for (size_t metric = 0; metric < count; metric++)
-		if (metrics[metric].kind == DEEPMON_GAUGE)
-			memset((char *)&footprint->memory + metrics[metric].offset, 0, sizeof(uint64_t));
-}
-
-static void begin(struct groups *groups, uint64_t now_ns)
-{
 	for (size_t i = 0; i < groups->count; i++) {
 		struct footprint *footprint = groups->all[i]->footprint;
 
 		if (!footprint)
 			continue;
-		footprint->due = is_due(groups->all[i], now_ns);
-		if (footprint->due)
-			forget_gauges(footprint);
+		footprint->memory_valid &= ~gauges();
+		for (size_t metric = 0; metric < count; metric++)
+			if (metrics[metric].kind == DEEPMON_GAUGE)
+				memset((char *)&footprint->memory + metrics[metric].offset, 0,
+				       sizeof(uint64_t));
 	}
 }
 
-static void end(struct groups *groups, uint64_t now_ns)
-{
-	for (size_t i = 0; i < groups->count; i++) {
-		const struct group *group = groups->all[i];
-		struct footprint *footprint = group->footprint;
-
-		if (!footprint || (footprint->read_ns && !footprint->due))
-			continue;
-		memory_derive(&footprint->memory, &footprint->memory_valid);
-		footprint->read_ns = now_ns;
-		footprint->cpu_ns = group->account.used.cpu_ns;
-		footprint->cgroups = group->cgroups;
-	}
-}
-
-struct reading {
+struct report {
 	struct footprints *footprints;
 	struct cgroup *before;
-	bool first;
+	uint64_t now_ns;
+	bool cpu_known, first;
 };
+
+/*
+ * At the start each is given an age of its own, so that those that idle are not all read at once ever after.
+ */
+static uint64_t moment_of(const struct report *report, const struct cgroup *cgroup)
+{
+	uint64_t reread_ns = report->footprints->reread_ns;
+
+	return report->first && reread_ns ? report->now_ns - cgroup->id * 0x9e3779b97f4a7c15u % reread_ns
+					  : report->now_ns;
+}
+
+static bool is_due(const struct report *report, const struct cgroup *cgroup, bool holds_others)
+{
+	const struct footprint_place *place = cgroup->place;
+
+	return !place->read_ns || holds_others || !report->cpu_known || !place->settled ||
+	       place->cpu_ns != cgroup->group->account.used.cpu_ns ||
+	       report->now_ns - place->read_ns >= report->footprints->reread_ns;
+}
+
+static void read_cgroup(const struct report *report, struct cgroup *cgroup, bool holds_others)
+{
+	struct footprints *footprints = report->footprints;
+	struct group *group = cgroup->group;
+
+	if (!cgroup->place)
+		cgroup->place = calloc(1, sizeof(*cgroup->place));
+	if (!group->footprint)
+		group->footprint = calloc(1, sizeof(*group->footprint));
+	if (!cgroup->place || !group->footprint)
+		return;
+	if (is_due(report, cgroup, holds_others)) {
+		/* What it did last may take the kernel a moment more. */
+		cgroup->place->settled = cgroup->place->cpu_ns == group->account.used.cpu_ns;
+		cgroup->place->read_ns = moment_of(report, cgroup);
+		cgroup->place->cpu_ns = group->account.used.cpu_ns;
+		if (footprints->has_memory)
+			read_memory(footprints, cgroup->path, cgroup->place, group->footprint, report->first);
+		if (footprints->has_block)
+			read_block(footprints, cgroup->path, cgroup->place, group->footprint, report->first);
+	}
+	add_memory(group->footprint, &cgroup->place->memory);
+}
 
 /* Gets each topmost cgroup after the one that it is nested in. */
 static void visit(void *user, struct cgroup *cgroup)
 {
-	struct reading *reading = user;
-	struct cgroup *before = reading->before;
+	struct report *report = user;
+	struct cgroup *before = report->before;
+	bool holds_others = before && cgroup && is_below(cgroup, before);
 
-	reading->before = cgroup;
-	if (before && (before->group->kind == IDENTITY_CONTAINER || !cgroup || !is_below(cgroup, before)))
-		read_cgroup(reading->footprints, before, reading->first);
+	report->before = cgroup;
+	if (before && (before->group->kind == IDENTITY_CONTAINER || !holds_others))
+		read_cgroup(report, before, holds_others);
 }
 
-void footprints_read(struct footprints *footprints, struct cgroups *cgroups, uint64_t now_ns, bool first)
+void footprints_read(struct footprints *footprints, struct cgroups *cgroups, uint64_t now_ns, bool cpu_known,
+		     bool first)
 {
-	struct reading reading = {.footprints = footprints, .first = first};
+	struct report report = {
+	    .footprints = footprints, .now_ns = now_ns, .cpu_known = cpu_known, .first = first};
 
-	begin(cgroups->groups, now_ns);
+	forget_gauges(cgroups->groups);
 	if (footprints->has_block)
 		block_begin(&footprints->block);
-	cgroups_each_topmost(cgroups, visit, &reading);
-	visit(&reading, NULL);
-	end(cgroups->groups, now_ns);
+	cgroups_each_topmost(cgroups, visit, &report);
+	visit(&report, NULL);
+	for (size_t i = 0; i < cgroups->groups->count; i++) {
+		struct footprint *footprint = cgroups->groups->all[i]->footprint;
+
+		if (footprint)
+			memory_derive(&footprint->memory, &footprint->memory_valid);
+	}
 }

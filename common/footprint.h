@@ -15,7 +15,6 @@
 
 #include "block.h"
 #include "deepmon.h"
-#include "kept_file.h"
 #include "memory.h"
 
 struct cgroups;
@@ -37,37 +36,23 @@ struct footprint {
 	uint64_t memory_valid; /* 0: nothing is known */
 	struct footprint_device *devices;
 	uint32_t device_count;
-
-	bool due;	  /* to be read for this report */
-	uint64_t read_ns; /* when it was read last, */
-	uint64_t ran_ns;  /* and when it was last seen to have run; as of then, its group's: */
-	uint64_t cpu_ns;  /* CPU time, */
-	uint32_t cgroups; /* and cgroups */
 };
-
-/*
- * How old figures of a group may be that has not run since. Without running it changes little: what others
- * bring about, such as reclaim and the writing back of its pages.
- */
-#define FOOTPRINT_RENEW_NS 60000000000
-/* For so long after it ran it is read all the same: the kernel brings its sums together every two seconds. */
-#define FOOTPRINT_SETTLE_NS 5000000000
 
 void footprint_free(struct footprint *footprint);
 /* Adds what was used of *from to *to. Either may be NULL; *from becomes so. */
 void footprint_absorb(struct footprint **to, struct footprint **from);
 
-/* What is kept of a cgroup between reports: its last readings, and its open files. */
+/* What is kept of a cgroup between reports: its last readings. */
 struct footprint_place;
 /* Takes NULL. */
 void footprint_place_free(struct footprint_place *place);
 
 struct footprints {
-	struct kept_files kept;
 	struct memory memory;
 	struct block block;
 	bool has_memory, has_block;
 	uint32_t devices_told; /* of each group, one by one */
+	uint64_t reread_ns;    /* how long readings of a group that used no CPU time are good */
 	struct block_readings readings;
 };
 
@@ -80,9 +65,11 @@ void footprints_close(struct footprints *footprints);
 bool footprints_any(const struct footprints *footprints);
 
 /*
- * Reads those that live into their groups, as far as they ran lately or were read FOOTPRINT_RENEW_NS ago. The
- * first time counters begin at what they are.
+ * Reads all that live, into their groups. `first`: counters begin at what they are. Those that used no CPU
+ * time since they were read are left for later, if cpu_known: then the groups' accounts are complete up to
+ * now_ns.
  */
-void footprints_read(struct footprints *footprints, struct cgroups *cgroups, uint64_t now_ns, bool first);
+void footprints_read(struct footprints *footprints, struct cgroups *cgroups, uint64_t now_ns, bool cpu_known,
+		     bool first);
 
 #endif

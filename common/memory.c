@@ -59,9 +59,9 @@ static const struct {
     [MEMORY_PRESSURE] = {"memory.pressure", "memory.pressure"},
 };
 
-int memory_open(struct memory *memory, const char *cgroup_root, struct kept_files *kept)
+int memory_open(struct memory *memory, const char *cgroup_root)
 {
-	*memory = (struct memory){.root_fd = -1, .pressure_fd = -1, .kept = kept};
+	*memory = (struct memory){.root_fd = -1, .pressure_fd = -1};
 	memory->root_fd =
 	    controllers_open(cgroup_root, "memory", file_names[MEMORY_USAGE].v1, &memory->unified);
 	if (memory->root_fd < 0)
@@ -183,7 +183,7 @@ void memory_parse(enum memory_file file, bool unified, char *text, struct memory
 		set(reading, &numbers[file], value);
 }
 
-void memory_read(const struct memory *memory, const char *path, int *fds, struct memory_reading *reading)
+void memory_read(const struct memory *memory, const char *path, struct memory_reading *reading)
 {
 	struct deepmon_memory *figures = &reading->figures;
 	char text[FILE_MAX];
@@ -195,7 +195,7 @@ void memory_read(const struct memory *memory, const char *path, int *fds, struct
 
 		if (!name || root_fd < 0)
 			continue;
-		if (kept_file_read(memory->kept, &fds[file], root_fd, path, name, text, sizeof(text)) >= 0)
+		if (controllers_read(root_fd, path, name, text, sizeof(text)) >= 0)
 			memory_parse((enum memory_file)file, memory->unified, text, reading);
 	}
 	/* The files are not read at one moment. */

@@ -9,7 +9,6 @@
 #include <stdint.h>
 
 #include "deepmon.h"
-#include "kept_file.h"
 
 enum memory_file {
 	MEMORY_STAT,
@@ -26,7 +25,6 @@ struct memory {
 	int root_fd;	 /* the hierarchy that has the controller */
 	bool unified;	 /* it is v2 */
 	int pressure_fd; /* the unified hierarchy, whose cgroups tell of pressure; -1: there is none */
-	struct kept_files *kept;
 };
 
 struct memory_reading {
@@ -36,13 +34,12 @@ struct memory_reading {
 	bool has_inactive_file;
 };
 
-/* Finds where below cgroup_root memory is accounted. -ENOENT: nowhere. `kept` must outlive it. */
-int memory_open(struct memory *memory, const char *cgroup_root, struct kept_files *kept);
+/* Finds where below cgroup_root memory is accounted. -ENOENT: nowhere. */
+int memory_open(struct memory *memory, const char *cgroup_root);
 void memory_close(struct memory *memory);
 
-/* Reads the cgroup at that path. `fds` are MEMORY_FILES of kept_file.h. A file that is not there: no figure.
- */
-void memory_read(const struct memory *memory, const char *path, int *fds, struct memory_reading *reading);
+/* Reads the cgroup at that path, which begins with '/'. A file that is not there: no figure. */
+void memory_read(const struct memory *memory, const char *path, struct memory_reading *reading);
 
 /* What follows from other figures: per cent of the limit. */
 void memory_derive(struct deepmon_memory *figures, uint64_t *valid);

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "footprint.h"
 
@@ -468,13 +467,10 @@ int sample_build(struct sample *sample, struct attribution *attribution, const s
 		 uint64_t interval_ns, const struct sample_self *self)
 {
 	uint64_t reported[PART_COUNT] = {0};
-	struct timespec now;
 
 	clear_texts(sample);
-	clock_gettime(CLOCK_REALTIME, &now);
 	sample->failed = false;
-	sample->view = (struct deepmon_sample){.time_ns = (uint64_t)now.tv_sec * 1000000000u + now.tv_nsec,
-					       .interval_ns = interval_ns};
+	sample->view = (struct deepmon_sample){.time_ns = sample->taken_ns, .interval_ns = interval_ns};
 	find_domains(sample, attribution, zones);
 	add_groups(sample, attribution, reported);
 	add_totals(sample, attribution, reported);

@@ -114,7 +114,7 @@ def still_figures(t, parent, container):
 
 def test_figures_are_the_kernels_own(t):
     require_memory()
-    parent = execd(t, interval=0.3)
+    parent = execd(t, "--idle-reread", 0, interval=0.3)
     parent.wait_for_batches(1, 10)
     container = t.enter(Container())
     container.run(use_memory, t.state / "file")
@@ -138,7 +138,7 @@ def test_a_limit_and_per_cent_of_it(t):
     container = t.enter(Container())
     container.limit_memory(256 * MIB)
     container.run(use_memory, t.state / "file")
-    parent = execd(t, interval=0.3)
+    parent = execd(t, "--idle-reread", 0, interval=0.3)
     wait_until((t.state / "file.done").exists, 20, "the workload's memory")
     fields, files = still_figures(t, parent, container)
     t.equal(fields["limit_bytes"], files["limit_bytes"], "the limit")
@@ -232,25 +232,22 @@ def test_off(t):
     t.equal([point for point in parent.points() if point.measurement.endswith("_memory")], [], "points of memory")
 
 
-def open_cgroup_files(pid):
-    found = 0
-    for fd in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(OSError):
-            found += "/cgroup/" in os.readlink(fd) and not fd.is_dir()
-    return found
-
-
-def test_files_are_kept_open_up_to_a_limit(t):
+def test_the_idle_are_read_less_often(t):
+    """Without CPU time a container's figures stand; with it they are read for the next report."""
     require_memory()
-    containers = [t.enter(Container()) for _ in range(6)]
-    for most in (0, 8):
-        parent = execd(t, "--kept-files", most, interval=0.3)
-        parent.wait_for_batches(3, 10)
-        with t.apart():
-            t.equal(open_cgroup_files(parent.process.pid), most, f"files kept open with KeptFiles {most}")
-        fields = [last_told(parent, container) for container in containers]
-        t.true(all("usage_bytes" in each for each in fields), "each has its figures", fields)
-        parent.stop()
+    container = t.enter(Container())
+    parent = execd(t, "--idle-reread", 600, interval=0.3)
+    parent.wait_for_batches(3, 10)
+    container.limit_memory(256 * MIB)
+    parent.wait_for_batches(len(parent.batches) + 2, 10)
+    fields = last_told(parent, container)
+    t.true("usage_bytes" in fields and "limit_bytes" not in fields, "its figures as they were read last", fields)
+    container.run(use_memory, t.state / "file")
+    wait_until((t.state / "file.done").exists, 20, "the workload's memory")
+    parent.wait_for_batches(len(parent.batches) + 2, 10)
+    fields = last_told(parent, container)
+    t.equal(fields["limit_bytes"], 256 * MIB, "the limit after it used CPU time")
+    t.true(fields["anonymous_bytes"] >= ANONYMOUS, "all of its memory", fields)
 
 
 def test_collectd(t):
@@ -261,7 +258,7 @@ def test_collectd(t):
     container.run(use_memory, t.state / "file")
     wait_until((t.state / "file.done").exists, 20, "the workload's memory")
     more, directory = csv(t)
-    collectd(t, interval=1, more=more)
+    collectd(t, {"IdleReread": 0}, interval=1, more=more)
     mine = f"*/deepmon-container-{container.name}"
     wait_until(lambda: list(directory.glob(f"{mine}/memory-used-*")), 15, "memory in collectd")
     time.sleep(1.5)

@@ -15,16 +15,12 @@
 #define ck_assert_absent(reading, f)	    ck_assert_msg(!((reading)->valid & VALID(f)), "%s is there", #f)
 
 static struct tree tree;
-static struct kept_files kept;
 static struct block block;
 static struct block_readings readings;
-static int fds[BLOCK_FILES];
 
 static void set_up(void)
 {
 	ck_assert_int_eq(tree_open(&tree), 0);
-	kept_files_init(&kept, 0);
-	memset(fds, -1, sizeof(fds));
 	block = (struct block){.root_fd = -1};
 }
 
@@ -54,13 +50,13 @@ static void check_figure(const struct block_reading *reading, uint64_t valid, ui
 static void read_web(void)
 {
 	block_begin(&block);
-	block_read(&block, "/docker/web", fds, &readings);
+	block_read(&block, "/docker/web", &readings);
 }
 
 static void open_and_read(void)
 {
 	block_close(&block);
-	ck_assert_int_eq(block_open(&block, tree.root, tree.root, &kept), 0);
+	ck_assert_int_eq(block_open(&block, tree.root, tree.root), 0);
 	read_web();
 }
 
@@ -211,7 +207,7 @@ END_TEST
 START_TEST(no_controller_at_all)
 {
 	apply("cgroup.controllers = memory\nblkio/\n");
-	ck_assert_int_eq(block_open(&block, tree.root, tree.root, &kept), -ENOENT);
+	ck_assert_int_eq(block_open(&block, tree.root, tree.root), -ENOENT);
 }
 END_TEST
 

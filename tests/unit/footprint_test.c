@@ -23,6 +23,8 @@ static struct groups groups;
 static struct cgroups cgroups;
 static struct footprints footprints;
 static unsigned warnings;
+static uint64_t now_ns;
+static bool cpu_known;
 
 static void count_line(void *user, enum deepmon_log_level level, const char *line)
 {
@@ -39,12 +41,13 @@ static void set_up(void)
 	strcpy(options.cgroup_root, tree.root);
 	strcpy(options.sys_root, tree.root);
 	strcpy(options.docker_root, "/nowhere");
-	options.kept_files = 0; /* the tests put new files in the place of old ones */
 	names_init(&names, &options);
 	groups_init(&groups, 1, 10);
 	cgroups_init(&cgroups, NULL, &names, &groups, 100);
 	cgroups.keeps_paths = true;
 	warnings = 0;
+	now_ns = 1000000000000;
+	cpu_known = false;
 	footprints_open(&footprints, &options, &logger);
 }
 
@@ -52,7 +55,6 @@ static void tear_down(void)
 {
 	cgroups_clear(&cgroups);
 	groups_clear(&groups);
-	ck_assert_uint_eq(footprints.kept.count, 0);
 	footprints_close(&footprints);
 	tree_close(&tree);
 }
@@ -88,19 +90,10 @@ static void end(struct cgroup *cgroup)
 	cgroups_forget(&cgroups, cgroup);
 }
 
-static uint64_t now_ns = 1;
-
-/* Long enough after the last time for those to be read, too, that did not run. */
 static void read_all(void)
 {
-	now_ns += FOOTPRINT_RENEW_NS + 1;
-	footprints_read(&footprints, &cgroups, now_ns, false);
-}
-
-static void read_soon(void)
-{
-	now_ns += FOOTPRINT_SETTLE_NS + 1;
-	footprints_read(&footprints, &cgroups, now_ns, false);
+	now_ns += 1000000000;
+	footprints_read(&footprints, &cgroups, now_ns, cpu_known, false);
 }
 
 static const struct footprint *of(const struct cgroup *cgroup)
@@ -191,49 +184,13 @@ START_TEST(paths_are_kept_only_where_files_are_read)
 }
 END_TEST
 
-/* What did not run keeps its figures for a while: reading costs, and little can have changed. */
-START_TEST(who_did_not_run_is_not_read_soon)
-{
-	struct cgroup *web = make(1, "/docker/" WEB, "100", "5");
-
-	read_soon();
-	ck_assert_usage(web, 100);
-	say("/docker/" WEB, "memory.current", "300");
-	read_soon();
-	ck_assert_usage(web, 100);
-	web->group->account.used.cpu_ns++;
-	read_soon();
-	ck_assert_usage(web, 300);
-	say("/docker/" WEB, "memory.current", "500");
-	now_ns++;
-	footprints_read(&footprints, &cgroups, now_ns, false);
-	ck_assert_usage(web, 500);
-	say("/docker/" WEB, "memory.current", "700");
-	read_soon();
-	ck_assert_usage(web, 500);
-	read_all();
-	ck_assert_usage(web, 700);
-}
-END_TEST
-
-START_TEST(who_gets_another_cgroup_is_read)
-{
-	struct cgroup *web = make(1, "/docker/" WEB, "100", "5");
-
-	read_soon();
-	make(2, "/elsewhere/docker/" WEB, "10", "1");
-	read_soon();
-	ck_assert_usage(web, 110);
-}
-END_TEST
-
 /* ---- Counters ---------------------------------------------------------------------------------- */
 
 START_TEST(counters_begin_when_the_collector_does)
 {
 	struct cgroup *before = make(1, "/docker/" WEB, "100", "1000"), *after;
 
-	footprints_read(&footprints, &cgroups, ++now_ns, true);
+	footprints_read(&footprints, &cgroups, now_ns, cpu_known, true);
 	after = make(2, "/docker/" DB, "100", "7");
 	make(1, "/docker/" WEB, "100", "1004");
 	read_all();
@@ -298,6 +255,96 @@ START_TEST(a_name_takes_what_was_used_without_it)
 	ck_assert_uint_eq(of(web)->device_count, 2);
 	ck_assert_uint_eq(of(web)->devices->used.read_bytes, 11);
 	ck_assert_uint_eq(of(web)->devices->next->used.read_bytes, 7);
+}
+END_TEST
+
+/* ---- Those that idle --------------------------------------------------------------------------- */
+
+/* What uses no CPU time is read again after a while, and its figures stand until then. */
+START_TEST(the_idle_are_read_now_and_then)
+{
+	struct cgroup *web = make(1, "/docker/" WEB, "100", "10");
+	unsigned read_after = 0;
+
+	cpu_known = true;
+	read_all();
+	web->group->account.used.cpu_ns++;
+	read_all();
+	make(1, "/docker/" WEB, "100", "11");
+	read_all();
+	ck_assert_msg(of(web)->memory.minor_faults == 11, "once more after it has come to rest");
+	make(1, "/docker/" WEB, "200", "12");
+	while (of(web)->memory.usage_bytes == 100) {
+		ck_assert_usage(web, 100);
+		ck_assert_faults(web, 11);
+		read_all();
+		read_after++;
+	}
+	ck_assert_uint_eq(read_after, 60);
+	ck_assert_usage(web, 200);
+	ck_assert_faults(web, 12);
+}
+END_TEST
+
+START_TEST(who_used_cpu_time_is_read)
+{
+	struct cgroup *web = make(1, "/docker/" WEB, "100", "10");
+
+	cpu_known = true;
+	read_all();
+	make(1, "/docker/" WEB, "200", "12");
+	web->group->account.used.cpu_ns++;
+	read_all();
+	ck_assert_usage(web, 200);
+}
+END_TEST
+
+/* The CPU time of what is nested in it is another's. */
+START_TEST(who_holds_others_is_always_read)
+{
+	struct cgroup *outer = make(1, "/docker/" WEB, "100", "5");
+
+	make(2, "/docker/" WEB "/docker/" DB, "30", "3");
+	cpu_known = true;
+	read_all();
+	make(1, "/docker/" WEB, "200", "12");
+	read_all();
+	ck_assert_usage(outer, 200);
+}
+END_TEST
+
+/* Those that were there at the start take turns. */
+START_TEST(the_idle_are_not_all_read_at_once)
+{
+	unsigned read[60] = {0};
+	struct cgroup *all[60];
+
+	for (unsigned i = 0; i < 60; i++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "/unit%u.service", i);
+		all[i] = make(i + 1, path, "100", "10");
+	}
+	cpu_known = true;
+	footprints_read(&footprints, &cgroups, now_ns, true, true);
+	for (unsigned i = 0; i < 60; i++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "/unit%u.service", i);
+		make(i + 1, path, "200", "10");
+	}
+	for (unsigned second = 0; second < 60; second++) {
+		unsigned fresh = 0;
+
+		read_all();
+		for (unsigned i = 0; i < 60; i++)
+			fresh += of(all[i])->memory.usage_bytes == 200;
+		read[second] = fresh;
+	}
+	ck_assert_uint_eq(read[59], 60);
+	for (unsigned second = 1; second < 60; second++)
+		ck_assert_msg(read[second] - read[second - 1] <= 6, "%u in one second",
+			      read[second] - read[second - 1]);
 }
 END_TEST
 
@@ -386,8 +433,6 @@ int main(void)
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, what_is_nested_is_contained);
 	tcase_add_test(tcase, a_system_group_that_holds_others_is_left_out);
-	tcase_add_test(tcase, who_did_not_run_is_not_read_soon);
-	tcase_add_test(tcase, who_gets_another_cgroup_is_read);
 	tcase_add_test(tcase, a_container_in_a_container_is_in_both);
 	tcase_add_test(tcase, cgroups_of_one_name_are_summed);
 	tcase_add_test(tcase, paths_are_kept_only_where_files_are_read);
@@ -395,6 +440,10 @@ int main(void)
 	tcase_add_test(tcase, counters_go_on_when_a_container_comes_back);
 	tcase_add_test(tcase, two_of_one_path_are_told_apart);
 	tcase_add_test(tcase, a_name_takes_what_was_used_without_it);
+	tcase_add_test(tcase, the_idle_are_read_now_and_then);
+	tcase_add_test(tcase, who_used_cpu_time_is_read);
+	tcase_add_test(tcase, who_holds_others_is_always_read);
+	tcase_add_test(tcase, the_idle_are_not_all_read_at_once);
 	tcase_add_test(tcase, a_device_is_told_from_its_first_use_on);
 	tcase_add_test(tcase, a_device_that_comes_back_begins_anew);
 	tcase_add_test(tcase, devices_past_the_limit_are_one);

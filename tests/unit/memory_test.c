@@ -16,23 +16,17 @@
 #define ck_assert_absent(f)	   ck_assert_msg(!(reading.valid & VALID(f)), "%s is there", #f)
 
 static struct tree tree;
-static struct kept_files kept;
 static struct memory memory;
 static struct memory_reading reading;
-static int fds[MEMORY_FILES];
 
 static void set_up(void)
 {
 	ck_assert_int_eq(tree_open(&tree), 0);
-	kept_files_init(&kept, 0);
-	memset(fds, -1, sizeof(fds));
 	memory.root_fd = memory.pressure_fd = -1;
 }
 
 static void tear_down(void)
 {
-	for (int i = 0; i < MEMORY_FILES; i++)
-		kept_file_close(&kept, &fds[i]);
 	memory_close(&memory);
 	tree_close(&tree);
 }
@@ -54,13 +48,13 @@ static void check_figure(uint64_t valid, uint64_t got, uint64_t expected, const 
 
 static void read_web(void)
 {
-	memory_read(&memory, "/docker/web", fds, &reading);
+	memory_read(&memory, "/docker/web", &reading);
 	memory_derive(&reading.figures, &reading.valid);
 }
 
 static void open_and_read(void)
 {
-	ck_assert_int_eq(memory_open(&memory, tree.root, &kept), 0);
+	ck_assert_int_eq(memory_open(&memory, tree.root), 0);
 	read_web();
 }
 
@@ -191,9 +185,9 @@ END_TEST
 
 START_TEST(no_controller_at_all)
 {
-	ck_assert_int_eq(memory_open(&memory, tree.root, &kept), -ENOENT);
+	ck_assert_int_eq(memory_open(&memory, tree.root), -ENOENT);
 	apply("cgroup.controllers = cpu memory.x io\nmemory/\n");
-	ck_assert_int_eq(memory_open(&memory, tree.root, &kept), -ENOENT);
+	ck_assert_int_eq(memory_open(&memory, tree.root), -ENOENT);
 }
 END_TEST
 
@@ -202,8 +196,8 @@ END_TEST
 START_TEST(a_cgroup_that_is_gone_has_no_figures)
 {
 	apply(unified);
-	ck_assert_int_eq(memory_open(&memory, tree.root, &kept), 0);
-	memory_read(&memory, "/docker/db", fds, &reading);
+	ck_assert_int_eq(memory_open(&memory, tree.root), 0);
+	memory_read(&memory, "/docker/db", &reading);
 	ck_assert_uint_eq(reading.valid, 0);
 }
 END_TEST
@@ -335,41 +329,6 @@ START_TEST(figures_of_different_moments_do_not_wrap)
 }
 END_TEST
 
-/* ---- Files kept open --------------------------------------------------------------------------- */
-
-START_TEST(as_many_files_are_kept_open_as_may_be)
-{
-	apply(unified);
-	kept_files_init(&kept, 2);
-	open_and_read();
-	ck_assert_uint_eq(kept.count, 2);
-	ck_assert(fds[MEMORY_STAT] >= 0 && fds[MEMORY_USAGE] >= 0 && fds[MEMORY_LIMIT] < 0);
-	read_web();
-	check_amounts();
-	check_pressure();
-	ck_assert_uint_eq(kept.count, 2);
-	kept_file_close(&kept, &fds[MEMORY_STAT]);
-	ck_assert_uint_eq(kept.count, 1);
-	kept_file_close(&kept, &fds[MEMORY_STAT]);
-	ck_assert_uint_eq(kept.count, 1);
-}
-END_TEST
-
-START_TEST(a_kept_file_is_read_anew)
-{
-	apply(unified);
-	kept_files_init(&kept, MEMORY_FILES);
-	open_and_read();
-	/* In place, as the kernel's files change. */
-	int fd = openat(memory.root_fd, "docker/web/memory.current", O_WRONLY | O_TRUNC | O_CLOEXEC);
-
-	ck_assert_int_eq(dprintf(fd, "12345\n"), 6);
-	close(fd);
-	read_web();
-	ck_assert_figure(usage_bytes, 12345);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("memory");
@@ -389,8 +348,6 @@ int main(void)
 	tcase_add_test(tcase, without_a_limit_there_is_no_per_cent_of_it);
 	tcase_add_test(tcase, before_5_18_kernel_memory_is_in_parts);
 	tcase_add_test(tcase, figures_of_different_moments_do_not_wrap);
-	tcase_add_test(tcase, as_many_files_are_kept_open_as_may_be);
-	tcase_add_test(tcase, a_kept_file_is_read_anew);
 	suite_add_tcase(suite, tcase);
 
 	SRunner *runner = srunner_create(suite);
