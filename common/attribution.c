@@ -236,9 +236,11 @@ static uint64_t idle_energy(struct attribution *attribution, const struct energy
 	double all_ns = busy_ns + (double)attribution->idle_ns[socket];
 	double watts = attribution->rules.idle_watts[zone->domain];
 
-	if (watts < 0 && all_ns > 0) {
-		idle_power_learn(&record->idle, busy_ns / all_ns,
-				 (double)zone->delta_uj * 1e3 / (double)zone->elapsed_ns, zone->read_ns);
+	if (watts < 0) {
+		if (all_ns > 0 && zone->elapsed_ns >= IDLE_POWER_LEAST_NS)
+			idle_power_learn(&record->idle, busy_ns / all_ns,
+					 (double)zone->delta_uj * 1e3 / (double)zone->elapsed_ns,
+					 zone->read_ns);
 		watts = idle_power_watts(&record->idle);
 	}
 	/* W times ns is nJ. */
