@@ -83,7 +83,8 @@ struct subject_of {
 	const char *instance;
 	const char *kind; /* of a total */
 	const struct group *group;
-	const char *name, *id, *image, *version; /* the group's, kept */
+	const char *name, *label, *space, *pod; /* the group's, kept */
+	const char *id, *image, *version;
 	const char *process;
 	const char *device;
 };
@@ -94,16 +95,18 @@ static void label_as(struct deepmon_record *record, const struct subject_of *of,
 	if (of->entity == DEEPMON_SYSTEM)
 		label(record, "cgroup", of->name, true);
 	if (of->entity == DEEPMON_PROCESS)
-		label(record, "container_name", of->name, true);
+		label(record, "container_name", of->label, true);
 	if (of->entity == DEEPMON_CONTAINER) {
 		label(record, "container_id", of->id, false);
 		label(record, "container_image", of->image, true);
-		label(record, "container_name", of->name, true);
+		label(record, "container_name", of->label, true);
 		label(record, "container_version", of->version, true);
 	}
 	label(record, "device", of->device, true);
 	label(record, "domain", domain, true);
 	label(record, "kind", of->kind, true);
+	label(record, "namespace", of->space, true);
+	label(record, "pod_name", of->pod, true);
 	label(record, "process", of->process, true);
 	if (of->group)
 		label(record, "runtime", of->group->runtime, true);
@@ -294,6 +297,9 @@ static void add_process(struct sample *sample, const struct attribution *attribu
 	struct subject_of of = {.entity = DEEPMON_PROCESS,
 				.instance = container->name,
 				.name = container->name,
+				.label = container->label,
+				.space = container->space,
+				.pod = container->pod,
 				.process = keep_text(sample, process)};
 	struct account account = {.used = *told, .reported = *told};
 
@@ -341,6 +347,9 @@ static void add_group(struct sample *sample, const struct attribution *attributi
 	    .entity = group->kind == IDENTITY_CONTAINER ? DEEPMON_CONTAINER : DEEPMON_SYSTEM,
 	    .group = group,
 	    .name = keep_text(sample, group->name),
+	    .label = keep_text(sample, group->label),
+	    .space = keep_text(sample, group->space),
+	    .pod = keep_text(sample, group->pod),
 	    .id = keep_text(sample, group->id),
 	    .image = keep_text(sample, group->image),
 	    .version = keep_text(sample, group->version),

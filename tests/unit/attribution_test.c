@@ -219,13 +219,12 @@ static void expect_energy(const struct energy_zone *zone, uint64_t idle, size_t 
 }
 
 /* W times ns is nJ. What was learned is taken from the zone's record: idle_power_test.c has its truth. */
-static uint64_t idle_uj(size_t zone, size_t socket)
+static uint64_t idle_uj(size_t zone)
 {
 	double watts = attribution.rules.idle_watts[zones[zone].domain];
 
 	if (watts < 0)
-		watts =
-		    busy_ns[socket] + idle_ns[socket] ? idle_power_watts(&attribution.zones[zone].idle) : 0;
+		watts = idle_power_watts(&attribution.zones[zone].idle);
 	return (uint64_t)(watts * (double)zones[zone].elapsed_ns / 1e3);
 }
 
@@ -239,7 +238,7 @@ static void expect_energies(void)
 		if (socket < 0 || !kernel)
 			unattributed[zones[i].domain] += zones[i].delta_uj;
 		else
-			expect_energy(&zones[i], idle_uj(i, (size_t)socket), (size_t)socket);
+			expect_energy(&zones[i], idle_uj(i), (size_t)socket);
 	}
 	for (size_t i = 0; i < party_count; i++) {
 		for (int domain = 0; domain < ENERGY_DOMAIN_COUNT; domain++) {
