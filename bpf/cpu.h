@@ -57,7 +57,8 @@ struct cpu_state {
 	__u32 slot;	    /* what runs now, */
 	__u32 pid;	    /* and the task that does */
 	__u32 interrupts;   /* how many are under way, one within the other */
-	__u32 spare[2];
+	__u32 settling;	    /* a program is at these books: one that interrupts it leaves them alone */
+	__u32 spare;
 	__u64 counters_failed;			       /* readings of counters that gave an error */
 	struct counter_reading counters[CPU_COUNTERS]; /* as of the last charge */
 	struct cpu_known_cgroup known[CPU_KNOWN_CGROUPS];
