@@ -167,6 +167,31 @@ static void find_new_owners(struct attribution *attribution, uint64_t now_ns)
 	}
 }
 
+static void charge_network(struct attribution *attribution, uint32_t slot, struct account *account,
+			   enum part part)
+{
+	struct account *whole = &attribution->parts[part];
+	struct net_usage used;
+
+	network_take(attribution->network, slot, &used);
+	net_usage_add(&account->used.network, &used);
+	if (whole != account)
+		net_usage_add(&whole->used.network, &used);
+}
+
+/* The network charges tasks, of which the idle one is none. */
+static void charge_networks(struct attribution *attribution)
+{
+	charge_network(attribution, CPU_SLOT_KERNEL, &attribution->parts[PART_KERNEL], PART_KERNEL);
+	charge_network(attribution, CPU_SLOT_OTHER, &attribution->parts[PART_OTHER], PART_OTHER);
+	for (uint32_t slot = CPU_SLOT_FIRST; slot < attribution->slots_used; slot++) {
+		struct group *group = attribution->owners[slot] ? attribution->owners[slot]->group : NULL;
+
+		if (group)
+			charge_network(attribution, slot, &group->account, group_part(group));
+	}
+}
+
 static void charge_cpu_time(struct attribution *attribution, uint64_t now_ns)
 {
 	uint64_t failed = kernel_counters_failed(attribution->kernel);
@@ -211,9 +236,11 @@ static uint64_t idle_energy(struct attribution *attribution, const struct energy
 	double all_ns = busy_ns + (double)attribution->idle_ns[socket];
 	double watts = attribution->rules.idle_watts[zone->domain];
 
-	if (watts < 0 && all_ns > 0) {
-		idle_power_learn(&record->idle, busy_ns / all_ns,
-				 (double)zone->delta_uj * 1e3 / (double)zone->elapsed_ns, zone->read_ns);
+	if (watts < 0) {
+		if (all_ns > 0 && zone->elapsed_ns >= IDLE_POWER_LEAST_NS)
+			idle_power_learn(&record->idle, busy_ns / all_ns,
+					 (double)zone->delta_uj * 1e3 / (double)zone->elapsed_ns,
+					 zone->read_ns);
 		watts = idle_power_watts(&record->idle);
 	}
 	/* W times ns is nJ. */
@@ -315,6 +342,8 @@ void attribution_charge(struct attribution *attribution, const struct energy_zon
 {
 	if (attribution->kernel)
 		charge_cpu_time(attribution, now_ns);
+	if (attribution->network)
+		charge_networks(attribution);
 	if (attribution->kernel && attribution->rules.idle_policy == LEDGER_IDLE_EQUAL)
 		activate_containers(attribution);
 	for (size_t i = 0; i < attribution->zone_count; i++) {

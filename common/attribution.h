@@ -15,6 +15,7 @@
 #include "idle_power.h"
 #include "kernel.h"
 #include "ledger.h"
+#include "network.h"
 #include "processes.h"
 #include "topology.h"
 
@@ -44,6 +45,7 @@ struct attribution {
 	const struct topology *topology;
 	struct cgroups *cgroups;
 	struct groups *groups;
+	struct network *network;     /* NULL: it is not counted */
 	struct processes *processes; /* NULL: they are not told apart */
 	struct attribution_rules rules;
 

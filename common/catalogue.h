@@ -34,15 +34,22 @@
 	X(CONTAINER, CPU, "", "")                                     \
 	X(CONTAINER, PERF, "", "")                                    \
 	X(CONTAINER, ENERGY, "domain, source", "domain-source")       \
+	X(CONTAINER, NETWORK, "", "")                                 \
+	X(CONTAINER, MEMORY, "", "")                                  \
+	X(CONTAINER, BLOCK, "device", "device")                       \
 	X(SYSTEM, CPU, "", "")                                        \
 	X(SYSTEM, PERF, "", "")                                       \
 	X(SYSTEM, ENERGY, "domain, source", "domain-source")          \
+	X(SYSTEM, NETWORK, "", "")                                    \
+	X(SYSTEM, MEMORY, "", "")                                     \
+	X(SYSTEM, BLOCK, "device", "device")                          \
 	X(PROCESS, CPU, "", "process")                                \
 	X(PROCESS, PERF, "", "process")                               \
 	X(PROCESS, ENERGY, "domain, source", "process-domain-source") \
 	X(TOTAL, CPU, "", "")                                         \
 	X(TOTAL, PERF, "", "")                                        \
 	X(TOTAL, ENERGY, "domain, source", "domain-source")           \
+	X(TOTAL, NETWORK, "", "")                                     \
 	X(TOTAL, CHURN, "", "")                                       \
 	X(HOST, ENERGY, "domain, source", "domain-source")            \
 	X(ZONE, COUNTER, "", "source")                                \
@@ -53,35 +60,40 @@
  * The labels, sorted. One without a value is left out of its record.
  * X(key, TAG, or FIELD: a string field in Telegraf and not told to collectd, help)
  */
-#define DEEPMON_LABEL_ROWS(X)                                                                             \
-	X(cgroup, TAG, "The unit's name; of a cgroup that is no unit, its path")                          \
-	X(container_id, FIELD,                                                                            \
-	  "The runtime's id; a tag would make a series of each container that ever ran")                  \
-	X(container_image, TAG, "The image's name, without its tag")                                      \
-	X(container_name, TAG,                                                                            \
-	  "The container's name; until its runtime tells it, the first 12 digits of its id")              \
-	X(container_version, TAG, "The image's tag")                                                      \
-	X(domain, TAG, "What the energy is of: package, core, uncore, dram; of the host: psys, platform") \
-	X(kind, TAG,                                                                                      \
-	  "Which part of the whole: container, system, kernel, idle, other (past MaxCgroups), "           \
-	  "unattributed (nothing is known of who used it)")                                               \
-	X(process, TAG, "The name of the process's first thread; (other) for what is told of none")       \
-	X(runtime, TAG, "Who made the container: docker, containerd, cri-o, podman, lxc and so on")       \
-	X(socket, TAG, "The processor package's number; a counter of the whole platform has none")        \
-	X(source, TAG,                                                                                    \
-	  "How the energy was read: powercap, perf, msr, hwmon; simulated, where a test stands in")       \
+#define DEEPMON_LABEL_ROWS(X)                                                                               \
+	X(cgroup, TAG, "The unit's name; of a cgroup that is no unit, its path")                            \
+	X(container_id, FIELD,                                                                              \
+	  "The runtime's id; a tag would make a series of each container that ever ran")                    \
+	X(container_image, TAG, "The image's name, without its tag")                                        \
+	X(container_name, TAG,                                                                              \
+	  "The container's name; until its runtime tells it, the first 12 digits of its id")                \
+	X(container_version, TAG, "The image's tag")                                                        \
+	X(device, TAG,                                                                                      \
+	  "The block device's name in the kernel: vda, nvme0n1, dm-0; (other) for those past BlockDevices") \
+	X(domain, TAG, "What the energy is of: package, core, uncore, dram; of the host: psys, platform")   \
+	X(kind, TAG,                                                                                        \
+	  "Which part of the whole: container, system, kernel, idle, other (past MaxCgroups), "             \
+	  "unattributed (nothing is known of who used it)")                                                 \
+	X(process, TAG, "The name of the process's first thread; (other) for what is told of none")         \
+	X(runtime, TAG, "Who made the container: docker, containerd, cri-o, podman, lxc and so on")         \
+	X(socket, TAG, "The processor package's number; a counter of the whole platform has none")          \
+	X(source, TAG,                                                                                      \
+	  "How the energy was read: powercap, perf, msr, hwmon; simulated, where a test stands in")         \
 	X(zone, TAG, "The counter's name: package-0, package-0-dram")
 
 /*
  * What a record tells of its entity: a struct deepmon_<name>, whose members are the rows below.
  * X(constant, name, suffix of Telegraf's measurement)
  */
-#define DEEPMON_SUBJECTS(X)          \
-	X(CPU, cpu, "")              \
-	X(ENERGY, energy, "_energy") \
-	X(PERF, perf, "_perf")       \
-	X(COUNTER, counter, "")      \
-	X(CHURN, churn, "_churn")    \
+#define DEEPMON_SUBJECTS(X)             \
+	X(CPU, cpu, "")                 \
+	X(ENERGY, energy, "_energy")    \
+	X(PERF, perf, "_perf")          \
+	X(NETWORK, network, "_network") \
+	X(MEMORY, memory, "_memory")    \
+	X(BLOCK, block, "_block")       \
+	X(COUNTER, counter, "")         \
+	X(CHURN, churn, "_churn")       \
 	X(SELF_COST, self_cost, "")
 
 /*
@@ -120,6 +132,83 @@
 	X(ENERGY, energy_joules, MICRO, COUNTER, "J", "energy", "", \
 	  "Energy used since deepmon began to measure")             \
 	X(ENERGY, power_watts, F64, GAUGE, "W", "power", "", "Average power since the last report")
+
+#define DEEPMON_NETWORK_METRICS(X)                                                                          \
+	X(NETWORK, tcp_sent_bytes, U64, COUNTER, "B", "total_bytes", "tcp_sent", "Bytes sent over TCP")     \
+	X(NETWORK, tcp_received_bytes, U64, COUNTER, "B", "total_bytes", "tcp_received",                    \
+	  "Bytes received over TCP")                                                                        \
+	X(NETWORK, tcp_sent_messages, U64, COUNTER, "", "total_operations", "tcp_sent",                     \
+	  "Calls that sent something over TCP")                                                             \
+	X(NETWORK, tcp_received_messages, U64, COUNTER, "", "total_operations", "tcp_received",             \
+	  "Calls that received something over TCP")                                                         \
+	X(NETWORK, udp_sent_bytes, U64, COUNTER, "B", "total_bytes", "udp_sent", "Bytes sent over UDP")     \
+	X(NETWORK, udp_received_bytes, U64, COUNTER, "B", "total_bytes", "udp_received",                    \
+	  "Bytes received over UDP")                                                                        \
+	X(NETWORK, udp_sent_messages, U64, COUNTER, "", "total_operations", "udp_sent",                     \
+	  "Messages sent over UDP")                                                                         \
+	X(NETWORK, udp_received_messages, U64, COUNTER, "", "total_operations", "udp_received",             \
+	  "Messages received over UDP")                                                                     \
+	X(NETWORK, tcp_opened_active, U64, COUNTER, "", "total_connections", "opened_active",               \
+	  "TCP connections that it asked for and got")                                                      \
+	X(NETWORK, tcp_opened_passive, U64, COUNTER, "", "total_connections", "opened_passive",             \
+	  "TCP connections that it was asked for")                                                          \
+	X(NETWORK, tcp_failed, U64, COUNTER, "", "total_connections", "failed",                             \
+	  "TCP connections that it asked for and did not get: refused, unreachable, timed out")             \
+	X(NETWORK, tcp_closed, U64, COUNTER, "", "total_connections", "closed",                             \
+	  "TCP connections, of those opened, that have ended")                                              \
+	X(NETWORK, tcp_resets_sent, U64, COUNTER, "", "total_events", "tcp_resets_sent", "TCP resets sent") \
+	X(NETWORK, tcp_resets_received, U64, COUNTER, "", "total_events", "tcp_resets_received",            \
+	  "TCP resets received")                                                                            \
+	X(NETWORK, tcp_retransmits, U64, COUNTER, "", "total_events", "tcp_retransmits",                    \
+	  "TCP segments sent again")                                                                        \
+	X(NETWORK, tcp_rtt_seconds, F64, GAUGE, "s", "latency", "tcp_rtt",                                  \
+	  "Mean of TCP's smoothed round-trip time, read at each message received since the last report")
+
+#define DEEPMON_MEMORY_METRICS(X)                                                                         \
+	X(MEMORY, usage_bytes, U64, GAUGE, "B", "memory", "used",                                         \
+	  "Memory charged to its cgroups, page cache included")                                           \
+	X(MEMORY, working_set_bytes, U64, GAUGE, "B", "memory", "working_set",                            \
+	  "Usage less inactive page cache: what is not to be had back easily, as Kubernetes counts it")   \
+	X(MEMORY, anonymous_bytes, U64, GAUGE, "B", "memory", "anonymous",                                \
+	  "Anonymous memory: heaps, stacks and private copies")                                           \
+	X(MEMORY, page_cache_bytes, U64, GAUGE, "B", "memory", "page_cache",                              \
+	  "Page cache, shared memory included")                                                           \
+	X(MEMORY, shared_bytes, U64, GAUGE, "B", "memory", "shared",                                      \
+	  "Shared memory and tmpfs, which is in the page cache too")                                      \
+	X(MEMORY, kernel_bytes, U64, GAUGE, "B", "memory", "kernel",                                      \
+	  "Kernel memory; on v2 before Linux 5.18 the sum of stacks, page tables, per-CPU data and slab") \
+	X(MEMORY, swap_bytes, U64, GAUGE, "B", "swap", "used", "Swap used")                               \
+	X(MEMORY, limit_bytes, U64, GAUGE, "B", "memory", "limit",                                        \
+	  "The limit of its own cgroup; absent without one")                                              \
+	X(MEMORY, limit_percent, F64, GAUGE, "percent", "percent", "memory_limit",                        \
+	  "Working set per limit: at 100 the kernel must kill")                                           \
+	X(MEMORY, minor_faults, U64, COUNTER, "", "vmpage_action", "minor_faults",                        \
+	  "Page faults that were served from memory")                                                     \
+	X(MEMORY, major_faults, U64, COUNTER, "", "vmpage_action", "major_faults",                        \
+	  "Page faults that had to read")                                                                 \
+	X(MEMORY, oom_kills, U64, COUNTER, "", "total_events", "oom_kills",                               \
+	  "Processes killed for want of memory; on v1 those of its own cgroup, without nested ones")      \
+	X(MEMORY, pressure_some_percent, F64, GAUGE, "percent", "percent", "memory_pressure_some",        \
+	  "Time in which some task waited for memory, of the last 10 s (PSI some avg10)")                 \
+	X(MEMORY, pressure_full_percent, F64, GAUGE, "percent", "percent", "memory_pressure_full",        \
+	  "Time in which all tasks did (PSI full avg10)")                                                 \
+	X(MEMORY, pressure_some_ns, U64, COUNTER, "ns", "deepmon_wait_ns", "memory_some",                 \
+	  "Time in which some task waited for memory")                                                    \
+	X(MEMORY, pressure_full_ns, U64, COUNTER, "ns", "deepmon_wait_ns", "memory_full",                 \
+	  "Time in which all tasks did")
+
+#define DEEPMON_BLOCK_METRICS(X)                                                                             \
+	X(BLOCK, read_bytes, U64, COUNTER, "B", "total_bytes", "read", "Bytes read from the device")         \
+	X(BLOCK, written_bytes, U64, COUNTER, "B", "total_bytes", "written",                                 \
+	  "Bytes written to it; on v1 without what the page cache writes later")                             \
+	X(BLOCK, discarded_bytes, U64, COUNTER, "B", "total_bytes", "discarded",                             \
+	  "Bytes discarded (trimmed)")                                                                       \
+	X(BLOCK, read_operations, U64, COUNTER, "", "total_operations", "read", "Requests to read")          \
+	X(BLOCK, write_operations, U64, COUNTER, "", "total_operations", "write", "Requests to write")       \
+	X(BLOCK, discard_operations, U64, COUNTER, "", "total_operations", "discard", "Requests to discard") \
+	X(BLOCK, read_time_ns, U64, COUNTER, "ns", "deepmon_wait_ns", "read",                                \
+	  "Time of the requests to read in the device (v1 with CFQ, or BFQ and its debugging, alone)")       \
+	X(BLOCK, write_time_ns, U64, COUNTER, "ns", "deepmon_wait_ns", "write", "The same of those to write")
 
 #define DEEPMON_COUNTER_METRICS(X)                                           \
 	X(COUNTER, anomalies, U64, COUNTER, "", "total_events", "anomalies", \
@@ -234,6 +323,19 @@
 	  "of one go on while it is among them")                                                             \
 	X(max_processes, MaxProcesses, COUNT, "4096", 64, 1048576, "",                                       \
 	  "Processes accounted one by one; those past it are in their container's (other)")                  \
+	X(network, Network, CHOICE, "off|on", 0, 0, "",                                                      \
+	  "Whether bytes, messages and connections are counted; it costs a program at each send and "        \
+	  "receive")                                                                                         \
+	X(memory, Memory, CHOICE, "on|off", 0, 0, "",                                                        \
+	  "Whether the memory of containers and units is told, from their cgroups' files")                   \
+	X(block_devices, BlockDevices, COUNT, "8", 0, 1024, "",                                              \
+	  "Block devices whose use is told of each container and unit; those past it are summed as "         \
+	  "(other); 0: "                                                                                     \
+	  "none is")                                                                                         \
+	X(idle_reread, IdleReread, NUMBER, "60", 0, 3600, "s",                                               \
+	  "Files of a container or unit that used no CPU time since they were read are read again after "    \
+	  "that "                                                                                            \
+	  "long: they change little then; 0: for each report")                                               \
 	X(bpf_stats, BpfStats, CHOICE, "off|on", 0, 0, "",                                                   \
 	  "Whether the kernel measures deepmon's programs; it costs every BPF program of the host some ns")  \
 	X(max_cgroups, MaxCgroups, COUNT, "8192", 16, 262144, "",                                            \

@@ -5,14 +5,44 @@
 #include "cgroups.h"
 
 #include <search.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "footprint.h"
 
 static int compare_ids(const void *a, const void *b)
 {
 	const struct cgroup *left = a, *right = b;
 
 	return left->id < right->id ? -1 : left->id > right->id;
+}
+
+/* '/' before all else, so that nothing stands between a path and those below it. Ids part what is alike. */
+static int compare_paths(const void *a, const void *b)
+{
+	const struct cgroup *left = a, *right = b;
+	const unsigned char *l = (const unsigned char *)left->path, *r = (const unsigned char *)right->path;
+
+	while (*l && *l == *r)
+		l++, r++;
+	if (*l == *r)
+		return compare_ids(a, b);
+	return (*l == '/' ? 1 : *l * 2) - (*r == '/' ? 1 : *r * 2);
+}
+
+static void cgroup_free(void *node)
+{
+	struct cgroup *cgroup = node;
+
+	footprint_place_free(cgroup->place);
+	free(cgroup->path);
+	free(cgroup);
+}
+
+static void keep(void *node)
+{
+	(void)node;
 }
 
 void cgroups_init(struct cgroups *cgroups, const struct hierarchy *hierarchy, const struct names *names,
@@ -23,7 +53,8 @@ void cgroups_init(struct cgroups *cgroups, const struct hierarchy *hierarchy, co
 
 void cgroups_clear(struct cgroups *cgroups)
 {
-	tdestroy(cgroups->by_id, free);
+	tdestroy(cgroups->by_path, keep);
+	tdestroy(cgroups->by_id, cgroup_free);
 	*cgroups = (struct cgroups){0};
 }
 
@@ -56,6 +87,34 @@ static struct group *join(struct cgroups *cgroups, const char *path)
 	return groups_join(cgroups->groups, &identity);
 }
 
+/* Whether the cgroup above it belongs to the same group. */
+static bool is_nested(const char *path)
+{
+	char above[CGROUP_PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	struct identity outer, own;
+
+	if (!slash || !slash[1])
+		return false;
+	snprintf(above, sizeof(above), "%.*s", slash == path ? 1 : (int)(slash - path), path);
+	identity_from_path(path, &own);
+	identity_from_path(above, &outer);
+	return own.kind == outer.kind && (own.kind == IDENTITY_CONTAINER ? strcmp(own.id, outer.id) == 0
+									 : strcmp(own.name, outer.name) == 0);
+}
+
+/* Without memory for it, it is as if it were nested. */
+static void keep_path(struct cgroups *cgroups, struct cgroup *cgroup, const char *path)
+{
+	if (!cgroups->keeps_paths || is_nested(path))
+		return;
+	cgroup->path = strdup(path);
+	if (cgroup->path && !tsearch(cgroup, &cgroups->by_path, compare_paths)) {
+		free(cgroup->path);
+		cgroup->path = NULL;
+	}
+}
+
 struct cgroup *cgroups_add(struct cgroups *cgroups, uint64_t id, const char *path)
 {
 	struct cgroup *cgroup = cgroups_find(cgroups, id);
@@ -80,6 +139,7 @@ struct cgroup *cgroups_add(struct cgroups *cgroups, uint64_t id, const char *pat
 		return NULL;
 	}
 	cgroups->count++;
+	keep_path(cgroups, cgroup, path);
 	return cgroup;
 }
 
@@ -88,6 +148,8 @@ static void mark_removed(struct cgroups *cgroups, struct cgroup *cgroup, uint64_
 	if (cgroup->removed_ns)
 		return;
 	cgroup->removed_ns = now_ns;
+	if (cgroup->path)
+		tdelete(cgroup, &cgroups->by_path, compare_paths);
 	cgroup->next = cgroups->removed;
 	cgroups->removed = cgroup;
 }
@@ -105,7 +167,7 @@ void cgroups_forget(struct cgroups *cgroups, struct cgroup *cgroup)
 	tdelete(cgroup, &cgroups->by_id, compare_ids);
 	cgroups->count--;
 	groups_leave(cgroups->groups, cgroup->group);
-	free(cgroup);
+	cgroup_free(cgroup);
 }
 
 static void found(void *user, uint64_t id, const char *path)
@@ -139,6 +201,26 @@ void cgroups_search(struct cgroups *cgroups, uint64_t now_ns)
 	/* Cut short, the walk has not shown that what it missed is gone. */
 	if (hierarchy_walk(cgroups->hierarchy, found, cgroups) == 0)
 		twalk_r(cgroups->by_id, remove_if_missed, &search);
+}
+
+struct visiting {
+	cgroups_visitor *visit;
+	void *user;
+};
+
+static void visit_topmost(const void *node, VISIT visit, void *closure)
+{
+	const struct visiting *visiting = closure;
+
+	if (visit == postorder || visit == leaf)
+		visiting->visit(visiting->user, *(struct cgroup *const *)node);
+}
+
+void cgroups_each_topmost(const struct cgroups *cgroups, cgroups_visitor *visit, void *user)
+{
+	struct visiting visiting = {visit, user};
+
+	twalk_r(cgroups->by_path, visit_topmost, &visiting);
 }
 
 struct regrouping {

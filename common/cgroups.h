@@ -5,6 +5,7 @@
 #ifndef DEEPMON_CGROUPS_H
 #define DEEPMON_CGROUPS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,13 +21,19 @@ struct cgroup {
 	uint64_t removed_ns; /* when its directory went, CLOCK_MONOTONIC; 0: it is there */
 	unsigned walk;	     /* the last walk that found it */
 	struct cgroup *next; /* in cgroups.removed */
+
+	/* Of a topmost cgroup of its group, where files are read of those. */
+	char *path; /* from the hierarchy's root, beginning with '/'; NULL: it is none */
+	struct footprint_place *place;
 };
 
 struct cgroups {
 	const struct hierarchy *hierarchy;
 	const struct names *names;
 	struct groups *groups;
-	void *by_id; /* tsearch tree */
+	void *by_id;	  /* tsearch tree */
+	void *by_path;	  /* the same, of the topmost ones that are there */
+	bool keeps_paths; /* of those, for their files to be read */
 	size_t count, most;
 	unsigned walk;
 	struct cgroup *removed; /* those to be retired */
@@ -49,6 +56,13 @@ void cgroups_forget(struct cgroups *cgroups, struct cgroup *cgroup);
 
 /* Walks the hierarchy: adds what is there, removes what is not. For the start, and after lost events. */
 void cgroups_search(struct cgroups *cgroups, uint64_t now_ns);
+
+/*
+ * Gets each topmost cgroup of a group that is there, if paths are kept, in such an order that all that is
+ * below one's path follows it at once.
+ */
+typedef void cgroups_visitor(void *user, struct cgroup *cgroup);
+void cgroups_each_topmost(const struct cgroups *cgroups, cgroups_visitor *visit, void *user);
 
 /* Moves all cgroups of one group to another. */
 void cgroups_regroup(struct cgroups *cgroups, const struct group *from, struct group *to);

@@ -17,6 +17,7 @@
 #include "attribution.h"
 #include "cgroup_events.h"
 #include "file.h"
+#include "footprint.h"
 #include "log.h"
 #include "root.h"
 #include "sample.h"
@@ -39,11 +40,13 @@ struct deepmon {
 	struct counters counters;
 	struct kernel *kernel;
 	struct cgroup_events *events;
+	struct network *network;
 	struct energy *energy;
 	struct groups groups;
 	struct cgroups cgroups;
 	struct processes processes;
 	struct attribution attribution;
+	struct footprints footprints;
 	uint64_t events_dropped;
 	uint64_t last_report_ns;
 	bool new_cpus_said;
@@ -111,6 +114,16 @@ static void take_sample(struct deepmon *collector)
 	self->samples++;
 	self->sample_cpu_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began_cpu;
 	self->sample_duration_ns = clock_ns(CLOCK_MONOTONIC) - began;
+}
+
+/* A cgroup that found no slot uses CPU time that is not seen to be its own. */
+static void read_footprints(struct deepmon *collector, uint64_t now_ns, bool first)
+{
+	uint64_t began_cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+
+	footprints_read(&collector->footprints, &collector->cgroups, now_ns,
+			collector->kernel && !kernel_slots_refused(collector->kernel), first);
+	collector->self.sample_cpu_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began_cpu;
 }
 
 /* A container without a name whose turn it is to be asked for; its id goes to *identity. */
@@ -213,9 +226,10 @@ static int start_thread(struct deepmon *collector)
 	return r;
 }
 
-/* The words of the options SmtOverlap and Interrupts, in their order. */
+/* The words of the options SmtOverlap, Interrupts and Network, in their order. */
 enum { OVERLAP_AUTO, OVERLAP_OFF };
 enum { INTERRUPTS_INTERRUPTED, INTERRUPTS_APART };
+enum { NETWORK_OFF, NETWORK_ON };
 
 static void open_kernel(struct deepmon *collector)
 {
@@ -233,9 +247,13 @@ static void open_kernel(struct deepmon *collector)
 	    counters_open(&collector->counters, &collector->options, collector->topology.cpu_count,
 			  &collector->logger))
 		return;
-	if (kernel_open(&collector->kernel, &settings, &collector->logger) == 0)
-		cgroup_events_open(&collector->events, &collector->hierarchy, handle_event, collector,
-				   &collector->logger);
+	if (kernel_open(&collector->kernel, &settings, &collector->logger))
+		return;
+	cgroup_events_open(&collector->events, &collector->hierarchy, handle_event, collector,
+			   &collector->logger);
+	if (collector->options.network == NETWORK_ON)
+		network_open(&collector->network, collector->kernel, &collector->hierarchy,
+			     &collector->logger);
 }
 
 static void open_energy(struct deepmon *collector)
@@ -281,6 +299,8 @@ static int open_sources(struct deepmon *collector)
 		return r;
 	open_kernel(collector);
 	open_energy(collector);
+	if (collector->kernel)
+		footprints_open(&collector->footprints, &collector->options, &collector->logger);
 	self_meter_open(&collector->self, &collector->options, &collector->logger);
 	return collector->kernel || has_energy(collector) ? 0 : -ENODEV;
 }
@@ -310,8 +330,10 @@ static int begin(struct deepmon *collector)
 	groups_init(&collector->groups, collector->topology.socket_count, collector->options.max_ended);
 	cgroups_init(&collector->cgroups, &collector->hierarchy, &collector->names, &collector->groups,
 		     (size_t)collector->options.max_cgroups * 2);
+	collector->cgroups.keeps_paths = footprints_any(&collector->footprints);
 	r = attribution_init(&collector->attribution, collector->kernel, &collector->topology,
 			     &collector->cgroups, &collector->groups, zone_count, &rules);
+	collector->attribution.network = collector->network;
 	if (!r && collector->kernel && collector->options.processes) {
 		r = processes_init(&collector->processes, collector->kernel, &collector->topology,
 				   collector->options.max_processes);
@@ -322,6 +344,7 @@ static int begin(struct deepmon *collector)
 	if (collector->kernel)
 		cgroups_search(&collector->cgroups, clock_ns(CLOCK_MONOTONIC));
 	take_sample(collector);
+	read_footprints(collector, clock_ns(CLOCK_MONOTONIC), true);
 	attribution_begin(&collector->attribution);
 	collector->last_report_ns = clock_ns(CLOCK_MONOTONIC);
 	return start_thread(collector);
@@ -340,6 +363,8 @@ int deepmon_open(struct deepmon **opened, const struct deepmon_options *options,
 		collector->logger = *logger;
 	collector->epoll_fd = collector->timer_fd = collector->stop_fd = collector->hierarchy.root_fd = -1;
 	collector->self.stats_fd = -1;
+	collector->footprints.memory.root_fd = collector->footprints.memory.pressure_fd = -1;
+	collector->footprints.block.root_fd = -1;
 	pthread_mutex_init(&collector->lock, NULL);
 	names_init(&collector->names, options);
 	r = open_sources(collector);
@@ -382,6 +407,8 @@ int deepmon_read(struct deepmon *collector, const struct deepmon_sample **sample
 	pthread_mutex_lock(&collector->lock);
 	take_sample(collector);
 	now = clock_ns(CLOCK_MONOTONIC);
+	collector->sample.taken_ns = clock_ns(CLOCK_REALTIME);
+	read_footprints(collector, now, false);
 	sources.interval_ns = now - collector->last_report_ns;
 	collector->last_report_ns = now;
 	self_meter_report(&collector->self, &sources, &self);
@@ -405,9 +432,11 @@ void deepmon_close(struct deepmon *collector)
 	attribution_clear(&collector->attribution);
 	cgroups_clear(&collector->cgroups);
 	groups_clear(&collector->groups);
+	footprints_close(&collector->footprints);
 	topology_clear(&collector->topology);
 	self_meter_close(&collector->self);
 	energy_close(collector->energy);
+	network_close(collector->network);
 	cgroup_events_close(collector->events);
 	kernel_close(collector->kernel);
 	counters_close(&collector->counters);

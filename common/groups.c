@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "footprint.h"
 #include "processes.h"
 
 static int compare_names(const void *a, const void *b)
@@ -61,6 +62,7 @@ static void group_free(struct group *group)
 	free(group->version);
 	free(group->account.claims);
 	process_free_all(group->processes);
+	footprint_free(group->footprint);
 	free(group);
 }
 
@@ -224,6 +226,7 @@ static void absorb(struct group *to, struct group *from)
 	account_sums_add(&to->account.reported, &from->account.reported);
 	account_sums_add(&to->untold, &from->untold);
 	process_absorb_all(&to->processes, &from->processes);
+	footprint_absorb(&to->footprint, &from->footprint);
 }
 
 struct group *groups_name(struct groups *groups, struct group *group, const struct identity *identity)

@@ -26,6 +26,8 @@ struct group {
 	struct account_sums untold;	  /* used, and in no report told of any of them */
 	struct account_sums untold_fresh; /* of it, in the last report */
 
+	struct footprint *footprint; /* of memory and block devices; NULL: nothing was read */
+
 	uint32_t cgroups;      /* alive */
 	bool reported;	       /* its end is in a report already */
 	uint64_t ended_number; /* among those that ended: the lowest ended first */

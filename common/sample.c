@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "footprint.h"
 
 #define VALID(SUBJECT, field) (1ull << DEEPMON_INDEX_##SUBJECT##_##field)
 
@@ -84,6 +85,7 @@ struct subject_of {
 	const struct group *group;
 	const char *name, *id, *image, *version; /* the group's, kept */
 	const char *process;
+	const char *device;
 };
 
 static void label_as(struct deepmon_record *record, const struct subject_of *of, const char *domain,
@@ -99,6 +101,7 @@ static void label_as(struct deepmon_record *record, const struct subject_of *of,
 		label(record, "container_name", of->name, true);
 		label(record, "container_version", of->version, true);
 	}
+	label(record, "device", of->device, true);
 	label(record, "domain", domain, true);
 	label(record, "kind", of->kind, true);
 	label(record, "process", of->process, true);
@@ -193,6 +196,58 @@ static void add_perf(struct sample *sample, const struct attribution *attributio
 		add_rates(record, counted, account);
 }
 
+/* The figures that a group of the kernel's hooks gives. */
+static uint64_t network_valid(uint32_t counted)
+{
+	uint64_t valid = 0;
+
+	if (counted & NETWORK_TRAFFIC)
+		valid |= VALID(NETWORK, tcp_sent_bytes) | VALID(NETWORK, tcp_received_bytes) |
+			 VALID(NETWORK, tcp_sent_messages) | VALID(NETWORK, tcp_received_messages) |
+			 VALID(NETWORK, udp_sent_bytes) | VALID(NETWORK, udp_received_bytes) |
+			 VALID(NETWORK, udp_sent_messages) | VALID(NETWORK, udp_received_messages);
+	if (counted & NETWORK_CONNECTIONS)
+		valid |= VALID(NETWORK, tcp_opened_active) | VALID(NETWORK, tcp_opened_passive) |
+			 VALID(NETWORK, tcp_failed) | VALID(NETWORK, tcp_closed);
+	if (counted & NETWORK_RETRANSMITS)
+		valid |= VALID(NETWORK, tcp_retransmits);
+	if (counted & NETWORK_RESETS)
+		valid |= VALID(NETWORK, tcp_resets_sent) | VALID(NETWORK, tcp_resets_received);
+	return valid;
+}
+
+static void add_network(struct sample *sample, const struct attribution *attribution,
+			const struct subject_of *of, const struct account *account)
+{
+	struct deepmon_record *record = add_of(sample, of, DEEPMON_SUBJECT_NETWORK);
+	const struct net_usage *used = &account->used.network, *before = &account->reported.network;
+	uint64_t readings = used->tcp_rtt_readings - before->tcp_rtt_readings;
+
+	record->values.network = (struct deepmon_network){
+	    .tcp_sent_bytes = used->tcp_sent_bytes,
+	    .tcp_received_bytes = used->tcp_received_bytes,
+	    .tcp_sent_messages = used->tcp_sent_messages,
+	    .tcp_received_messages = used->tcp_received_messages,
+	    .udp_sent_bytes = used->udp_sent_bytes,
+	    .udp_received_bytes = used->udp_received_bytes,
+	    .udp_sent_messages = used->udp_sent_messages,
+	    .udp_received_messages = used->udp_received_messages,
+	    .tcp_opened_active = used->tcp_opened_active,
+	    .tcp_opened_passive = used->tcp_opened_passive,
+	    .tcp_failed = used->tcp_failed,
+	    .tcp_closed = used->tcp_closed,
+	    .tcp_resets_sent = used->tcp_resets_sent,
+	    .tcp_resets_received = used->tcp_resets_received,
+	    .tcp_retransmits = used->tcp_retransmits,
+	};
+	record->valid = network_valid(network_counted(attribution->network));
+	if (readings) {
+		record->values.network.tcp_rtt_seconds =
+		    (double)(used->tcp_rtt_sum_us - before->tcp_rtt_sum_us) / 1e6 / (double)readings;
+		record->valid |= VALID(NETWORK, tcp_rtt_seconds);
+	}
+}
+
 static void add_energy(struct sample *sample, const struct subject_of *of, enum energy_domain domain,
 		       const struct domain_state *state, uint64_t used_uj, uint64_t reported_uj)
 {
@@ -220,6 +275,9 @@ static void add_account(struct sample *sample, const struct attribution *attribu
 		add_cpu(sample, attribution, of, account);
 		if (account != &attribution->parts[PART_IDLE])
 			add_perf(sample, attribution, of, account);
+		if (attribution->network && account != &attribution->parts[PART_IDLE] &&
+		    of->entity != DEEPMON_PROCESS)
+			add_network(sample, attribution, of, account);
 	}
 	for (int domain = 0; domain < ENERGY_DOMAIN_COUNT; domain++)
 		if (sample->domains[domain].measured && energy_is_divided((enum energy_domain)domain))
@@ -254,6 +312,29 @@ static void add_processes(struct sample *sample, const struct attribution *attri
 	processes_told(group);
 }
 
+/* What its cgroups' files tell. */
+static void add_footprint(struct sample *sample, const struct subject_of *group,
+			  const struct footprint *footprint)
+{
+	struct subject_of of = *group;
+
+	if (footprint->memory_valid) {
+		struct deepmon_record *record = add_of(sample, &of, DEEPMON_SUBJECT_MEMORY);
+
+		record->values.memory = footprint->memory;
+		record->valid = footprint->memory_valid;
+	}
+	for (const struct footprint_device *device = footprint->devices; device; device = device->next) {
+		of.device = keep_text(sample, device->name);
+
+		struct deepmon_record *record = add_of(sample, &of, DEEPMON_SUBJECT_BLOCK);
+
+		record->qualifier = of.device;
+		record->values.block = device->used;
+		record->valid = device->valid;
+	}
+}
+
 static void add_group(struct sample *sample, const struct attribution *attribution, struct group *group)
 {
 	struct subject_of of = {
@@ -269,6 +350,8 @@ static void add_group(struct sample *sample, const struct attribution *attributi
 	if (attribution->processes && of.entity == DEEPMON_CONTAINER)
 		add_processes(sample, attribution, &of, group);
 	add_account(sample, attribution, &of, &group->account);
+	if (group->footprint)
+		add_footprint(sample, &of, group->footprint);
 }
 
 /* Returns how many there were of each part. */
@@ -384,13 +467,10 @@ int sample_build(struct sample *sample, struct attribution *attribution, const s
 		 uint64_t interval_ns, const struct sample_self *self)
 {
 	uint64_t reported[PART_COUNT] = {0};
-	struct timespec now;
 
 	clear_texts(sample);
-	clock_gettime(CLOCK_REALTIME, &now);
 	sample->failed = false;
-	sample->view = (struct deepmon_sample){.time_ns = (uint64_t)now.tv_sec * 1000000000u + now.tv_nsec,
-					       .interval_ns = interval_ns};
+	sample->view = (struct deepmon_sample){.time_ns = sample->taken_ns, .interval_ns = interval_ns};
 	find_domains(sample, attribution, zones);
 	add_groups(sample, attribution, reported);
 	add_totals(sample, attribution, reported);

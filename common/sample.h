@@ -19,8 +19,9 @@ struct sample {
 	struct deepmon_sample view;
 	struct deepmon_record *records;
 	size_t capacity;
-	void *texts; /* blocks of text, one behind the other */
-	bool failed; /* out of memory: the sample is not whole */
+	uint64_t taken_ns; /* CLOCK_REALTIME of what it tells of; the caller sets it before sample_build */
+	void *texts;	   /* blocks of text, one behind the other */
+	bool failed;	   /* out of memory: the sample is not whole */
 	struct domain_state domains[ENERGY_DOMAIN_COUNT];
 };
 

@@ -6,6 +6,7 @@ the same choice that deepmon makes.
 """
 
 import bisect
+import contextlib
 import os
 import signal
 import threading
@@ -133,6 +134,80 @@ class Cgroup:
                 if time.monotonic() > deadline:
                     raise StageError(f"{directory} could not be removed within 10 s")
                 time.sleep(0.01)
+
+
+class Container(Cgroup):
+    """A cgroup that is one in all hierarchies, of a path that Docker would give it."""
+
+    def __init__(self, name=None, parent=None):
+        self.identity = os.urandom(32).hex()
+        if not parent and name is None:
+            name = f"docker-{self.identity}.scope"
+        super().__init__(name, parent)
+        self.others = []
+
+    @property
+    def name(self):
+        """What deepmon calls it."""
+        return self.identity[:12]
+
+    @staticmethod
+    def controller(name, v1_name=None):
+        """(mount point, whether it is v1) of the hierarchy that has a controller; None: there is none."""
+        unified = None
+        for mount in mounts():
+            if mount.kind == "cgroup" and (v1_name or name) in mount.options:
+                return Path(mount.point), True
+            if mount.kind == "cgroup2" and name in Path(mount.point, "cgroup.controllers").read_text().split():
+                unified = Path(mount.point), False
+        return unified
+
+    @property
+    def unified(self):
+        """Its directory in the unified hierarchy, or None."""
+        for mount in mounts():
+            if mount.kind == "cgroup2":
+                return Path(mount.point) / self.path.lstrip("/")
+        return None
+
+    def __enter__(self):
+        super().__enter__()
+        for root in hierarchies():
+            directory = root / self.path.lstrip("/")
+            try:
+                directory.mkdir()
+            except FileExistsError:
+                continue
+            except OSError:
+                continue  # cpuset's wants to be filled in first
+            self.others.append(directory)
+        return self
+
+    def child(self, name):
+        return Container(name, self).__enter__()
+
+    def run(self, function, *arguments):
+        def in_all():
+            for directory in self.others:
+                with contextlib.suppress(OSError):
+                    join(directory)
+            function(*arguments)
+
+        return super().run(in_all)
+
+    def limit_memory(self, size):
+        root, v1 = self.controller("memory")
+        file = "memory.limit_in_bytes" if v1 else "memory.max"
+        (root / self.path.lstrip("/") / file).write_text(str(size))
+
+    def remove(self):
+        paths = [str(directory.relative_to(self.directory)) for directory in below(self.directory)]
+        super().remove()
+        deadline = time.monotonic() + 10
+        for other in self.others:
+            for path in reversed(paths):
+                while not removed(other / path) and time.monotonic() < deadline:
+                    time.sleep(0.01)
 
 
 def below(directory):

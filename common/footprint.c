@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * What groups use of memory and block devices. Reads files through memory.h and block.h alone.
+ */
+#include "footprint.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cgroups.h"
+#include "log.h"
+#include "root.h"
+
+/* The words of the option Memory, in its order. */
+enum { MEMORY_ON, MEMORY_OFF };
+
+struct footprint_place {
+	uint64_t read_ns; /* when it was read; 0: never */
+	uint64_t cpu_ns;  /* what its group had used by then */
+	bool settled;	  /* it was read again after that */
+	struct memory_reading memory;
+	struct block_readings block;
+};
+
+/* ---- A group's -------------------------------------------------------------------------------- */
+
+void footprint_free(struct footprint *footprint)
+{
+	struct footprint_device *next;
+
+	if (!footprint)
+		return;
+	for (struct footprint_device *device = footprint->devices; device; device = next) {
+		next = device->next;
+		free(device);
+	}
+	free(footprint);
+}
+
+/* For each counter of a subject: what it grew by from *last to *now is added to *to. NULL: from 0. */
+static void add_growth(enum deepmon_subject subject, uint64_t valid, void *to, const void *last,
+		       const void *now)
+{
+	size_t count;
+	const struct deepmon_metric *metrics = deepmon_metrics_of(subject, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		size_t offset = metrics[i].offset;
+		uint64_t before = 0, after;
+
+		if (metrics[i].kind != DEEPMON_COUNTER || !(valid & metrics[i].valid))
+			continue;
+		memcpy(&after, (const char *)now + offset, sizeof(after));
+		if (last)
+			memcpy(&before, (const char *)last + offset, sizeof(before));
+		/* A device that came back begins anew. */
+		*(uint64_t *)((char *)to + offset) += after >= before ? after - before : after;
+	}
+}
+
+static struct footprint_device *find_device(struct footprint *footprint, const char *name)
+{
+	struct footprint_device **link = &footprint->devices;
+
+	while (*link && strcmp((*link)->name, name) != 0)
+		link = &(*link)->next;
+	if (*link)
+		return *link;
+	*link = calloc(1, sizeof(**link));
+	if (!*link)
+		return NULL;
+	strcpy((*link)->name, name);
+	footprint->device_count++;
+	return *link;
+}
+
+/* Devices past those that are told one by one are one together. */
+static struct footprint_device *device_of(struct footprint *footprint, const char *name, uint32_t told)
+{
+	for (struct footprint_device *device = footprint->devices; device; device = device->next)
+		if (strcmp(device->name, name) == 0)
+			return device;
+	return find_device(footprint, footprint->device_count < told ? name : FOOTPRINT_OTHER_DEVICES);
+}
+
+void footprint_absorb(struct footprint **to, struct footprint **from)
+{
+	struct footprint *gone = *from;
+
+	*from = NULL;
+	if (!*to || !gone) {
+		*to = *to ? *to : gone;
+		return;
+	}
+	add_growth(DEEPMON_SUBJECT_MEMORY, gone->memory_valid, &(*to)->memory, NULL, &gone->memory);
+	(*to)->memory_valid |= gone->memory_valid;
+	for (struct footprint_device *device = gone->devices; device; device = device->next) {
+		struct footprint_device *same = find_device(*to, device->name);
+
+		if (!same)
+			continue;
+		add_growth(DEEPMON_SUBJECT_BLOCK, device->valid, &same->used, NULL, &device->used);
+		same->valid |= device->valid;
+	}
+	footprint_free(gone);
+}
+
+/* ---- A cgroup's ------------------------------------------------------------------------------- */
+
+void footprint_place_free(struct footprint_place *place)
+{
+	if (!place)
+		return;
+	block_readings_clear(&place->block);
+	free(place);
+}
+
+/* Amounts of several cgroups are summed; of pressure the highest stands. */
+static void add_gauges(struct footprint *footprint, const struct memory_reading *reading)
+{
+	size_t count;
+	const struct deepmon_metric *metrics = deepmon_metrics_of(DEEPMON_SUBJECT_MEMORY, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		void *to = (char *)&footprint->memory + metrics[i].offset;
+		const void *from = (const char *)&reading->figures + metrics[i].offset;
+
+		if (metrics[i].kind == DEEPMON_COUNTER || !(reading->valid & metrics[i].valid))
+			continue;
+		if (metrics[i].type != DEEPMON_F64)
+			*(uint64_t *)to += *(const uint64_t *)from;
+		else if (*(const double *)from > *(double *)to)
+			*(double *)to = *(const double *)from;
+	}
+}
+
+/* Bits of the metrics of memory that are gauges. */
+static uint64_t gauges(void)
+{
+	size_t count;
+	const struct deepmon_metric *metrics = deepmon_metrics_of(DEEPMON_SUBJECT_MEMORY, &count);
+	uint64_t bits = 0;
+
+	for (size_t i = 0; i < count; i++)
+		bits |= metrics[i].kind == DEEPMON_GAUGE ? metrics[i].valid : 0;
+	return bits;
+}
+
+/* What one of several cgroups lacks (a limit), their sum lacks. */
+static void add_memory(struct footprint *footprint, const struct memory_reading *reading)
+{
+	const uint64_t bits = gauges();
+
+	if (!reading->valid)
+		return;
+	if (footprint->memory_valid & bits)
+		footprint->memory_valid &= reading->valid | ~bits;
+	else
+		footprint->memory_valid |= reading->valid & bits;
+	footprint->memory_valid |= reading->valid & ~bits;
+	add_gauges(footprint, reading);
+}
+
+static void read_memory(struct footprints *footprints, const char *path, struct footprint_place *place,
+			struct footprint *footprint, bool first)
+{
+	struct memory_reading last = place->memory;
+
+	memory_read(&footprints->memory, path, &place->memory);
+	if (!first)
+		add_growth(DEEPMON_SUBJECT_MEMORY, place->memory.valid, &footprint->memory, &last.figures,
+			   &place->memory.figures);
+}
+
+static const struct deepmon_block *find_reading(const struct block_readings *readings, size_t hint,
+						const struct block_reading *of)
+{
+	for (size_t i = 0; i < readings->count; i++) {
+		const struct block_reading *one = &readings->all[(hint + i) % readings->count];
+
+		if (one->major == of->major && one->minor == of->minor)
+			return &one->figures;
+	}
+	return NULL;
+}
+
+/* Whether a cgroup has really used the device. */
+static bool is_used(const struct deepmon_block *figures)
+{
+	static const struct deepmon_block nothing;
+
+	return memcmp(figures, &nothing, sizeof(nothing)) != 0;
+}
+
+static void read_block(struct footprints *footprints, const char *path, struct footprint_place *place,
+		       struct footprint *footprint, bool first)
+{
+	struct block_readings last = place->block;
+
+	place->block = footprints->readings;
+	footprints->readings = last;
+	block_read(&footprints->block, path, &place->block);
+	for (size_t i = 0; i < place->block.count && !first; i++) {
+		const struct block_reading *now = &place->block.all[i];
+		struct footprint_device *device;
+		char name[BLOCK_NAME_MAX];
+
+		if (!is_used(&now->figures))
+			continue;
+		block_name(&footprints->block, now->major, now->minor, name);
+		device = device_of(footprint, name, footprints->devices_told);
+		if (!device)
+			continue;
+		add_growth(DEEPMON_SUBJECT_BLOCK, now->valid, &device->used, find_reading(&last, i, now),
+			   &now->figures);
+		device->valid |= now->valid;
+	}
+}
+
+/* ---- All of them ------------------------------------------------------------------------------ */
+
+void footprints_open(struct footprints *footprints, const struct deepmon_options *options,
+		     const struct deepmon_logger *logger)
+{
+	char cgroup_root[ROOT_PATH_MAX], sys_root[ROOT_PATH_MAX];
+
+	*footprints = (struct footprints){.devices_told = options->block_devices,
+					  .reread_ns = (uint64_t)(options->idle_reread * 1e9)};
+	footprints->memory.root_fd = footprints->memory.pressure_fd = footprints->block.root_fd = -1;
+	root_cgroup(options, cgroup_root);
+	root_sys(options, sys_root);
+	if (options->memory == MEMORY_ON) {
+		footprints->has_memory = memory_open(&footprints->memory, cgroup_root) == 0;
+		if (!footprints->has_memory)
+			log_warning(
+			    logger,
+			    "Memory: no cgroup hierarchy under %s has the controller memory: memory is "
+			    "left out. Set CgroupRoot to where the host's cgroups are, or boot without "
+			    "cgroup_disable=memory",
+			    cgroup_root);
+	}
+	if (options->block_devices) {
+		footprints->has_block = block_open(&footprints->block, cgroup_root, sys_root) == 0;
+		if (!footprints->has_block)
+			log_warning(
+			    logger,
+			    "BlockDevices: no cgroup hierarchy under %s has the controller io or "
+			    "blkio: block I/O is left out. Set CgroupRoot to where the host's cgroups are",
+			    cgroup_root);
+	}
+}
+
+void footprints_close(struct footprints *footprints)
+{
+	memory_close(&footprints->memory);
+	block_close(&footprints->block);
+	block_readings_clear(&footprints->readings);
+}
+
+bool footprints_any(const struct footprints *footprints)
+{
+	return footprints->has_memory || footprints->has_block;
+}
+
+/* Whether the path of one begins with the other's. */
+static bool is_below(const struct cgroup *cgroup, const struct cgroup *above)
+{
+	size_t length = strcmp(above->path, "/") ? strlen(above->path) : 0;
+
+	return strncmp(cgroup->path, above->path, length) == 0 && cgroup->path[length] == '/';
+}
+
+/* What is gone has counters alone; what lives is read anew. */
+static void forget_gauges(struct groups *groups)
+{
+	size_t count;
+	const struct deepmon_metric *metrics = deepmon_metrics_of(DEEPMON_SUBJECT_MEMORY, &count);
+
+	for (size_t i = 0; i < groups->count; i++) {
+		struct footprint *footprint = groups->all[i]->footprint;
+
+		if (!footprint)
+			continue;
+		footprint->memory_valid &= ~gauges();
+		for (size_t metric = 0; metric < count; metric++)
+			if (metrics[metric].kind == DEEPMON_GAUGE)
+				memset((char *)&footprint->memory + metrics[metric].offset, 0,
+				       sizeof(uint64_t));
+	}
+}
+
+struct report {
+	struct footprints *footprints;
+	struct cgroup *before;
+	uint64_t now_ns;
+	bool cpu_known, first;
+};
+
+/*
+ * At the start each is given an age of its own, so that those that idle are not all read at once ever after.
+ */
+static uint64_t moment_of(const struct report *report, const struct cgroup *cgroup)
+{
+	uint64_t reread_ns = report->footprints->reread_ns;
+
+	return report->first && reread_ns ? report->now_ns - cgroup->id * 0x9e3779b97f4a7c15u % reread_ns
+					  : report->now_ns;
+}
+
+static bool is_due(const struct report *report, const struct cgroup *cgroup, bool holds_others)
+{
+	const struct footprint_place *place = cgroup->place;
+
+	return !place->read_ns || holds_others || !report->cpu_known || !place->settled ||
+	       place->cpu_ns != cgroup->group->account.used.cpu_ns ||
+	       report->now_ns - place->read_ns >= report->footprints->reread_ns;
+}
+
+static void read_cgroup(const struct report *report, struct cgroup *cgroup, bool holds_others)
+{
+	struct footprints *footprints = report->footprints;
+	struct group *group = cgroup->group;
+
+	if (!cgroup->place)
+		cgroup->place = calloc(1, sizeof(*cgroup->place));
+	if (!group->footprint)
+		group->footprint = calloc(1, sizeof(*group->footprint));
+	if (!cgroup->place || !group->footprint)
+		return;
+	if (is_due(report, cgroup, holds_others)) {
+		/* What it did last may take the kernel a moment more. */
+		cgroup->place->settled = cgroup->place->cpu_ns == group->account.used.cpu_ns;
+		cgroup->place->read_ns = moment_of(report, cgroup);
+		cgroup->place->cpu_ns = group->account.used.cpu_ns;
+		if (footprints->has_memory)
+			read_memory(footprints, cgroup->path, cgroup->place, group->footprint, report->first);
+		if (footprints->has_block)
+			read_block(footprints, cgroup->path, cgroup->place, group->footprint, report->first);
+	}
+	add_memory(group->footprint, &cgroup->place->memory);
+}
+
+/* Gets each topmost cgroup after the one that it is nested in. */
+static void visit(void *user, struct cgroup *cgroup)
+{
+	struct report *report = user;
+	struct cgroup *before = report->before;
+	bool holds_others = before && cgroup && is_below(cgroup, before);
+
+	report->before = cgroup;
+	if (before && (before->group->kind == IDENTITY_CONTAINER || !holds_others))
+		read_cgroup(report, before, holds_others);
+}
+
+void footprints_read(struct footprints *footprints, struct cgroups *cgroups, uint64_t now_ns, bool cpu_known,
+		     bool first)
+{
+	struct report report = {
+	    .footprints = footprints, .now_ns = now_ns, .cpu_known = cpu_known, .first = first};
+
+	forget_gauges(cgroups->groups);
+	if (footprints->has_block)
+		block_begin(&footprints->block);
+	cgroups_each_topmost(cgroups, visit, &report);
+	visit(&report, NULL);
+	for (size_t i = 0; i < cgroups->groups->count; i++) {
+		struct footprint *footprint = cgroups->groups->all[i]->footprint;
+
+		if (footprint)
+			memory_derive(&footprint->memory, &footprint->memory_valid);
+	}
+}

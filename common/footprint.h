@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * What groups use of memory and block devices: the figures of their cgroups' files, read at each report.
+ *
+ * Files tell of a cgroup with all that is nested in it, so of each group only its topmost cgroups are read. A
+ * system group in which others are nested (a slice, the root) has no figures of its own: it is left out. A
+ * container has, whatever is nested in it: its limits hold for all of that.
+ */
+#ifndef DEEPMON_FOOTPRINT_H
+#define DEEPMON_FOOTPRINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "block.h"
+#include "deepmon.h"
+#include "memory.h"
+
+struct cgroups;
+struct groups;
+
+#define FOOTPRINT_OTHER_DEVICES "(other)"
+
+/* What a group used of one device. */
+struct footprint_device {
+	struct footprint_device *next;
+	char name[BLOCK_NAME_MAX];
+	struct deepmon_block used;
+	uint64_t valid;
+};
+
+/* What a group uses, and of counters used since the collector was opened. */
+struct footprint {
+	struct deepmon_memory memory;
+	uint64_t memory_valid; /* 0: nothing is known */
+	struct footprint_device *devices;
+	uint32_t device_count;
+};
+
+void footprint_free(struct footprint *footprint);
+/* Adds what was used of *from to *to. Either may be NULL; *from becomes so. */
+void footprint_absorb(struct footprint **to, struct footprint **from);
+
+/* What is kept of a cgroup between reports: its last readings. */
+struct footprint_place;
+/* Takes NULL. */
+void footprint_place_free(struct footprint_place *place);
+
+struct footprints {
+	struct memory memory;
+	struct block block;
+	bool has_memory, has_block;
+	uint32_t devices_told; /* of each group, one by one */
+	uint64_t reread_ns;    /* how long readings of a group that used no CPU time are good */
+	struct block_readings readings;
+};
+
+/* What the options ask for and is there. What is not is said to the logger. */
+void footprints_open(struct footprints *footprints, const struct deepmon_options *options,
+		     const struct deepmon_logger *logger);
+void footprints_close(struct footprints *footprints);
+
+/* Whether there is anything to read. */
+bool footprints_any(const struct footprints *footprints);
+
+/*
+ * Reads all that live, into their groups. `first`: counters begin at what they are. Those that used no CPU
+ * time since they were read are left for later, if cpu_known: then the groups' accounts are complete up to
+ * now_ns.
+ */
+void footprints_read(struct footprints *footprints, struct cgroups *cgroups, uint64_t now_ns, bool cpu_known,
+		     bool first);
+
+#endif
