@@ -89,7 +89,8 @@ def test_two_spinners_overlap_but_for_idle_time(t):
     before, after = window(parent)
     idle = growth(before, after, "deepmon_total", "cpu_time_ns", kind="idle")
     wall = after[0].time_ns - before[0].time_ns
-    times = {name: grown(before, after, cgroup, "cpu_time_ns", "smt_overlap_ns") for name, cgroup in groups.items()}
+    times = {name: grown(before, after, cgroup, "cpu_time_ns", "smt_overlap_ns")
+             for name, cgroup in groups.items()}
     for name, (used, overlap) in times.items():
         beside = next(other for key, (other, _) in times.items() if key != name)
         # Of the other CPU is known: it did not idle longer than all did, nor than its spinner left.
@@ -173,7 +174,8 @@ def test_overlap_of_two_duty_cycles(t):
     start, end = before[0].time_ns - ahead, after[0].time_ns - ahead
     together = both_on(*(read_log(log, start, end) for log in logs.values()))
     beside = others(poller, before, after, *groups)
-    t.note(f"together for {together / SECOND:.4f} s by their logs; others used {beside / SECOND:.3f} s meanwhile")
+    t.note(f"together for {together / SECOND:.4f} s by their logs; "
+           f"others used {beside / SECOND:.3f} s meanwhile")
     for name, cgroup in groups.items():
         used, overlap = grown(before, after, cgroup, "cpu_time_ns", "smt_overlap_ns")
         t.note(f"{name}: {used / SECOND:.3f} s of CPU, {overlap / SECOND:.4f} s of them beside a busy sibling "
@@ -235,14 +237,15 @@ def check_no_overlap(t, reports):
     """No overlap is told, and weight is CPU time."""
     for each in reports:
         points = find(each, "deepmon_system") + find(each, "deepmon_total")
-        t.equal([point for point in points if "smt_overlap_ns" in point.fields], [], "points with smt_overlap_ns")
+        t.equal([point for point in points if "smt_overlap_ns" in point.fields], [],
+                "points with smt_overlap_ns")
         for point in points:
             if point.tags.get("kind") != "idle" and "cpu_time_ns" in point.fields:
                 t.equal(point.fields["energy_weight"], point.fields["cpu_time_ns"], f"weight of {point.tags}")
 
 
 def test_cores_of_one_thread_have_no_overlap(t):
-    """As the simulator's tree has them. One of the CPUs at least is busy, so that there is something to tell."""
+    """As the simulator's tree has them. One CPU at least is busy, so that there is something to tell."""
     host.require_bpf()
     top, cpus = t.enter(Cgroup()), two_cpus()
     top.run(spin, cpus[0])
