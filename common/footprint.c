@@ -19,8 +19,12 @@ struct footprint_place {
 	uint64_t read_ns; /* when it was read; 0: never */
 	uint64_t cpu_ns;  /* what its group had used by then */
 	bool settled;	  /* it was read again after that */
+	bool from_zero;	  /* it was made since we look: all that its counters say is growth */
 	struct memory_reading memory;
+	struct deepmon_memory counted; /* what its group's counters have of it */
+	uint64_t counted_valid;
 	struct block_readings block;
+	bool has_block; /* it was read */
 };
 
 /* ---- A group's -------------------------------------------------------------------------------- */
@@ -162,15 +166,46 @@ static void add_memory(struct footprint *footprint, const struct memory_reading 
 	add_gauges(footprint, reading);
 }
 
-static void read_memory(struct footprints *footprints, const char *path, struct footprint_place *place,
-			struct footprint *footprint, bool first)
+/*
+ * What a counter grew by; *counted is as far as it has been followed. A short way back is no new beginning: a
+ * major fault is counted before it is counted as a fault, so that minor faults are fewer for a moment.
+ */
+static uint64_t growth(uint64_t now, uint64_t *counted)
 {
-	struct memory_reading last = place->memory;
+	uint64_t before = *counted;
 
+	if (now < before && now >= before / 2)
+		return 0;
+	*counted = now;
+	return now < before ? now : now - before;
+}
+
+/* Adds what the cgroup's counters grew by. One that was not read for a while goes on where it was. */
+static void count_memory(struct footprint_place *place, struct footprint *footprint)
+{
+	size_t count;
+	const struct deepmon_metric *metrics = deepmon_metrics_of(DEEPMON_SUBJECT_MEMORY, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		uint64_t *counted = (uint64_t *)((char *)&place->counted + metrics[i].offset);
+		uint64_t *sum = (uint64_t *)((char *)&footprint->memory + metrics[i].offset);
+		uint64_t now;
+
+		if (metrics[i].kind != DEEPMON_COUNTER || !(place->memory.valid & metrics[i].valid))
+			continue;
+		memcpy(&now, (const char *)&place->memory.figures + metrics[i].offset, sizeof(now));
+		if (!(place->counted_valid & metrics[i].valid))
+			*counted = place->from_zero ? 0 : now;
+		place->counted_valid |= metrics[i].valid;
+		*sum += growth(now, counted);
+	}
+}
+
+static void read_memory(struct footprints *footprints, const char *path, struct footprint_place *place,
+			struct footprint *footprint)
+{
 	memory_read(&footprints->memory, path, &place->memory);
-	if (!first)
-		add_growth(DEEPMON_SUBJECT_MEMORY, place->memory.valid, &footprint->memory, &last.figures,
-			   &place->memory.figures);
+	count_memory(place, footprint);
 }
 
 static const struct deepmon_block *find_reading(const struct block_readings *readings, size_t hint,
@@ -193,29 +228,39 @@ static bool is_used(const struct deepmon_block *figures)
 	return memcmp(figures, &nothing, sizeof(nothing)) != 0;
 }
 
-static void read_block(struct footprints *footprints, const char *path, struct footprint_place *place,
-		       struct footprint *footprint, bool first)
+static void count_block(const struct footprints *footprints, struct footprint *footprint,
+			const struct block_readings *last, const struct block_readings *now)
 {
-	struct block_readings last = place->block;
-
-	place->block = footprints->readings;
-	footprints->readings = last;
-	block_read(&footprints->block, path, &place->block);
-	for (size_t i = 0; i < place->block.count && !first; i++) {
-		const struct block_reading *now = &place->block.all[i];
+	for (size_t i = 0; i < now->count; i++) {
+		const struct block_reading *one = &now->all[i];
 		struct footprint_device *device;
 		char name[BLOCK_NAME_MAX];
 
-		if (!is_used(&now->figures))
+		if (!is_used(&one->figures))
 			continue;
-		block_name(&footprints->block, now->major, now->minor, name);
+		block_name(&footprints->block, one->major, one->minor, name);
 		device = device_of(footprint, name, footprints->devices_told);
 		if (!device)
 			continue;
-		add_growth(DEEPMON_SUBJECT_BLOCK, now->valid, &device->used, find_reading(&last, i, now),
-			   &now->figures);
-		device->valid |= now->valid;
+		add_growth(DEEPMON_SUBJECT_BLOCK, one->valid, &device->used, find_reading(last, i, one),
+			   &one->figures);
+		device->valid |= one->valid;
 	}
+}
+
+/* After a reading that failed, the one before stands. */
+static void read_block(struct footprints *footprints, const char *path, struct footprint_place *place,
+		       struct footprint *footprint)
+{
+	struct block_readings last = place->block;
+
+	if (block_read(&footprints->block, path, &footprints->readings))
+		return;
+	place->block = footprints->readings;
+	footprints->readings = last;
+	if (place->has_block || place->from_zero)
+		count_block(footprints, footprint, &last, &place->block);
+	place->has_block = true;
 }
 
 /* ---- All of them ------------------------------------------------------------------------------ */
@@ -317,13 +362,30 @@ static bool is_due(const struct report *report, const struct cgroup *cgroup, boo
 	       report->now_ns - place->read_ns >= report->footprints->reread_ns;
 }
 
+static struct footprint_place *new_place(const struct report *report, const struct cgroup *cgroup)
+{
+	struct footprint_place *place = calloc(1, sizeof(*place));
+
+	if (place)
+		place->from_zero = !report->first && !cgroup->held_others;
+	return place;
+}
+
+/* Its counters have what others used: should it be read one day, they begin with that day. */
+static void pass_over(struct cgroup *cgroup)
+{
+	footprint_place_free(cgroup->place);
+	cgroup->place = NULL;
+	cgroup->held_others = true;
+}
+
 static void read_cgroup(const struct report *report, struct cgroup *cgroup, bool holds_others)
 {
 	struct footprints *footprints = report->footprints;
 	struct group *group = cgroup->group;
 
 	if (!cgroup->place)
-		cgroup->place = calloc(1, sizeof(*cgroup->place));
+		cgroup->place = new_place(report, cgroup);
 	if (!group->footprint)
 		group->footprint = calloc(1, sizeof(*group->footprint));
 	if (!cgroup->place || !group->footprint)
@@ -334,9 +396,9 @@ static void read_cgroup(const struct report *report, struct cgroup *cgroup, bool
 		cgroup->place->read_ns = moment_of(report, cgroup);
 		cgroup->place->cpu_ns = group->account.used.cpu_ns;
 		if (footprints->has_memory)
-			read_memory(footprints, cgroup->path, cgroup->place, group->footprint, report->first);
+			read_memory(footprints, cgroup->path, cgroup->place, group->footprint);
 		if (footprints->has_block)
-			read_block(footprints, cgroup->path, cgroup->place, group->footprint, report->first);
+			read_block(footprints, cgroup->path, cgroup->place, group->footprint);
 	}
 	add_memory(group->footprint, &cgroup->place->memory);
 }
@@ -349,7 +411,11 @@ static void visit(void *user, struct cgroup *cgroup)
 	bool holds_others = before && cgroup && is_below(cgroup, before);
 
 	report->before = cgroup;
-	if (before && (before->group->kind == IDENTITY_CONTAINER || !holds_others))
+	/* The root's figures are the whole host's. */
+	if (before && before->group->kind != IDENTITY_CONTAINER &&
+	    (holds_others || !strcmp(before->path, "/")))
+		pass_over(before);
+	else if (before)
 		read_cgroup(report, before, holds_others);
 }
 

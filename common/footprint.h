@@ -3,8 +3,8 @@
  * What groups use of memory and block devices: the figures of their cgroups' files, read at each report.
  *
  * Files tell of a cgroup with all that is nested in it, so of each group only its topmost cgroups are read. A
- * system group in which others are nested (a slice, the root) has no figures of its own: it is left out. A
- * container has, whatever is nested in it: its limits hold for all of that.
+ * system group in which others are nested (a slice) has no figures of its own, and the root is the host: they
+ * are left out. A container has, whatever is nested in it: its limits hold for all of that.
  */
 #ifndef DEEPMON_FOOTPRINT_H
 #define DEEPMON_FOOTPRINT_H

@@ -189,6 +189,25 @@ def test_what_is_nested_is_contained(t):
             "those of a report that use so much, the cgroup above the container not among them")
 
 
+def test_a_parent_does_not_repeat_what_has_ended(t):
+    """Once its last container has gone it is a cgroup like others; what those did is not its own."""
+    require_memory()
+    pool = t.enter(Container(f"deepmon-test-pool-{os.getpid()}"))
+    container = pool.child(f"docker-{os.urandom(32).hex()}.scope")
+    container.run(use_memory, t.state / "file")
+    wait_until((t.state / "file.done").exists, 20, "the workload's memory")
+    parent = execd(t, interval=0.3)
+    parent.wait_for_batches(3, 10)
+    t.equal(find(parent.reports()[-1], "deepmon_system_memory", cgroup=pool.directory.name), [],
+            "figures of a parent")
+    container.remove()
+    parent.wait_for_batches(len(parent.batches) + 3, 10)
+    points = find(parent.reports()[-1], "deepmon_system_memory", cgroup=pool.directory.name)
+    t.equal(len(points), 1, "figures of it when it is one no more")
+    t.note(f"{points[0].fields}")
+    t.between(points[0].fields["minor_faults"], 0, 100, "its page faults")
+
+
 def test_pressure(t):
     require_memory()
     container = t.enter(Container())
