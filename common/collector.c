@@ -50,6 +50,8 @@ struct deepmon {
 	uint64_t events_dropped;
 	uint64_t last_report_ns;
 	bool new_cpus_said;
+	bool reading;	    /* files, without the lock: nothing may be forgotten meanwhile */
+	bool sample_missed; /* for that */
 	struct self_meter self;
 	struct sample sample;
 };
@@ -116,14 +118,32 @@ static void take_sample(struct deepmon *collector)
 	self->sample_duration_ns = clock_ns(CLOCK_MONOTONIC) - began;
 }
 
-/* A cgroup that found no slot uses CPU time that is not seen to be its own. */
+/*
+ * What cgroups' files tell, for a report. Under the lock, but for the reading: events are heard meanwhile,
+ * and a sample whose turn comes is taken after it.
+ */
 static void read_footprints(struct deepmon *collector, uint64_t now_ns, bool first)
 {
 	uint64_t began_cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	/* A cgroup that found no slot uses CPU time that is not seen to be its own. */
+	bool cpu_known = collector->kernel && !kernel_slots_refused(collector->kernel);
 
-	footprints_read(&collector->footprints, &collector->cgroups, now_ns,
-			collector->kernel && !kernel_slots_refused(collector->kernel), first);
+	footprints_choose(&collector->footprints, &collector->cgroups, now_ns, cpu_known, first);
+	collector->reading = true;
+	pthread_mutex_unlock(&collector->lock);
+	footprints_read(&collector->footprints);
+	pthread_mutex_lock(&collector->lock);
+	collector->reading = false;
+	footprints_tell(&collector->footprints, &collector->groups);
 	collector->self.sample_cpu_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began_cpu;
+}
+
+/* Under the lock, as all that forgets cgroups. */
+static void take_turn(struct deepmon *collector)
+{
+	collector->sample_missed = collector->reading;
+	if (!collector->reading)
+		take_sample(collector);
 }
 
 /* A container without a name whose turn it is to be asked for; its id goes to *identity. */
@@ -186,7 +206,7 @@ static void *run(void *argument)
 			if (fd != collector->timer_fd)
 				read_events(collector);
 			else if (read(fd, &expirations, sizeof(expirations)) > 0)
-				take_sample(collector);
+				take_turn(collector);
 			pthread_mutex_unlock(&collector->lock);
 			if (fd == collector->timer_fd)
 				name_one(collector);
@@ -344,7 +364,9 @@ static int begin(struct deepmon *collector)
 	if (collector->kernel)
 		cgroups_search(&collector->cgroups, clock_ns(CLOCK_MONOTONIC));
 	take_sample(collector);
+	pthread_mutex_lock(&collector->lock);
 	read_footprints(collector, clock_ns(CLOCK_MONOTONIC), true);
+	pthread_mutex_unlock(&collector->lock);
 	attribution_begin(&collector->attribution);
 	collector->last_report_ns = clock_ns(CLOCK_MONOTONIC);
 	return start_thread(collector);
@@ -414,6 +436,8 @@ int deepmon_read(struct deepmon *collector, const struct deepmon_sample **sample
 	self_meter_report(&collector->self, &sources, &self);
 	r = sample_build(&collector->sample, &collector->attribution, zones_of(collector, &zone_count),
 			 sources.interval_ns, &self);
+	if (collector->sample_missed)
+		take_turn(collector);
 	pthread_mutex_unlock(&collector->lock);
 	*sample = &collector->sample.view;
 	return r ? -EAGAIN : 0;

@@ -24,7 +24,9 @@ struct footprint_place {
 	struct deepmon_memory counted; /* what its group's counters have of it */
 	uint64_t counted_valid;
 	struct block_readings block;
-	bool has_block; /* it was read */
+	bool has_block;		     /* it was read */
+	struct block_readings fresh; /* not counted yet */
+	bool has_fresh;
 };
 
 /* ---- A group's -------------------------------------------------------------------------------- */
@@ -117,6 +119,7 @@ void footprint_place_free(struct footprint_place *place)
 	if (!place)
 		return;
 	block_readings_clear(&place->block);
+	block_readings_clear(&place->fresh);
 	free(place);
 }
 
@@ -201,13 +204,6 @@ static void count_memory(struct footprint_place *place, struct footprint *footpr
 	}
 }
 
-static void read_memory(struct footprints *footprints, const char *path, struct footprint_place *place,
-			struct footprint *footprint)
-{
-	memory_read(&footprints->memory, path, &place->memory);
-	count_memory(place, footprint);
-}
-
 static const struct deepmon_block *find_reading(const struct block_readings *readings, size_t hint,
 						const struct block_reading *of)
 {
@@ -228,38 +224,35 @@ static bool is_used(const struct deepmon_block *figures)
 	return memcmp(figures, &nothing, sizeof(nothing)) != 0;
 }
 
-static void count_block(const struct footprints *footprints, struct footprint *footprint,
-			const struct block_readings *last, const struct block_readings *now)
+static void count_device(const struct footprints *footprints, struct footprint *footprint,
+			 const struct deepmon_block *last, const struct block_reading *now)
 {
-	for (size_t i = 0; i < now->count; i++) {
-		const struct block_reading *one = &now->all[i];
-		struct footprint_device *device;
-		char name[BLOCK_NAME_MAX];
+	struct footprint_device *device;
+	char name[BLOCK_NAME_MAX];
 
-		if (!is_used(&one->figures))
-			continue;
-		block_name(&footprints->block, one->major, one->minor, name);
-		device = device_of(footprint, name, footprints->devices_told);
-		if (!device)
-			continue;
-		add_growth(DEEPMON_SUBJECT_BLOCK, one->valid, &device->used, find_reading(last, i, one),
-			   &one->figures);
-		device->valid |= one->valid;
-	}
+	if (!is_used(&now->figures))
+		return;
+	block_name(&footprints->block, now->major, now->minor, name);
+	device = device_of(footprint, name, footprints->devices_told);
+	if (!device)
+		return;
+	add_growth(DEEPMON_SUBJECT_BLOCK, now->valid, &device->used, last, &now->figures);
+	device->valid |= now->valid;
 }
 
 /* After a reading that failed, the one before stands. */
-static void read_block(struct footprints *footprints, const char *path, struct footprint_place *place,
-		       struct footprint *footprint)
+static void count_block(const struct footprints *footprints, struct footprint_place *place,
+			struct footprint *footprint)
 {
-	struct block_readings last = place->block;
-
-	if (block_read(&footprints->block, path, &footprints->readings))
+	if (!place->has_fresh)
 		return;
-	place->block = footprints->readings;
-	footprints->readings = last;
-	if (place->has_block || place->from_zero)
-		count_block(footprints, footprint, &last, &place->block);
+	for (size_t i = 0; i < place->fresh.count && (place->has_block || place->from_zero); i++)
+		count_device(footprints, footprint, find_reading(&place->block, i, &place->fresh.all[i]),
+			     &place->fresh.all[i]);
+	block_readings_clear(&place->block);
+	place->block = place->fresh;
+	place->fresh = (struct block_readings){0};
+	place->has_fresh = false;
 	place->has_block = true;
 }
 
@@ -300,7 +293,9 @@ void footprints_close(struct footprints *footprints)
 {
 	memory_close(&footprints->memory);
 	block_close(&footprints->block);
-	block_readings_clear(&footprints->readings);
+	free(footprints->chosen);
+	footprints->chosen = NULL;
+	footprints->chosen_count = footprints->chosen_capacity = 0;
 }
 
 bool footprints_any(const struct footprints *footprints)
@@ -317,7 +312,7 @@ static bool is_below(const struct cgroup *cgroup, const struct cgroup *above)
 }
 
 /* What is gone has counters alone; what lives is read anew. */
-static void forget_gauges(struct groups *groups)
+static void forget_gauges(const struct groups *groups)
 {
 	size_t count;
 	const struct deepmon_metric *metrics = deepmon_metrics_of(DEEPMON_SUBJECT_MEMORY, &count);
@@ -379,28 +374,41 @@ static void pass_over(struct cgroup *cgroup)
 	cgroup->held_others = true;
 }
 
-static void read_cgroup(const struct report *report, struct cgroup *cgroup, bool holds_others)
+static bool make_room(struct footprints *footprints)
+{
+	if (footprints->chosen_count < footprints->chosen_capacity)
+		return true;
+
+	size_t capacity = footprints->chosen_capacity ? footprints->chosen_capacity * 2 : 64;
+	struct footprint_chosen *chosen = reallocarray(footprints->chosen, capacity, sizeof(*chosen));
+
+	if (!chosen)
+		return false;
+	footprints->chosen = chosen;
+	footprints->chosen_capacity = capacity;
+	return true;
+}
+
+static void choose(const struct report *report, struct cgroup *cgroup, bool holds_others)
 {
 	struct footprints *footprints = report->footprints;
-	struct group *group = cgroup->group;
+	uint64_t cpu_ns = cgroup->group->account.used.cpu_ns;
+	struct footprint_place *place;
+	bool due;
 
 	if (!cgroup->place)
 		cgroup->place = new_place(report, cgroup);
-	if (!group->footprint)
-		group->footprint = calloc(1, sizeof(*group->footprint));
-	if (!cgroup->place || !group->footprint)
+	place = cgroup->place;
+	if (!place || !make_room(footprints))
 		return;
-	if (is_due(report, cgroup, holds_others)) {
-		/* What it did last may take the kernel a moment more. */
-		cgroup->place->settled = cgroup->place->cpu_ns == group->account.used.cpu_ns;
-		cgroup->place->read_ns = moment_of(report, cgroup);
-		cgroup->place->cpu_ns = group->account.used.cpu_ns;
-		if (footprints->has_memory)
-			read_memory(footprints, cgroup->path, cgroup->place, group->footprint);
-		if (footprints->has_block)
-			read_block(footprints, cgroup->path, cgroup->place, group->footprint);
-	}
-	add_memory(group->footprint, &cgroup->place->memory);
+	due = is_due(report, cgroup, holds_others);
+	footprints->chosen[footprints->chosen_count++] = (struct footprint_chosen){cgroup, due};
+	if (!due)
+		return;
+	/* What it did last may take the kernel a moment more. */
+	place->settled = place->cpu_ns == cpu_ns;
+	place->read_ns = moment_of(report, cgroup);
+	place->cpu_ns = cpu_ns;
 }
 
 /* Gets each topmost cgroup after the one that it is nested in. */
@@ -416,22 +424,61 @@ static void visit(void *user, struct cgroup *cgroup)
 	    (holds_others || !strcmp(before->path, "/")))
 		pass_over(before);
 	else if (before)
-		read_cgroup(report, before, holds_others);
+		choose(report, before, holds_others);
 }
 
-void footprints_read(struct footprints *footprints, struct cgroups *cgroups, uint64_t now_ns, bool cpu_known,
-		     bool first)
+void footprints_choose(struct footprints *footprints, const struct cgroups *cgroups, uint64_t now_ns,
+		       bool cpu_known, bool first)
 {
 	struct report report = {
 	    .footprints = footprints, .now_ns = now_ns, .cpu_known = cpu_known, .first = first};
 
-	forget_gauges(cgroups->groups);
-	if (footprints->has_block)
-		block_begin(&footprints->block);
+	footprints->chosen_count = 0;
 	cgroups_each_topmost(cgroups, visit, &report);
 	visit(&report, NULL);
-	for (size_t i = 0; i < cgroups->groups->count; i++) {
-		struct footprint *footprint = cgroups->groups->all[i]->footprint;
+}
+
+void footprints_read(struct footprints *footprints)
+{
+	if (footprints->has_block)
+		block_begin(&footprints->block);
+	for (size_t i = 0; i < footprints->chosen_count; i++) {
+		const struct cgroup *cgroup = footprints->chosen[i].cgroup;
+		struct footprint_place *place = cgroup->place;
+
+		if (!footprints->chosen[i].due)
+			continue;
+		if (footprints->has_memory)
+			memory_read(&footprints->memory, cgroup->path, &place->memory);
+		if (footprints->has_block)
+			place->has_fresh = block_read(&footprints->block, cgroup->path, &place->fresh) == 0;
+	}
+}
+
+static void tell(const struct footprints *footprints, const struct footprint_chosen *chosen)
+{
+	struct footprint_place *place = chosen->cgroup->place;
+	struct group *group = chosen->cgroup->group;
+
+	if (!group->footprint)
+		group->footprint = calloc(1, sizeof(*group->footprint));
+	if (!group->footprint)
+		return;
+	if (chosen->due) {
+		count_memory(place, group->footprint);
+		count_block(footprints, place, group->footprint);
+	}
+	add_memory(group->footprint, &place->memory);
+}
+
+void footprints_tell(struct footprints *footprints, const struct groups *groups)
+{
+	forget_gauges(groups);
+	for (size_t i = 0; i < footprints->chosen_count; i++)
+		tell(footprints, &footprints->chosen[i]);
+	footprints->chosen_count = 0;
+	for (size_t i = 0; i < groups->count; i++) {
+		struct footprint *footprint = groups->all[i]->footprint;
 
 		if (footprint)
 			memory_derive(&footprint->memory, &footprint->memory_valid);

@@ -90,10 +90,17 @@ static void end(struct cgroup *cgroup)
 	cgroups_forget(&cgroups, cgroup);
 }
 
+static void read_now(bool first)
+{
+	footprints_choose(&footprints, &cgroups, now_ns, cpu_known, first);
+	footprints_read(&footprints);
+	footprints_tell(&footprints, &groups);
+}
+
 static void read_all(void)
 {
 	now_ns += 1000000000;
-	footprints_read(&footprints, &cgroups, now_ns, cpu_known, false);
+	read_now(false);
 }
 
 static const struct footprint *of(const struct cgroup *cgroup)
@@ -199,7 +206,7 @@ START_TEST(counters_begin_when_the_collector_does)
 {
 	struct cgroup *before = make(1, "/docker/" WEB, "100", "1000"), *after;
 
-	footprints_read(&footprints, &cgroups, now_ns, cpu_known, true);
+	read_now(true);
 	after = make(2, "/docker/" DB, "100", "7");
 	make(1, "/docker/" WEB, "100", "1004");
 	read_all();
@@ -274,7 +281,7 @@ START_TEST(what_held_others_begins_anew)
 	struct cgroup *nested = make(3, "/early/docker-" WEB ".scope", "50", "900");
 
 	say("/early", "io.stat", "8:0 rbytes=7\n");
-	footprints_read(&footprints, &cgroups, now_ns, cpu_known, true);
+	read_now(true);
 	make(2, "/late", "100", "25");
 	read_all();
 	ck_assert_faults(late, 5);
@@ -346,7 +353,7 @@ START_TEST(counters_of_a_first_reading_that_failed)
 
 	ck_assert_int_eq(tree_remove(&tree, "docker/" WEB "/memory.stat"), 0);
 	ck_assert_int_eq(tree_make_directory(&tree, "docker/" WEB "/io.stat"), 0);
-	footprints_read(&footprints, &cgroups, now_ns, cpu_known, true);
+	read_now(true);
 	ck_assert_int_eq(tree_remove(&tree, "docker/" WEB "/io.stat"), 0);
 	say("/docker/" WEB, "io.stat", "8:0 rbytes=500\n");
 	make(1, "/docker/" WEB, "100", "1001");
@@ -372,6 +379,38 @@ START_TEST(counters_of_a_cgroup_whose_files_come_later)
 	read_all();
 	ck_assert_faults(web, 7);
 	ck_assert_uint_eq(of(web)->devices->used.read_bytes, 500);
+}
+END_TEST
+
+/* ---- While files are read ----------------------------------------------------------------------- */
+
+/* Others go on in between: one ends, one gets another's name, one is made. */
+START_TEST(what_happens_while_files_are_read)
+{
+	struct cgroup *web = make(1, "/docker/" WEB, "100", "10");
+	struct cgroup *db = make(2, "/docker/" DB, "1", "1");
+	struct cgroup *unit = make(3, "/nginx.service", "30", "3"), *late;
+	struct identity identity = {.kind = IDENTITY_CONTAINER, .named = true};
+	struct group *nameless = db->group;
+
+	footprints_choose(&footprints, &cgroups, now_ns, cpu_known, false);
+	cgroups_remove(&cgroups, unit->id, 1);
+	strcpy(identity.name, web->group->name);
+	strcpy(identity.id, DB);
+	footprints_read(&footprints);
+	cgroups_regroup(&cgroups, nameless, groups_name(&groups, nameless, &identity));
+	late = make(4, "/late.service", "7", "7");
+	footprints_tell(&footprints, &groups);
+	ck_assert_usage(web, 101);
+	ck_assert_faults(web, 11);
+	ck_assert_faults(unit, 3);
+	ck_assert_ptr_null(late->group->footprint);
+	read_all();
+	ck_assert_usage(web, 101);
+	ck_assert_faults(web, 11);
+	ck_assert_faults(unit, 3);
+	ck_assert_msg(!(of(unit)->memory_valid & MEMORY_VALID(usage_bytes)), "it has ended");
+	ck_assert_faults(late, 7);
 }
 END_TEST
 
@@ -443,7 +482,7 @@ START_TEST(the_idle_are_not_all_read_at_once)
 		all[i] = make(i + 1, path, "100", "10");
 	}
 	cpu_known = true;
-	footprints_read(&footprints, &cgroups, now_ns, true, true);
+	read_now(true);
 	for (unsigned i = 0; i < 60; i++) {
 		char path[64];
 
@@ -563,6 +602,7 @@ int main(void)
 	tcase_add_test(tcase, counters_go_on_after_figures_that_did_not_fit);
 	tcase_add_test(tcase, counters_of_a_first_reading_that_failed);
 	tcase_add_test(tcase, counters_of_a_cgroup_whose_files_come_later);
+	tcase_add_test(tcase, what_happens_while_files_are_read);
 	tcase_add_test(tcase, the_idle_are_read_now_and_then);
 	tcase_add_test(tcase, who_used_cpu_time_is_read);
 	tcase_add_test(tcase, who_holds_others_is_always_read);
