@@ -166,7 +166,8 @@
 
 #define DEEPMON_MEMORY_METRICS(X)                                                                         \
 	X(MEMORY, usage_bytes, U64, GAUGE, "B", "memory", "used",                                         \
-	  "Memory charged to its cgroups, page cache included")                                           \
+	  "Memory charged to its cgroups, page cache included; of a system group in which others are "    \
+	  "nested, and of the root, no memory is told")                                                   \
 	X(MEMORY, working_set_bytes, U64, GAUGE, "B", "memory", "working_set",                            \
 	  "Usage less inactive page cache: what is not to be had back easily, as Kubernetes counts it")   \
 	X(MEMORY, anonymous_bytes, U64, GAUGE, "B", "memory", "anonymous",                                \

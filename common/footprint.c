@@ -69,10 +69,9 @@ static struct footprint_device *find_device(struct footprint *footprint, const c
 {
 	struct footprint_device **link = &footprint->devices;
 
-	while (*link && strcmp((*link)->name, name) != 0)
-		link = &(*link)->next;
-	if (*link)
-		return *link;
+	for (; *link; link = &(*link)->next)
+		if (strcmp((*link)->name, name) == 0)
+			return *link;
 	*link = calloc(1, sizeof(**link));
 	if (!*link)
 		return NULL;
