@@ -56,6 +56,19 @@ struct task_struct {
 	char comm[16];
 };
 
+struct sock_common {
+	unsigned short skc_family;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+	__u16 sk_protocol;
+};
+
+struct tcp_sock {
+	__u32 srtt_us; /* smoothed round-trip time, in eighths of a microsecond */
+};
+
 #pragma clang attribute pop
 
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h: the task is a kernel thread */

@@ -6,9 +6,11 @@
 #define DEEPMON_ACCOUNT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "../bpf/cpu.h"
+#include "../bpf/net.h"
 #include "../bpf/smt.h"
 #include "energy.h"
 
@@ -20,6 +22,7 @@ struct account_sums {
 	uint64_t weight;     /* by which energy is shared: cycles, or ns where they are not counted */
 	uint64_t counter[CPU_COUNTERS];
 	uint64_t energy_uj[ENERGY_DOMAIN_COUNT];
+	struct net_usage network;
 };
 
 /* What one CPU, or several in sum, counted: the kernel may be adding to `one` meanwhile. */
@@ -70,27 +73,33 @@ static inline void account_sums_use(struct account_sums *sums, const struct cpu_
 		sums->counter[i] += used->counter[i];
 }
 
-/* to += from, or to -= from. */
+/* to += from, or to -= from. All members are sums of 64 bits. */
 static inline void account_sums_add(struct account_sums *to, const struct account_sums *from)
 {
-	to->cpu_ns += from->cpu_ns;
-	to->overlap_ns += from->overlap_ns;
-	to->weight += from->weight;
-	for (int i = 0; i < CPU_COUNTERS; i++)
-		to->counter[i] += from->counter[i];
-	for (int domain = 0; domain < ENERGY_DOMAIN_COUNT; domain++)
-		to->energy_uj[domain] += from->energy_uj[domain];
+	uint64_t *sum = (uint64_t *)to;
+	const uint64_t *other = (const uint64_t *)from;
+
+	for (size_t i = 0; i < sizeof(*to) / sizeof(*sum); i++)
+		sum[i] += other[i];
 }
 
 static inline void account_sums_subtract(struct account_sums *to, const struct account_sums *from)
 {
-	to->cpu_ns -= from->cpu_ns;
-	to->overlap_ns -= from->overlap_ns;
-	to->weight -= from->weight;
-	for (int i = 0; i < CPU_COUNTERS; i++)
-		to->counter[i] -= from->counter[i];
-	for (int domain = 0; domain < ENERGY_DOMAIN_COUNT; domain++)
-		to->energy_uj[domain] -= from->energy_uj[domain];
+	uint64_t *sum = (uint64_t *)to;
+	const uint64_t *other = (const uint64_t *)from;
+
+	for (size_t i = 0; i < sizeof(*to) / sizeof(*sum); i++)
+		sum[i] -= other[i];
+}
+
+/* to += from */
+static inline void net_usage_add(struct net_usage *to, const struct net_usage *from)
+{
+	__u64 *sum = (__u64 *)to;
+	const __u64 *other = (const __u64 *)from;
+
+	for (size_t i = 0; i < sizeof(*to) / sizeof(*sum); i++)
+		sum[i] += other[i];
 }
 
 /* What energy of one socket is shared by, in the running interval. */

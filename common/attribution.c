@@ -167,6 +167,31 @@ static void find_new_owners(struct attribution *attribution, uint64_t now_ns)
 	}
 }
 
+static void charge_network(struct attribution *attribution, uint32_t slot, struct account *account,
+			   enum part part)
+{
+	struct account *whole = &attribution->parts[part];
+	struct net_usage used;
+
+	network_take(attribution->network, slot, &used);
+	net_usage_add(&account->used.network, &used);
+	if (whole != account)
+		net_usage_add(&whole->used.network, &used);
+}
+
+/* The network charges tasks, of which the idle one is none. */
+static void charge_networks(struct attribution *attribution)
+{
+	charge_network(attribution, CPU_SLOT_KERNEL, &attribution->parts[PART_KERNEL], PART_KERNEL);
+	charge_network(attribution, CPU_SLOT_OTHER, &attribution->parts[PART_OTHER], PART_OTHER);
+	for (uint32_t slot = CPU_SLOT_FIRST; slot < attribution->slots_used; slot++) {
+		struct group *group = attribution->owners[slot] ? attribution->owners[slot]->group : NULL;
+
+		if (group)
+			charge_network(attribution, slot, &group->account, group_part(group));
+	}
+}
+
 static void charge_cpu_time(struct attribution *attribution, uint64_t now_ns)
 {
 	uint64_t failed = kernel_counters_failed(attribution->kernel);
@@ -315,6 +340,8 @@ void attribution_charge(struct attribution *attribution, const struct energy_zon
 {
 	if (attribution->kernel)
 		charge_cpu_time(attribution, now_ns);
+	if (attribution->network)
+		charge_networks(attribution);
 	if (attribution->kernel && attribution->rules.idle_policy == LEDGER_IDLE_EQUAL)
 		activate_containers(attribution);
 	for (size_t i = 0; i < attribution->zone_count; i++) {
@@ -322,6 +349,8 @@ void attribution_charge(struct attribution *attribution, const struct energy_zon
 
 		record->measured |= zones[i].valid;
 		record->gap |= !zones[i].valid;
+		record->behind = zones[i].read_ns == record->read_ns;
+		record->read_ns = zones[i].read_ns;
 		if (zones[i].valid && energy_is_divided(zones[i].domain))
 			charge_zone(attribution, &zones[i], record);
 	}

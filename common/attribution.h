@@ -15,6 +15,7 @@
 #include "idle_power.h"
 #include "kernel.h"
 #include "ledger.h"
+#include "network.h"
 #include "processes.h"
 #include "topology.h"
 
@@ -35,6 +36,8 @@ struct zone_record {
 	struct idle_power idle;
 	uint64_t reported_uj; /* its total as of the last report */
 	bool measured, gap;   /* since then it had a delta; it had none */
+	bool behind;	      /* its next delta will be of more time than the interval */
+	uint64_t read_ns;     /* when it was read, as of the last charge */
 };
 
 struct attribution {
@@ -42,6 +45,7 @@ struct attribution {
 	const struct topology *topology;
 	struct cgroups *cgroups;
 	struct groups *groups;
+	struct network *network;     /* NULL: it is not counted */
 	struct processes *processes; /* NULL: they are not told apart */
 	struct attribution_rules rules;
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -22,12 +23,28 @@ libbpf_print_fn_t bpf_object_silence(void)
 	return libbpf_set_print(keep_quiet);
 }
 
+/*
+ * Linux before 5.11 charges BPF's memory to the limit of locked memory; the helper came with the end of that.
+ * Without the capabilities the probe can't tell, and says that there is one.
+ */
+static bool is_short_of_locked_memory(int error)
+{
+	struct rlimit limit;
+
+	return error == -EPERM && getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+	       libbpf_probe_bpf_helper(BPF_PROG_TYPE_SOCKET_FILTER, BPF_FUNC_ktime_get_coarse_ns, NULL) == 0;
+}
+
 void bpf_object_log_refusal(const struct deepmon_logger *logger, const char *what, const char *step,
 			    int error, const char *left_out)
 {
 	const char *remedy = "see Requirements in README.md";
 
-	if (error == -EPERM || error == -EACCES)
+	if (is_short_of_locked_memory(error))
+		remedy =
+		    "raise the limit of locked memory (LimitMEMLOCK=infinity), to which Linux before 5.11 "
+		    "charges what eBPF takes; a smaller MaxCgroups takes less";
+	else if (error == -EPERM || error == -EACCES)
 		remedy = "run as root, or give the process CAP_BPF and CAP_PERFMON "
 			 "(before Linux 5.8: CAP_SYS_ADMIN)";
 	else if (access("/sys/kernel/btf/vmlinux", R_OK) != 0)

@@ -34,11 +34,13 @@
 	X(CONTAINER, CPU, "", "")                                     \
 	X(CONTAINER, PERF, "", "")                                    \
 	X(CONTAINER, ENERGY, "domain, source", "domain-source")       \
+	X(CONTAINER, NETWORK, "", "")                                 \
 	X(CONTAINER, MEMORY, "", "")                                  \
 	X(CONTAINER, BLOCK, "device", "device")                       \
 	X(SYSTEM, CPU, "", "")                                        \
 	X(SYSTEM, PERF, "", "")                                       \
 	X(SYSTEM, ENERGY, "domain, source", "domain-source")          \
+	X(SYSTEM, NETWORK, "", "")                                    \
 	X(SYSTEM, MEMORY, "", "")                                     \
 	X(SYSTEM, BLOCK, "device", "device")                          \
 	X(PROCESS, CPU, "", "process")                                \
@@ -47,6 +49,7 @@
 	X(TOTAL, CPU, "", "")                                         \
 	X(TOTAL, PERF, "", "")                                        \
 	X(TOTAL, ENERGY, "domain, source", "domain-source")           \
+	X(TOTAL, NETWORK, "", "")                                     \
 	X(TOTAL, CHURN, "", "")                                       \
 	X(HOST, ENERGY, "domain, source", "domain-source")            \
 	X(ZONE, COUNTER, "", "source")                                \
@@ -82,14 +85,15 @@
  * What a record tells of its entity: a struct deepmon_<name>, whose members are the rows below.
  * X(constant, name, suffix of Telegraf's measurement)
  */
-#define DEEPMON_SUBJECTS(X)          \
-	X(CPU, cpu, "")              \
-	X(ENERGY, energy, "_energy") \
-	X(PERF, perf, "_perf")       \
-	X(MEMORY, memory, "_memory") \
-	X(BLOCK, block, "_block")    \
-	X(COUNTER, counter, "")      \
-	X(CHURN, churn, "_churn")    \
+#define DEEPMON_SUBJECTS(X)             \
+	X(CPU, cpu, "")                 \
+	X(ENERGY, energy, "_energy")    \
+	X(PERF, perf, "_perf")          \
+	X(NETWORK, network, "_network") \
+	X(MEMORY, memory, "_memory")    \
+	X(BLOCK, block, "_block")       \
+	X(COUNTER, counter, "")         \
+	X(CHURN, churn, "_churn")       \
 	X(SELF_COST, self_cost, "")
 
 /*
@@ -128,6 +132,37 @@
 	X(ENERGY, energy_joules, MICRO, COUNTER, "J", "energy", "", \
 	  "Energy used since deepmon began to measure")             \
 	X(ENERGY, power_watts, F64, GAUGE, "W", "power", "", "Average power since the last report")
+
+#define DEEPMON_NETWORK_METRICS(X)                                                                          \
+	X(NETWORK, tcp_sent_bytes, U64, COUNTER, "B", "total_bytes", "tcp_sent", "Bytes sent over TCP")     \
+	X(NETWORK, tcp_received_bytes, U64, COUNTER, "B", "total_bytes", "tcp_received",                    \
+	  "Bytes received over TCP")                                                                        \
+	X(NETWORK, tcp_sent_messages, U64, COUNTER, "", "total_operations", "tcp_sent",                     \
+	  "Calls that sent something over TCP")                                                             \
+	X(NETWORK, tcp_received_messages, U64, COUNTER, "", "total_operations", "tcp_received",             \
+	  "Calls that received something over TCP")                                                         \
+	X(NETWORK, udp_sent_bytes, U64, COUNTER, "B", "total_bytes", "udp_sent", "Bytes sent over UDP")     \
+	X(NETWORK, udp_received_bytes, U64, COUNTER, "B", "total_bytes", "udp_received",                    \
+	  "Bytes received over UDP")                                                                        \
+	X(NETWORK, udp_sent_messages, U64, COUNTER, "", "total_operations", "udp_sent",                     \
+	  "Messages sent over UDP")                                                                         \
+	X(NETWORK, udp_received_messages, U64, COUNTER, "", "total_operations", "udp_received",             \
+	  "Messages received over UDP")                                                                     \
+	X(NETWORK, tcp_opened_active, U64, COUNTER, "", "total_connections", "opened_active",               \
+	  "TCP connections that it asked for and got")                                                      \
+	X(NETWORK, tcp_opened_passive, U64, COUNTER, "", "total_connections", "opened_passive",             \
+	  "TCP connections that it was asked for")                                                          \
+	X(NETWORK, tcp_failed, U64, COUNTER, "", "total_connections", "failed",                             \
+	  "TCP connections that it asked for and did not get: refused, unreachable, timed out")             \
+	X(NETWORK, tcp_closed, U64, COUNTER, "", "total_connections", "closed",                             \
+	  "TCP connections, of those opened, that have ended")                                              \
+	X(NETWORK, tcp_resets_sent, U64, COUNTER, "", "total_events", "tcp_resets_sent", "TCP resets sent") \
+	X(NETWORK, tcp_resets_received, U64, COUNTER, "", "total_events", "tcp_resets_received",            \
+	  "TCP resets received")                                                                            \
+	X(NETWORK, tcp_retransmits, U64, COUNTER, "", "total_events", "tcp_retransmits",                    \
+	  "TCP segments sent again")                                                                        \
+	X(NETWORK, tcp_rtt_seconds, F64, GAUGE, "s", "latency", "tcp_rtt",                                  \
+	  "Mean of TCP's smoothed round-trip time, read at each message received since the last report")
 
 #define DEEPMON_MEMORY_METRICS(X)                                                                         \
 	X(MEMORY, usage_bytes, U64, GAUGE, "B", "memory", "used",                                         \
@@ -288,6 +323,9 @@
 	  "of one go on while it is among them")                                                             \
 	X(max_processes, MaxProcesses, COUNT, "4096", 64, 1048576, "",                                       \
 	  "Processes accounted one by one; those past it are in their container's (other)")                  \
+	X(network, Network, CHOICE, "off|on", 0, 0, "",                                                      \
+	  "Whether bytes, messages and connections are counted; it costs a program at each send and "        \
+	  "receive")                                                                                         \
 	X(memory, Memory, CHOICE, "on|off", 0, 0, "",                                                        \
 	  "Whether the memory of containers and units is told, from their cgroups' files")                   \
 	X(block_devices, BlockDevices, COUNT, "8", 0, 1024, "",                                              \

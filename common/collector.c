@@ -40,6 +40,7 @@ struct deepmon {
 	struct counters counters;
 	struct kernel *kernel;
 	struct cgroup_events *events;
+	struct network *network;
 	struct energy *energy;
 	struct groups groups;
 	struct cgroups cgroups;
@@ -225,9 +226,10 @@ static int start_thread(struct deepmon *collector)
 	return r;
 }
 
-/* The words of the options SmtOverlap and Interrupts, in their order. */
+/* The words of the options SmtOverlap, Interrupts and Network, in their order. */
 enum { OVERLAP_AUTO, OVERLAP_OFF };
 enum { INTERRUPTS_INTERRUPTED, INTERRUPTS_APART };
+enum { NETWORK_OFF, NETWORK_ON };
 
 static void open_kernel(struct deepmon *collector)
 {
@@ -245,9 +247,13 @@ static void open_kernel(struct deepmon *collector)
 	    counters_open(&collector->counters, &collector->options, collector->topology.cpu_count,
 			  &collector->logger))
 		return;
-	if (kernel_open(&collector->kernel, &settings, &collector->logger) == 0)
-		cgroup_events_open(&collector->events, &collector->hierarchy, handle_event, collector,
-				   &collector->logger);
+	if (kernel_open(&collector->kernel, &settings, &collector->logger))
+		return;
+	cgroup_events_open(&collector->events, &collector->hierarchy, handle_event, collector,
+			   &collector->logger);
+	if (collector->options.network == NETWORK_ON)
+		network_open(&collector->network, collector->kernel, &collector->hierarchy,
+			     &collector->logger);
 }
 
 static void open_energy(struct deepmon *collector)
@@ -327,6 +333,7 @@ static int begin(struct deepmon *collector)
 	collector->cgroups.keeps_paths = footprints_any(&collector->footprints);
 	r = attribution_init(&collector->attribution, collector->kernel, &collector->topology,
 			     &collector->cgroups, &collector->groups, zone_count, &rules);
+	collector->attribution.network = collector->network;
 	if (!r && collector->kernel && collector->options.processes) {
 		r = processes_init(&collector->processes, collector->kernel, &collector->topology,
 				   collector->options.max_processes);
@@ -429,6 +436,7 @@ void deepmon_close(struct deepmon *collector)
 	topology_clear(&collector->topology);
 	self_meter_close(&collector->self);
 	energy_close(collector->energy);
+	network_close(collector->network);
 	cgroup_events_close(collector->events);
 	kernel_close(collector->kernel);
 	counters_close(&collector->counters);

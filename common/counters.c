@@ -102,9 +102,9 @@ static void log_refusal(const struct deepmon_logger *logger, const char *option,
 	const char *why = "the CPU does not count it: look at `perf list`";
 
 	if (error == -EACCES || error == -EPERM)
-		why =
-		    "run as root, or give the process CAP_PERFMON (before Linux 5.8: CAP_SYS_ADMIN), or set "
-		    "kernel.perf_event_paranoid to 0";
+		why = "run as root, or give the process CAP_PERFMON (before Linux 5.8: CAP_SYS_ADMIN) and, "
+		      "where "
+		      "that is not enough, as on Debian, set kernel.perf_event_paranoid to 2";
 	else if (error == -ENOENT || error == -EOPNOTSUPP)
 		why =
 		    "this CPU has no counter for it, as in most virtual machines (a cloud's bare metal has)";

@@ -267,6 +267,14 @@ void kernel_free_slot(struct kernel *kernel, uint32_t slot)
 	bpf_map_update_elem(bpf_map__fd(kernel->bpf->maps.free_slots), NULL, &slot, BPF_ANY);
 }
 
+struct kernel_slot_maps kernel_slot_maps(const struct kernel *kernel)
+{
+	return (struct kernel_slot_maps){.cpus = bpf_map__fd(kernel->bpf->maps.cpus),
+					 .slots = bpf_map__fd(kernel->bpf->maps.slots),
+					 .slot_by_cgroup = bpf_map__fd(kernel->bpf->maps.slot_by_cgroup),
+					 .free_slots = bpf_map__fd(kernel->bpf->maps.free_slots)};
+}
+
 uint64_t kernel_slots_refused(const struct kernel *kernel)
 {
 	return __atomic_load_n(&kernel->bpf->bss->slots_refused, __ATOMIC_RELAXED);

@@ -60,6 +60,12 @@ uint64_t kernel_slot_owner(const struct kernel *kernel, uint32_t slot);
  */
 void kernel_free_slot(struct kernel *kernel, uint32_t slot);
 
+/* The maps of bpf/slots.bpf.h, for other programs that charge by slot. They belong to the kernel. */
+struct kernel_slot_maps {
+	int cpus, slots, slot_by_cgroup, free_slots;
+};
+struct kernel_slot_maps kernel_slot_maps(const struct kernel *kernel);
+
 /* They only grow. */
 uint64_t kernel_slots_refused(const struct kernel *kernel);
 uint64_t kernel_switches_unseen(const struct kernel *kernel);

@@ -196,6 +196,58 @@ static void add_perf(struct sample *sample, const struct attribution *attributio
 		add_rates(record, counted, account);
 }
 
+/* The figures that a group of the kernel's hooks gives. */
+static uint64_t network_valid(uint32_t counted)
+{
+	uint64_t valid = 0;
+
+	if (counted & NETWORK_TRAFFIC)
+		valid |= VALID(NETWORK, tcp_sent_bytes) | VALID(NETWORK, tcp_received_bytes) |
+			 VALID(NETWORK, tcp_sent_messages) | VALID(NETWORK, tcp_received_messages) |
+			 VALID(NETWORK, udp_sent_bytes) | VALID(NETWORK, udp_received_bytes) |
+			 VALID(NETWORK, udp_sent_messages) | VALID(NETWORK, udp_received_messages);
+	if (counted & NETWORK_CONNECTIONS)
+		valid |= VALID(NETWORK, tcp_opened_active) | VALID(NETWORK, tcp_opened_passive) |
+			 VALID(NETWORK, tcp_failed) | VALID(NETWORK, tcp_closed);
+	if (counted & NETWORK_RETRANSMITS)
+		valid |= VALID(NETWORK, tcp_retransmits);
+	if (counted & NETWORK_RESETS)
+		valid |= VALID(NETWORK, tcp_resets_sent) | VALID(NETWORK, tcp_resets_received);
+	return valid;
+}
+
+static void add_network(struct sample *sample, const struct attribution *attribution,
+			const struct subject_of *of, const struct account *account)
+{
+	struct deepmon_record *record = add_of(sample, of, DEEPMON_SUBJECT_NETWORK);
+	const struct net_usage *used = &account->used.network, *before = &account->reported.network;
+	uint64_t readings = used->tcp_rtt_readings - before->tcp_rtt_readings;
+
+	record->values.network = (struct deepmon_network){
+	    .tcp_sent_bytes = used->tcp_sent_bytes,
+	    .tcp_received_bytes = used->tcp_received_bytes,
+	    .tcp_sent_messages = used->tcp_sent_messages,
+	    .tcp_received_messages = used->tcp_received_messages,
+	    .udp_sent_bytes = used->udp_sent_bytes,
+	    .udp_received_bytes = used->udp_received_bytes,
+	    .udp_sent_messages = used->udp_sent_messages,
+	    .udp_received_messages = used->udp_received_messages,
+	    .tcp_opened_active = used->tcp_opened_active,
+	    .tcp_opened_passive = used->tcp_opened_passive,
+	    .tcp_failed = used->tcp_failed,
+	    .tcp_closed = used->tcp_closed,
+	    .tcp_resets_sent = used->tcp_resets_sent,
+	    .tcp_resets_received = used->tcp_resets_received,
+	    .tcp_retransmits = used->tcp_retransmits,
+	};
+	record->valid = network_valid(network_counted(attribution->network));
+	if (readings) {
+		record->values.network.tcp_rtt_seconds =
+		    (double)(used->tcp_rtt_sum_us - before->tcp_rtt_sum_us) / 1e6 / (double)readings;
+		record->valid |= VALID(NETWORK, tcp_rtt_seconds);
+	}
+}
+
 static void add_energy(struct sample *sample, const struct subject_of *of, enum energy_domain domain,
 		       const struct domain_state *state, uint64_t used_uj, uint64_t reported_uj)
 {
@@ -223,6 +275,9 @@ static void add_account(struct sample *sample, const struct attribution *attribu
 		add_cpu(sample, attribution, of, account);
 		if (account != &attribution->parts[PART_IDLE])
 			add_perf(sample, attribution, of, account);
+		if (attribution->network && account != &attribution->parts[PART_IDLE] &&
+		    of->entity != DEEPMON_PROCESS)
+			add_network(sample, attribution, of, account);
 	}
 	for (int domain = 0; domain < ENERGY_DOMAIN_COUNT; domain++)
 		if (sample->domains[domain].measured && energy_is_divided((enum energy_domain)domain))
@@ -322,8 +377,11 @@ static void add_totals(struct sample *sample, struct attribution *attribution, c
 		struct subject_of of = {
 		    .entity = DEEPMON_TOTAL, .instance = kinds[part], .kind = kinds[part]};
 
+		/* Who used it is not known then: that is not to say that nobody did. */
+		if (!attribution->kernel && part != PART_UNATTRIBUTED)
+			continue;
 		add_account(sample, attribution, &of, &attribution->parts[part]);
-		if (!attribution->kernel || part > PART_SYSTEM)
+		if (part > PART_SYSTEM)
 			continue;
 
 		struct deepmon_record *record =
@@ -419,7 +477,8 @@ int sample_build(struct sample *sample, struct attribution *attribution, const s
 	add_host(sample);
 	for (size_t i = 0; i < attribution->zone_count; i++) {
 		add_zone(sample, &zones[i], &attribution->zones[i]);
-		attribution->zones[i].measured = attribution->zones[i].gap = false;
+		attribution->zones[i].measured = false;
+		attribution->zones[i].gap = attribution->zones[i].behind;
 	}
 	attribution->counters_gap = false;
 

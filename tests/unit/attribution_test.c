@@ -8,7 +8,7 @@
 
 #include <search.h>
 
-#define SLOTS_MAX   (CPU_SLOT_FIRST + CGROUPS_MAX)
+#define SLOTS_MAX   (CPU_SLOT_FIRST + HOST_CGROUPS_MAX)
 #define PARTIES_MAX 128
 #define INTERVALS   250 /* of one seed */
 #define SEEDS	    40	/* of one fixed test */
@@ -31,15 +31,15 @@ static struct account_sums dropped[PART_COUNT]; /* what groups had that are forg
 struct party {
 	struct account *account;
 	bool bears;
-	uint64_t weight[SOCKETS_MAX], misses[SOCKETS_MAX];
+	uint64_t weight[HOST_SOCKETS_MAX], misses[HOST_SOCKETS_MAX];
 	uint64_t before[ENERGY_DOMAIN_COUNT];
 	uint64_t least[ENERGY_DOMAIN_COUNT], most[ENERGY_DOMAIN_COUNT];
 };
 static struct party parties[PARTIES_MAX];
 static size_t party_count;
 static struct account_sums parts[PART_COUNT]; /* expected, but for energy */
-static uint64_t busy_ns[SOCKETS_MAX], idle_ns[SOCKETS_MAX];
-static struct cpu_usage counted[SLOTS_MAX][SOCKETS_MAX]; /* charged so far */
+static uint64_t busy_ns[HOST_SOCKETS_MAX], idle_ns[HOST_SOCKETS_MAX];
+static struct cpu_usage counted[SLOTS_MAX][HOST_SOCKETS_MAX]; /* charged so far */
 static uint64_t counters_failed;
 static bool whole; /* no reading of a counter failed in the interval */
 static uint64_t unattributed[ENERGY_DOMAIN_COUNT];
@@ -156,7 +156,7 @@ static void find_bearers(void)
 /* The attribution is about to charge that slot. */
 static void before_reading(uint32_t slot)
 {
-	struct cpu_usage now[SOCKETS_MAX] = {0};
+	struct cpu_usage now[HOST_SOCKETS_MAX] = {0};
 	enum part part;
 	struct account *account = account_of(slot, &part);
 

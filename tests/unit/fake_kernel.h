@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-only
  *
- * A kernel, a cgroup hierarchy and runtimes' names in plain memory, in place of common/kernel.c, hierarchy.c
- * and names.c: a test that includes this defines all that those do, so that the linker leaves them out.
+ * A kernel, its network, a cgroup hierarchy and runtimes' names in plain memory, in place of common/kernel.c,
+ * network.c, hierarchy.c and names.c: a test that includes this defines all that those do, so that the linker
+ * leaves them out.
  */
 #ifndef TESTS_FAKE_KERNEL_H
 #define TESTS_FAKE_KERNEL_H
@@ -14,6 +15,7 @@
 #include "../../common/hierarchy.h"
 #include "../../common/kernel.h"
 #include "../../common/names.h"
+#include "../../common/network.h"
 
 /* ---- The kernel's accounting ------------------------------------------------------------------- */
 
@@ -185,6 +187,20 @@ int hierarchy_walk(const struct hierarchy *hierarchy, hierarchy_visitor *visit, 
 		if (fake_cgroups[i].id)
 			visit(user, fake_cgroups[i].id, fake_cgroups[i].path);
 	return 0;
+}
+
+/* ---- The network ------------------------------------------------------------------------------- */
+
+uint32_t network_counted(const struct network *network)
+{
+	(void)network;
+	return 0;
+}
+
+void network_take(struct network *network, uint32_t slot, struct net_usage *used)
+{
+	(void)network, (void)slot;
+	*used = (struct net_usage){0};
 }
 
 /* ---- Names ------------------------------------------------------------------------------------- */

@@ -268,8 +268,8 @@ static const struct {
 } refusals[] = {
     {EACCES, -EACCES,
      "perf: perf event power/energy-pkg/ on CPU 0: Permission denied (and 3 more like it): "
-     "run as root, grant the capability CAP_PERFMON (CAP_SYS_ADMIN before Linux 5.8), or set the "
-     "sysctl kernel.perf_event_paranoid to 0"},
+     "run as root, or grant the capability CAP_PERFMON (CAP_SYS_ADMIN before Linux 5.8) and, where that is "
+     "not enough, as on Debian, set the sysctl kernel.perf_event_paranoid to 2"},
     {EPERM, -EACCES,
      "perf: perf event power/energy-pkg/ on CPU 0: Operation not permitted (and 3 more like it): "
      "run as root"},

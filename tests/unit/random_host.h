@@ -13,32 +13,32 @@
 #include "fake_kernel.h"
 #include "random.h"
 
-#define SOCKETS_MAX   8
-#define CPUS_MAX      16
-#define CGROUPS_MAX   16 /* that get a slot */
-#define ZONES_MAX     64
-#define MS	      1000000ull
-#define UNKNOWN	      99 /* a socket that is none of the host's */
-#define START_NS      (5000000 * MS)
-#define UJ_OF(ns, mW) ((ns) / 1000 * (mW) / 1000)
+#define HOST_SOCKETS_MAX 8
+#define HOST_CPUS_MAX	 16
+#define HOST_CGROUPS_MAX 16 /* that get a slot */
+#define HOST_ZONES_MAX	 64
+#define MS		 1000000ull
+#define UNKNOWN		 99 /* a socket that is none of the host's */
+#define START_NS	 (5000000 * MS)
+#define UJ_OF(ns, mW)	 ((ns) / 1000 * (mW) / 1000)
 
 /* ---- The host ---------------------------------------------------------------------------------- */
 
 static struct kernel *kernel; /* NULL: this host has none */
 static struct topology topology;
-static uint8_t index_of_cpu[CPUS_MAX];
+static uint8_t index_of_cpu[HOST_CPUS_MAX];
 static struct groups groups;
 static struct cgroups cgroups;
 static struct attribution attribution;
-static struct energy_zone zones[ZONES_MAX];
+static struct energy_zone zones[HOST_ZONES_MAX];
 static size_t zone_count;
 static uint64_t now_ns, next_id;
 static uint64_t all_ns; /* that the kernel counted */
 
 static void make_topology(void)
 {
-	topology = (struct topology){.socket_count = 1 + random_below(SOCKETS_MAX),
-				     .cpu_count = 1 + (uint32_t)random_below(CPUS_MAX),
+	topology = (struct topology){.socket_count = 1 + random_below(HOST_SOCKETS_MAX),
+				     .cpu_count = 1 + (uint32_t)random_below(HOST_CPUS_MAX),
 				     .index_of_cpu = index_of_cpu};
 	for (size_t i = 0; i < topology.socket_count; i++)
 		topology.socket[i] = (int)(random_once_in(8) ? 10 + i : i);
@@ -86,9 +86,9 @@ static struct attribution_rules any_rules(void)
 }
 
 /* `before_reading` is told of each slot that is about to be charged; may be NULL. */
-static void host_make(void (*before_reading)(uint32_t slot))
+__attribute__((unused)) static void host_make(void (*before_reading)(uint32_t slot))
 {
-	uint32_t max_cgroups = 1 + (uint32_t)random_below(CGROUPS_MAX);
+	uint32_t max_cgroups = 1 + (uint32_t)random_below(HOST_CGROUPS_MAX);
 	struct attribution_rules rules = any_rules();
 
 	make_topology();
@@ -108,7 +108,7 @@ static void host_make(void (*before_reading)(uint32_t slot))
 	must(attribution_init(&attribution, kernel, &topology, &cgroups, &groups, zone_count, &rules) == 0);
 }
 
-static void host_clear(void)
+__attribute__((unused)) static void host_clear(void)
 {
 	attribution_clear(&attribution);
 	cgroups_clear(&cgroups);
@@ -167,20 +167,23 @@ static uint32_t any_slot(uint64_t late)
 	return id ? fake_slot(kernel, id, random_once_in(8) ? topology.cpu_count : 0) : CPU_SLOT_IDLE;
 }
 
+/* Is told what ran where, if not NULL. */
+static void (*host_ran)(uint32_t cpu, uint32_t slot, const struct cpu_usage *stretch);
+
 static void run(uint32_t cpu, uint32_t slot, uint64_t time_ns)
 {
-	struct cpu_usage *usage = fake_usage(kernel, cpu, slot);
+	struct cpu_usage stretch = {.time_ns = time_ns};
 
-	usage->time_ns += time_ns;
 	all_ns += time_ns;
-	if (slot == CPU_SLOT_IDLE)
-		return;
-	if (kernel->overlap)
-		usage->overlap_ns += random_once_in(2) ? random_below(time_ns + 1) : time_ns;
+	if (slot != CPU_SLOT_IDLE && kernel->overlap)
+		stretch.overlap_ns = random_once_in(2) ? random_below(time_ns + 1) : time_ns;
 	/* Also without time: a reader may see a count before the time that it took. */
-	for (int i = 0; i < CPU_COUNTERS; i++)
+	for (int i = 0; i < CPU_COUNTERS && slot != CPU_SLOT_IDLE; i++)
 		if (kernel->counter_mask & 1u << i && random_below(8))
-			usage->counter[i] += random_below(4 * time_ns + 100);
+			stretch.counter[i] = random_below(4 * time_ns + 100);
+	usage_add(fake_usage(kernel, cpu, slot), &stretch);
+	if (host_ran)
+		host_ran(cpu, slot, &stretch);
 }
 
 static void run_cpus(uint64_t elapsed_ns, uint64_t late)
@@ -221,7 +224,7 @@ static void read_zone(struct energy_zone *zone, uint64_t elapsed_ns)
 }
 
 /* A container that waits for its name, or NULL. */
-static struct group *host_nameless(void)
+__attribute__((unused)) static struct group *host_nameless(void)
 {
 	struct group *group = groups.count ? groups.all[random_below(groups.count)] : NULL;
 
@@ -230,7 +233,7 @@ static struct group *host_nameless(void)
 }
 
 /* As the collector does when a runtime has told a name: the group that it is then. */
-static struct group *host_name(struct group *group)
+__attribute__((unused)) static struct group *host_name(struct group *group)
 {
 	struct identity identity = {.kind = group->kind, .runtime = group->runtime};
 	struct group *named;
@@ -243,7 +246,7 @@ static struct group *host_name(struct group *group)
 }
 
 /* An interval goes by, up to when it is charged. */
-static void host_run(void)
+__attribute__((unused)) static void host_run(void)
 {
 	uint64_t elapsed_ns = random_once_in(64) ? random_below(900000) * MS : 1 + random_sized(31);
 	uint64_t late = change_cgroups();

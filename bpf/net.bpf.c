@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * Bytes, messages and connections by cgroup. Sends and receives are charged to the task that makes them; what
+ * the network itself does to a socket, to whom the socket was charged last. It touches its own maps, and the
+ * slots that all programs share.
+ */
+#include "slots.bpf.h"
+
+#include "net.h"
+
+#define AF_INET	    2
+#define AF_INET6    10
+#define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
+#define MSG_PEEK    2
+
+/* include/net/tcp_states.h */
+enum { STATE_ESTABLISHED = 1, STATE_SYN_SENT = 2, STATE_SYN_RECV = 3, STATE_CLOSE = 7, STATE_LISTEN = 10 };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* set at open: slot_count */
+	__type(key, __u32);
+	__type(value, struct net_usage);
+} net_usage SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+	__type(key, int);
+	__type(value, struct net_socket);
+} net_sockets SEC(".maps");
+
+static __always_inline void add(__u64 *counter, __u64 count)
+{
+	__sync_fetch_and_add(counter, count);
+}
+
+static __always_inline struct net_usage *usage_of_slot(__u32 slot)
+{
+	return bpf_map_lookup_elem(&net_usage, &slot);
+}
+
+/* The current task's slot, which the socket is charged to from now on. */
+static __always_inline __u32 own(struct net_socket *socket)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u32 index = bpf_get_smp_processor_id();
+	struct cpu_state *cpu = bpf_map_lookup_elem(&cpus, &index);
+	__u32 slot = cpu ? slot_of_trusted(cpu, task) : CPU_SLOT_OTHER;
+	struct cpu_slot *owner = bpf_map_lookup_elem(&slots, &slot);
+
+	if (socket && owner) {
+		socket->slot = slot;
+		socket->cgroup_id = owner->cgroup_id;
+	}
+	return slot;
+}
+
+/* The slot that the socket was charged to last. Its cgroup may have ended since, and the slot be another's.
+ */
+static __always_inline __u32 slot_of_socket(const struct net_socket *socket)
+{
+	__u32 slot = socket->slot;
+	struct cpu_slot *owner = bpf_map_lookup_elem(&slots, &slot);
+
+	if (!slot || !owner || owner->cgroup_id != socket->cgroup_id)
+		return CPU_SLOT_OTHER;
+	return slot;
+}
+
+static __always_inline bool is_internet(const struct sock *sk)
+{
+	__u16 family = sk->__sk_common.skc_family;
+
+	return family == AF_INET || family == AF_INET6;
+}
+
+static __always_inline struct net_socket *socket_of(struct sock *sk)
+{
+	return bpf_sk_storage_get(&net_sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+}
+
+/* A connection was opened by a program that was not known at that time. */
+static __always_inline void count_late(struct net_socket *socket, struct net_usage *usage)
+{
+	if (!socket->uncounted)
+		return;
+	socket->uncounted = 0;
+	add(&usage->tcp_opened_passive, 1);
+}
+
+static __always_inline int transfer(struct sock *sk, int length, bool sent)
+{
+	if (length <= 0 || !sk || !is_internet(sk))
+		return 0;
+
+	__u16 protocol = sk->sk_protocol;
+
+	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
+		return 0;
+
+	struct net_socket *socket = protocol == IPPROTO_TCP ? socket_of(sk) : NULL;
+	struct net_usage *usage = usage_of_slot(own(socket));
+
+	if (!usage)
+		return 0;
+	if (protocol == IPPROTO_UDP) {
+		add(sent ? &usage->udp_sent_bytes : &usage->udp_received_bytes, (__u64)length);
+		add(sent ? &usage->udp_sent_messages : &usage->udp_received_messages, 1);
+		return 0;
+	}
+	add(sent ? &usage->tcp_sent_bytes : &usage->tcp_received_bytes, (__u64)length);
+	add(sent ? &usage->tcp_sent_messages : &usage->tcp_received_messages, 1);
+	if (socket)
+		count_late(socket, usage);
+	if (!sent) {
+		add(&usage->tcp_rtt_sum_us, BPF_CORE_READ((struct tcp_sock *)sk, srtt_us) >> 3);
+		add(&usage->tcp_rtt_readings, 1);
+	}
+	return 0;
+}
+
+SEC("tp_btf/sock_send_length")
+int BPF_PROG(net_sent, struct sock *sk, int length, int flags)
+{
+	return transfer(sk, length, true);
+}
+
+SEC("tp_btf/sock_recv_length")
+int BPF_PROG(net_received, struct sock *sk, int length, int flags)
+{
+	return flags & MSG_PEEK ? 0 : transfer(sk, length, false);
+}
+
+/* A client's or a listener's begins in its own task; a server's connection in whatever the network
+ * interrupts. */
+static __always_inline void begin(struct sock *sk, int state)
+{
+	struct net_socket *socket = socket_of(sk);
+
+	if (!socket)
+		return;
+	socket->role = state == STATE_SYN_SENT ? NET_CLIENT : NET_SERVER;
+	own(socket);
+}
+
+static __always_inline void establish(struct sock *sk, bool active)
+{
+	struct net_socket *socket = socket_of(sk);
+	struct net_usage *usage;
+
+	if (!socket)
+		return;
+	socket->role = active ? NET_CLIENT : NET_SERVER;
+	socket->open = 1;
+	/* The listener was there before us, or its cgroup is gone: whoever uses the connection opened it. */
+	if (!active && !socket->slot) {
+		socket->uncounted = 1;
+		return;
+	}
+	usage = usage_of_slot(slot_of_socket(socket));
+	if (usage)
+		add(active ? &usage->tcp_opened_active : &usage->tcp_opened_passive, 1);
+}
+
+static __always_inline void close(struct sock *sk, int before)
+{
+	struct net_socket *socket = bpf_sk_storage_get(&net_sockets, sk, NULL, 0);
+	struct net_usage *usage;
+
+	if (!socket || before == STATE_LISTEN)
+		return;
+	usage = usage_of_slot(slot_of_socket(socket));
+	if (!usage)
+		return;
+	if (before == STATE_SYN_SENT)
+		add(&usage->tcp_failed, 1);
+	else if (socket->open) {
+		count_late(socket, usage);
+		add(&usage->tcp_closed, 1);
+	}
+	socket->open = 0;
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(net_state, struct sock *sk, int before, int after)
+{
+	if (sk->sk_protocol != IPPROTO_TCP)
+		return 0;
+	if (after == STATE_SYN_SENT || after == STATE_LISTEN)
+		begin(sk, after);
+	else if (after == STATE_ESTABLISHED && (before == STATE_SYN_SENT || before == STATE_SYN_RECV))
+		establish(sk, before == STATE_SYN_SENT);
+	else if (after == STATE_CLOSE)
+		close(sk, before);
+	return 0;
+}
+
+static __always_inline struct net_usage *usage_of_socket(struct sock *sk)
+{
+	struct net_socket *socket = sk ? bpf_sk_storage_get(&net_sockets, sk, NULL, 0) : NULL;
+
+	return socket ? usage_of_slot(slot_of_socket(socket)) : NULL;
+}
+
+SEC("tp_btf/tcp_retransmit_skb")
+int BPF_PROG(net_retransmitted, struct sock *sk)
+{
+	struct net_usage *usage = usage_of_socket(sk);
+
+	if (usage)
+		add(&usage->tcp_retransmits, 1);
+	return 0;
+}
+
+SEC("tp_btf/tcp_send_reset")
+int BPF_PROG(net_reset_sent, struct sock *sk)
+{
+	struct net_usage *usage = usage_of_socket(sk);
+
+	if (usage)
+		add(&usage->tcp_resets_sent, 1);
+	return 0;
+}
+
+SEC("tp_btf/tcp_receive_reset")
+int BPF_PROG(net_reset_received, struct sock *sk)
+{
+	struct net_usage *usage = usage_of_socket(sk);
+
+	if (usage)
+		add(&usage->tcp_resets_received, 1);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

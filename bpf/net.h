@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * What bpf/net.bpf.c and common/network.c share: what each slot did on the network.
+ */
+#ifndef DEEPMON_BPF_NET_H
+#define DEEPMON_BPF_NET_H
+
+#include <linux/types.h>
+
+/* Counts of one slot: an element of the map `net_usage`. All CPUs add to it, atomically; it only grows. */
+struct net_usage {
+	__u64 tcp_sent_bytes, tcp_sent_messages; /* a message: a call that sent, or received, something */
+	__u64 tcp_received_bytes, tcp_received_messages;
+	__u64 udp_sent_bytes, udp_sent_messages;
+	__u64 udp_received_bytes, udp_received_messages;
+	__u64 tcp_opened_active;  /* connections that it asked for and got */
+	__u64 tcp_opened_passive; /* those that it was asked for */
+	__u64 tcp_failed;	  /* that it asked for and did not get: refused, unreachable, timed out */
+	__u64 tcp_closed;	  /* of those opened, ended */
+	__u64 tcp_resets_sent, tcp_resets_received;
+	__u64 tcp_retransmits;	/* segments sent again */
+	__u64 tcp_rtt_sum_us;	/* the smoothed round-trip time, read at each message received, */
+	__u64 tcp_rtt_readings; /* so often */
+	__u64 reserved[7];
+};
+_Static_assert(sizeof(struct net_usage) % 64 == 0, "whole cache lines, so that slots do not share any");
+
+enum net_role {
+	NET_UNKNOWN, /* it was open before we were */
+	NET_CLIENT,
+	NET_SERVER,
+};
+
+/* What is kept with a socket. A listener's goes to the connections that it accepts. */
+struct net_socket {
+	__u64 cgroup_id; /* of whom it is charged to */
+	__u32 slot;	 /* of that cgroup, as long as it owns it; 0: not known yet */
+	__u8 role;	 /* enum net_role */
+	__u8 open;	 /* whether its opening was counted */
+	__u8 uncounted;	 /* an opening that waits for its owner to be known */
+	__u8 padding;
+};
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * Loads bpf/net.bpf.c, with as many of its programs as this kernel has hooks for, and reads its map.
+ */
+#include "network.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+
+#include "bpf/net.skel.h"
+#include "bpf_object.h"
+#include "log.h"
+
+struct network {
+	struct net_bpf *bpf;
+	uint32_t counted;
+	struct bpf_mapping usage;
+	struct net_usage *taken; /* [slot] */
+};
+
+/* A hook of the kernel's: a tracepoint, and what can't be counted without it. */
+struct hook {
+	struct bpf_program *program;
+	const char *tracepoint;
+	uint32_t counts;
+};
+
+static bool has_tracepoint(const struct btf *btf, const char *name)
+{
+	char type[64];
+
+	snprintf(type, sizeof(type), "btf_trace_%s", name);
+	return btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) > 0;
+}
+
+/* Leaves out the programs that this kernel has no tracepoint for: one would fail them all. */
+static int choose_programs(struct network *network, const struct deepmon_logger *logger)
+{
+	const struct hook hooks[] = {
+	    {network->bpf->progs.net_sent, "sock_send_length", NETWORK_TRAFFIC},
+	    {network->bpf->progs.net_received, "sock_recv_length", NETWORK_TRAFFIC},
+	    {network->bpf->progs.net_state, "inet_sock_set_state", NETWORK_CONNECTIONS},
+	    {network->bpf->progs.net_retransmitted, "tcp_retransmit_skb", NETWORK_RETRANSMITS},
+	    {network->bpf->progs.net_reset_sent, "tcp_send_reset", NETWORK_RESETS},
+	    {network->bpf->progs.net_reset_received, "tcp_receive_reset", NETWORK_RESETS},
+	};
+	struct btf *btf = btf__load_vmlinux_btf();
+
+	if (!btf)
+		return -errno;
+	network->counted = NETWORK_TRAFFIC | NETWORK_CONNECTIONS | NETWORK_RETRANSMITS | NETWORK_RESETS;
+	for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++) {
+		if (has_tracepoint(btf, hooks[i].tracepoint))
+			continue;
+		bpf_program__set_autoload(hooks[i].program, false);
+		network->counted &= ~hooks[i].counts;
+	}
+	btf__free(btf);
+	if (!(network->counted & NETWORK_TRAFFIC))
+		log_warning(logger,
+			    "network: this kernel does not tell of each send and receive (sock_send_length, "
+			    "from Linux 6.3 on where it is built in): bytes and messages are left out");
+	return 0;
+}
+
+static int share_slots(const struct network *network, const struct kernel *kernel)
+{
+	const struct kernel_slot_maps maps = kernel_slot_maps(kernel);
+	int r = bpf_map__reuse_fd(network->bpf->maps.cpus, maps.cpus);
+
+	if (!r)
+		r = bpf_map__reuse_fd(network->bpf->maps.slots, maps.slots);
+	if (!r)
+		r = bpf_map__reuse_fd(network->bpf->maps.slot_by_cgroup, maps.slot_by_cgroup);
+	if (!r)
+		r = bpf_map__reuse_fd(network->bpf->maps.free_slots, maps.free_slots);
+	return r;
+}
+
+static int start(struct network *network, const struct kernel *kernel, const struct hierarchy *hierarchy,
+		 const struct deepmon_logger *logger, const char **step)
+{
+	uint32_t slots = kernel_slot_count(kernel);
+	int r;
+
+	*step = "opened";
+	network->bpf = net_bpf__open();
+	network->taken = calloc(slots, sizeof(*network->taken));
+	if (!network->bpf || !network->taken)
+		return -errno;
+	network->bpf->rodata->cgroup_subsys = hierarchy->subsys;
+	bpf_map__set_max_entries(network->bpf->maps.net_usage, slots);
+	r = share_slots(network, kernel);
+	if (!r)
+		r = choose_programs(network, logger);
+	*step = "loaded";
+	if (!r)
+		r = net_bpf__load(network->bpf);
+	if (!r)
+		r = bpf_mapping_open(&network->usage, network->bpf->maps.net_usage);
+	*step = "attached";
+	return r ? r : net_bpf__attach(network->bpf);
+}
+
+int network_open(struct network **opened, const struct kernel *kernel, const struct hierarchy *hierarchy,
+		 const struct deepmon_logger *logger)
+{
+	struct network *network = calloc(1, sizeof(*network));
+	libbpf_print_fn_t print;
+	const char *step;
+	int r;
+
+	if (!network)
+		return -ENOMEM;
+	print = bpf_object_silence();
+	r = start(network, kernel, hierarchy, logger, &step);
+	libbpf_set_print(print);
+	if (r) {
+		bpf_object_log_refusal(logger, "the network's accounting", step, r,
+				       "The network is left out");
+		network_close(network);
+		return r;
+	}
+	*opened = network;
+	return 0;
+}
+
+void network_close(struct network *network)
+{
+	if (!network)
+		return;
+	bpf_mapping_close(&network->usage);
+	net_bpf__destroy(network->bpf);
+	free(network->taken);
+	free(network);
+}
+
+uint32_t network_counted(const struct network *network)
+{
+	return network->counted;
+}
+
+void network_take(struct network *network, uint32_t slot, struct net_usage *used)
+{
+	const __u64 *now = (const __u64 *)((const struct net_usage *)network->usage.memory + slot);
+	__u64 *taken = (__u64 *)&network->taken[slot], *out = (__u64 *)used;
+
+	for (size_t i = 0; i < sizeof(*used) / sizeof(*out); i++) {
+		__u64 value = __atomic_load_n(&now[i], __ATOMIC_RELAXED);
+
+		out[i] = value - taken[i];
+		taken[i] = value;
+	}
+}

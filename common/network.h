@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * What each slot did on the network: loads bpf/net.bpf.c and reads what it counts.
+ */
+#ifndef DEEPMON_NETWORK_H
+#define DEEPMON_NETWORK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../bpf/net.h"
+#include "deepmon.h"
+#include "hierarchy.h"
+#include "kernel.h"
+
+struct network;
+
+/* The groups of figures that the kernel can give; others are absent. */
+enum {
+	NETWORK_TRAFFIC = 1,	 /* bytes, messages and the round-trip time */
+	NETWORK_CONNECTIONS = 2, /* opened, failed, closed */
+	NETWORK_RETRANSMITS = 4,
+	NETWORK_RESETS = 8,
+};
+
+/* Shares the kernel's slots. What stood in the way is said to the logger. -errno. */
+int network_open(struct network **network, const struct kernel *kernel, const struct hierarchy *hierarchy,
+		 const struct deepmon_logger *logger);
+/* Takes NULL. */
+void network_close(struct network *network);
+
+/* A bit for each group that is counted. */
+uint32_t network_counted(const struct network *network);
+
+/* What was counted in the slot since the last call for it. */
+void network_take(struct network *network, uint32_t slot, struct net_usage *used);
+
+#endif
