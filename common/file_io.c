@@ -116,10 +116,11 @@ void file_io_flush(const struct file_io *file_io)
 	int fd = bpf_program__fd(file_io->bpf->progs.file_io_flush);
 
 	for (uint32_t cpu = 0; cpu < file_io->cpu_count; cpu++) {
-		LIBBPF_OPTS(bpf_test_run_opts, on_cpu, .flags = BPF_F_TEST_RUN_ON_CPU, .cpu = cpu);
+		struct bpf_test_run_opts on_cpu = {
+		    .sz = sizeof(on_cpu), .flags = BPF_F_TEST_RUN_ON_CPU, .cpu = cpu};
 
 		/* One that is offline runs nothing. */
-		bpf_prog_test_run_opts(fd, &on_cpu);
+		(void)bpf_prog_test_run_opts(fd, &on_cpu);
 	}
 }
 
