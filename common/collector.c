@@ -41,6 +41,7 @@ struct deepmon {
 	struct kernel *kernel;
 	struct cgroup_events *events;
 	struct network *network;
+	struct file_io *file_io;
 	struct energy *energy;
 	struct groups groups;
 	struct cgroups cgroups;
@@ -107,6 +108,8 @@ static void take_sample(struct deepmon *collector)
 		energy_read(collector->energy);
 	if (collector->kernel)
 		kernel_flush(collector->kernel);
+	if (collector->file_io)
+		file_io_flush(collector->file_io);
 	ended = clock_ns(CLOCK_MONOTONIC);
 	if (ended - energy_began > self->skew_ns)
 		self->skew_ns = ended - energy_began;
@@ -230,6 +233,7 @@ static int start_thread(struct deepmon *collector)
 /* The words of the options SmtOverlap, Interrupts and Network, in their order. */
 enum { OVERLAP_AUTO, OVERLAP_OFF };
 enum { INTERRUPTS_INTERRUPTED, INTERRUPTS_APART };
+enum { FILE_IO_OFF, FILE_IO_COUNTS };
 enum { NETWORK_OFF, NETWORK_ON };
 
 static void open_kernel(struct deepmon *collector)
@@ -252,6 +256,9 @@ static void open_kernel(struct deepmon *collector)
 		return;
 	cgroup_events_open(&collector->events, &collector->hierarchy, handle_event, collector,
 			   &collector->logger);
+	if (collector->options.file_io == FILE_IO_COUNTS)
+		file_io_open(&collector->file_io, collector->kernel, collector->topology.cpu_count,
+			     &collector->hierarchy, &collector->logger);
 	if (collector->options.network == NETWORK_ON)
 		network_open(&collector->network, collector->kernel, &collector->hierarchy,
 			     &collector->logger);
@@ -335,6 +342,7 @@ static int begin(struct deepmon *collector)
 	r = attribution_init(&collector->attribution, collector->kernel, &collector->topology,
 			     &collector->cgroups, &collector->groups, zone_count, &rules);
 	collector->attribution.network = collector->network;
+	collector->attribution.file_io = collector->file_io;
 	if (!r && collector->kernel && collector->options.processes) {
 		r = processes_init(&collector->processes, collector->kernel, &collector->topology,
 				   collector->options.max_processes);
@@ -438,6 +446,7 @@ void deepmon_close(struct deepmon *collector)
 	self_meter_close(&collector->self);
 	energy_close(collector->energy);
 	network_close(collector->network);
+	file_io_close(collector->file_io);
 	cgroup_events_close(collector->events);
 	kernel_close(collector->kernel);
 	counters_close(&collector->counters);
