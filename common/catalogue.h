@@ -11,19 +11,20 @@
  * What a sample's records are about.
  * X(constant, name: Telegraf's measurement is deepmon_<name>, help, labels, the label that is its instance)
  */
-#define DEEPMON_ENTITIES(X)                                                                              \
-	X(CONTAINER, container, "a container, with all cgroups nested in it",                            \
-	  "container_id, container_image, container_name, container_version, runtime", "container_name") \
-	X(SYSTEM, system, "a systemd unit or another cgroup that belongs to no container", "cgroup",     \
-	  "cgroup")                                                                                      \
-	X(PROCESS, process,                                                                              \
-	  "the processes of one name in a container, those that used most; and (other), all its other "  \
-	  "use (Processes)",                                                                             \
-	  "container_name, process", "container_name")                                                   \
-	X(TOTAL, total, "everything of one kind, ended ones included: the parts of the whole", "kind",   \
-	  "kind")                                                                                        \
-	X(ZONE, zone, "one energy counter of the hardware", "domain, socket, source, zone", "zone")      \
-	X(HOST, host, "the host as a whole", "", "")                                                     \
+#define DEEPMON_ENTITIES(X)                                                                                 \
+	X(CONTAINER, container, "a container, with all cgroups nested in it",                               \
+	  "container_id, container_image, container_name, container_version, namespace, pod_name, runtime", \
+	  "container_name")                                                                                 \
+	X(SYSTEM, system, "a systemd unit or another cgroup that belongs to no container", "cgroup",        \
+	  "cgroup")                                                                                         \
+	X(PROCESS, process,                                                                                 \
+	  "the processes of one name in a container, those that used most; and (other), all its other "     \
+	  "use (Processes)",                                                                                \
+	  "container_name, namespace, pod_name, process", "container_name")                                 \
+	X(TOTAL, total, "everything of one kind, ended ones included: the parts of the whole", "kind",      \
+	  "kind")                                                                                           \
+	X(ZONE, zone, "one energy counter of the hardware", "domain, socket, source, zone", "zone")         \
+	X(HOST, host, "the host as a whole", "", "")                                                        \
 	X(SELF, self, "deepmon itself", "", "")
 
 /*
@@ -37,12 +38,14 @@
 	X(CONTAINER, NETWORK, "", "")                                 \
 	X(CONTAINER, MEMORY, "", "")                                  \
 	X(CONTAINER, BLOCK, "device", "device")                       \
+	X(CONTAINER, FILE_IO, "", "")                                 \
 	X(SYSTEM, CPU, "", "")                                        \
 	X(SYSTEM, PERF, "", "")                                       \
 	X(SYSTEM, ENERGY, "domain, source", "domain-source")          \
 	X(SYSTEM, NETWORK, "", "")                                    \
 	X(SYSTEM, MEMORY, "", "")                                     \
 	X(SYSTEM, BLOCK, "device", "device")                          \
+	X(SYSTEM, FILE_IO, "", "")                                    \
 	X(PROCESS, CPU, "", "process")                                \
 	X(PROCESS, PERF, "", "process")                               \
 	X(PROCESS, ENERGY, "domain, source", "process-domain-source") \
@@ -50,6 +53,7 @@
 	X(TOTAL, PERF, "", "")                                        \
 	X(TOTAL, ENERGY, "domain, source", "domain-source")           \
 	X(TOTAL, NETWORK, "", "")                                     \
+	X(TOTAL, FILE_IO, "", "")                                     \
 	X(TOTAL, CHURN, "", "")                                       \
 	X(HOST, ENERGY, "domain, source", "domain-source")            \
 	X(ZONE, COUNTER, "", "source")                                \
@@ -74,6 +78,9 @@
 	X(kind, TAG,                                                                                        \
 	  "Which part of the whole: container, system, kernel, idle, other (past MaxCgroups), "             \
 	  "unattributed (nothing is known of who used it)")                                                 \
+	X(namespace, TAG, "Kubernetes' namespace")                                                          \
+	X(pod_name, TAG,                                                                                    \
+	  "Kubernetes' pod; in collectd's instance, namespace, pod and container are one name")             \
 	X(process, TAG, "The name of the process's first thread; (other) for what is told of none")         \
 	X(runtime, TAG, "Who made the container: docker, containerd, cri-o, podman, lxc and so on")         \
 	X(socket, TAG, "The processor package's number; a counter of the whole platform has none")          \
@@ -92,6 +99,7 @@
 	X(NETWORK, network, "_network") \
 	X(MEMORY, memory, "_memory")    \
 	X(BLOCK, block, "_block")       \
+	X(FILE_IO, file_io, "_file_io") \
 	X(COUNTER, counter, "")         \
 	X(CHURN, churn, "_churn")       \
 	X(SELF_COST, self_cost, "")
@@ -211,6 +219,14 @@
 	  "Time of the requests to read in the device (v1 with CFQ, or BFQ and its debugging, alone)")       \
 	X(BLOCK, write_time_ns, U64, COUNTER, "ns", "deepmon_wait_ns", "write", "The same of those to write")
 
+#define DEEPMON_FILE_IO_METRICS(X)                                                                   \
+	X(FILE_IO, read_bytes, U64, COUNTER, "B", "total_bytes", "file_read",                        \
+	  "Bytes that system calls read: from files, page cache included, pipes and sockets")        \
+	X(FILE_IO, written_bytes, U64, COUNTER, "B", "total_bytes", "file_written",                  \
+	  "Bytes that they wrote to those")                                                          \
+	X(FILE_IO, read_calls, U64, COUNTER, "", "total_operations", "file_read", "Calls that read") \
+	X(FILE_IO, write_calls, U64, COUNTER, "", "total_operations", "file_written", "Calls that wrote")
+
 #define DEEPMON_COUNTER_METRICS(X)                                           \
 	X(COUNTER, anomalies, U64, COUNTER, "", "total_events", "anomalies", \
 	  "Readings of this counter that made no sense; each leaves a gap")  \
@@ -293,6 +309,12 @@
 	  "Docker's socket under HostRoot, asked for a name that no file has; empty: never")                 \
 	X(energy_source, EnergySource, CHOICE, "auto|powercap|perf|msr|hwmon|none", 0, 0, "",                \
 	  "Where the processors' energy is read; auto: the first of these that has counters")                \
+	X(containerd_root, ContainerdRoot, TEXT, "/run/containerd", 0, 0, "",                                \
+	  "containerd's state directory under HostRoot: where Kubernetes' and nerdctl's names are read")     \
+	X(crio_root, CrioRoot, TEXT, "/run/containers/storage", 0, 0, "",                                    \
+	  "CRI-O's directory of running containers under HostRoot, likewise")                                \
+	X(podman_root, PodmanRoot, TEXT, "/var/lib/containers/storage", 0, 0, "",                            \
+	  "podman's storage under HostRoot, likewise")                                                       \
 	X(sample_interval, SampleInterval, NUMBER, "1", 0.05, 60, "s",                                       \
 	  "How often energy and CPU time are read between reports, so that no counter wraps unseen")         \
 	X(cycles_event, CyclesEvent, TEXT, "cycles", 0, 0, "",                                               \
@@ -333,6 +355,10 @@
 	  "Block devices whose use is told of each container and unit; those past it are summed as "         \
 	  "(other); 0: "                                                                                     \
 	  "none is")                                                                                         \
+	X(file_io, FileIO, CHOICE, "off|counts", 0, 0, "",                                                   \
+	  "Whether the bytes and calls of read, write and their like are counted, which makes a context "    \
+	  "switch "                                                                                          \
+	  "dearer")                                                                                          \
 	X(idle_reread, IdleReread, NUMBER, "60", 0, 3600, "s",                                               \
 	  "Files of a container or unit that used no CPU time since they were read are read again after "    \
 	  "that "                                                                                            \

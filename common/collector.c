@@ -41,6 +41,7 @@ struct deepmon {
 	struct kernel *kernel;
 	struct cgroup_events *events;
 	struct network *network;
+	struct file_io *file_io;
 	struct energy *energy;
 	struct groups groups;
 	struct cgroups cgroups;
@@ -109,6 +110,8 @@ static void take_sample(struct deepmon *collector)
 		energy_read(collector->energy);
 	if (collector->kernel)
 		kernel_flush(collector->kernel);
+	if (collector->file_io)
+		file_io_flush(collector->file_io);
 	ended = clock_ns(CLOCK_MONOTONIC);
 	if (ended - energy_began > self->skew_ns)
 		self->skew_ns = ended - energy_began;
@@ -158,7 +161,7 @@ static bool find_nameless(struct deepmon *collector, uint64_t now_ns, struct ide
 		group->next_try_ns = now_ns + (1000000000ull << group->name_tries++);
 		*identity = (struct identity){.kind = group->kind, .runtime = group->runtime};
 		snprintf(identity->id, sizeof(identity->id), "%s", group->id);
-		snprintf(identity->name, sizeof(identity->name), "%s", group->name);
+		snprintf(identity->name, sizeof(identity->name), "%s", group->label);
 		return true;
 	}
 	return false;
@@ -173,7 +176,8 @@ static void name_one(struct deepmon *collector)
 	pthread_mutex_lock(&collector->lock);
 	found = find_nameless(collector, clock_ns(CLOCK_MONOTONIC), &identity);
 	pthread_mutex_unlock(&collector->lock);
-	if (!found || names_ask(&collector->names, &identity))
+	/* A pod's sandbox is none of its containers; its group ends with it. */
+	if (!found || names_ask(&collector->names, &identity) || identity.kind != IDENTITY_CONTAINER)
 		return;
 	pthread_mutex_lock(&collector->lock);
 
@@ -249,6 +253,7 @@ static int start_thread(struct deepmon *collector)
 /* The words of the options SmtOverlap, Interrupts and Network, in their order. */
 enum { OVERLAP_AUTO, OVERLAP_OFF };
 enum { INTERRUPTS_INTERRUPTED, INTERRUPTS_APART };
+enum { FILE_IO_OFF, FILE_IO_COUNTS };
 enum { NETWORK_OFF, NETWORK_ON };
 
 static void open_kernel(struct deepmon *collector)
@@ -271,6 +276,9 @@ static void open_kernel(struct deepmon *collector)
 		return;
 	cgroup_events_open(&collector->events, &collector->hierarchy, handle_event, collector,
 			   &collector->logger);
+	if (collector->options.file_io == FILE_IO_COUNTS)
+		file_io_open(&collector->file_io, collector->kernel, collector->topology.cpu_count,
+			     &collector->hierarchy, &collector->logger);
 	if (collector->options.network == NETWORK_ON)
 		network_open(&collector->network, collector->kernel, &collector->hierarchy,
 			     &collector->logger);
@@ -354,6 +362,7 @@ static int begin(struct deepmon *collector)
 	r = attribution_init(&collector->attribution, collector->kernel, &collector->topology,
 			     &collector->cgroups, &collector->groups, zone_count, &rules);
 	collector->attribution.network = collector->network;
+	collector->attribution.file_io = collector->file_io;
 	if (!r && collector->kernel && collector->options.processes) {
 		r = processes_init(&collector->processes, collector->kernel, &collector->topology,
 				   collector->options.max_processes);
@@ -461,6 +470,7 @@ void deepmon_close(struct deepmon *collector)
 	self_meter_close(&collector->self);
 	energy_close(collector->energy);
 	network_close(collector->network);
+	file_io_close(collector->file_io);
 	cgroup_events_close(collector->events);
 	kernel_close(collector->kernel);
 	counters_close(&collector->counters);

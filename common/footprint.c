@@ -65,28 +65,41 @@ static void add_growth(enum deepmon_subject subject, uint64_t valid, void *to, c
 	}
 }
 
-static struct footprint_device *find_device(struct footprint *footprint, const char *name)
+static struct footprint_device *find_device(const struct footprint *footprint, const char *name)
 {
-	struct footprint_device **link = &footprint->devices;
+	struct footprint_device *device = footprint->devices;
 
-	for (; *link; link = &(*link)->next)
-		if (strcmp((*link)->name, name) == 0)
-			return *link;
-	*link = calloc(1, sizeof(**link));
-	if (!*link)
+	while (device && strcmp(device->name, name) != 0)
+		device = device->next;
+	return device;
+}
+
+/* The device of that name, made if need be. */
+static struct footprint_device *add_device(struct footprint *footprint, const char *name)
+{
+	struct footprint_device *device = find_device(footprint, name), **end = &footprint->devices;
+
+	if (device)
+		return device;
+	device = calloc(1, sizeof(*device));
+	if (!device)
 		return NULL;
-	strcpy((*link)->name, name);
+	strcpy(device->name, name);
+	while (*end)
+		end = &(*end)->next;
+	*end = device;
 	footprint->device_count++;
-	return *link;
+	return device;
 }
 
 /* Devices past those that are told one by one are one together. */
 static struct footprint_device *device_of(struct footprint *footprint, const char *name, uint32_t told)
 {
-	for (struct footprint_device *device = footprint->devices; device; device = device->next)
-		if (strcmp(device->name, name) == 0)
-			return device;
-	return find_device(footprint, footprint->device_count < told ? name : FOOTPRINT_OTHER_DEVICES);
+	struct footprint_device *device = find_device(footprint, name);
+
+	if (device)
+		return device;
+	return add_device(footprint, footprint->device_count < told ? name : FOOTPRINT_OTHER_DEVICES);
 }
 
 void footprint_absorb(struct footprint **to, struct footprint **from)
@@ -101,7 +114,7 @@ void footprint_absorb(struct footprint **to, struct footprint **from)
 	add_growth(DEEPMON_SUBJECT_MEMORY, gone->memory_valid, &(*to)->memory, NULL, &gone->memory);
 	(*to)->memory_valid |= gone->memory_valid;
 	for (struct footprint_device *device = gone->devices; device; device = device->next) {
-		struct footprint_device *same = find_device(*to, device->name);
+		struct footprint_device *same = add_device(*to, device->name);
 
 		if (!same)
 			continue;

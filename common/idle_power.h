@@ -24,7 +24,13 @@ struct idle_power {
 /* Windows after which a quiet reading is forgotten: idle power changes with temperature and settings. */
 #define IDLE_POWER_WINDOW_NS 600000000000
 
-/* Takes in a reading over some interval; now_ns only grows. */
+/*
+ * Readings over less time are not to be learned from. Counters move on once in a millisecond, so over a few
+ * of them (a report's sample comes just after a timer's) the power told is that of another time than the use.
+ */
+#define IDLE_POWER_LEAST_NS 40000000
+
+/* Takes in a reading over some interval, of IDLE_POWER_LEAST_NS at least; now_ns only grows. */
 void idle_power_learn(struct idle_power *idle, double busy, double watts, uint64_t now_ns);
 
 /*

@@ -8,6 +8,7 @@ from pathlib import Path
 from .process import Skip, StageError
 
 BPF_SYSCALL = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "ppc64le": 361, "s390x": 351}
+PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241, "riscv64": 241, "ppc64le": 319, "s390x": 331}
 BPF_MAP_CREATE = 0
 BPF_MAP_TYPE_ARRAY = 2
 
@@ -31,6 +32,18 @@ def require_bpf():
     if fd < 0:
         raise Skip(f"a BPF map cannot be made here: {os.strerror(ctypes.get_errno())}", needs="bpf")
     os.close(fd)
+
+
+def has_pmu():
+    """Whether the CPU's cycles can be counted, as deepmon would: on CPU 0, for all processes."""
+    number = PERF_EVENT_OPEN.get(os.uname().machine)
+    if number is None:
+        raise Skip(f"perf_event_open's number is not known of {os.uname().machine}")
+    attributes = (ctypes.c_uint32 * 28)(0, 112)  # type: hardware; size; config: cycles
+    fd = ctypes.CDLL(None).syscall(number, ctypes.byref(attributes), -1, 0, -1, 0)
+    if fd >= 0:
+        os.close(fd)
+    return fd >= 0
 
 
 def has_rapl(sys_root="/sys"):

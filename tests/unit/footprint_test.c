@@ -455,6 +455,18 @@ START_TEST(who_used_cpu_time_is_read)
 }
 END_TEST
 
+START_TEST(another_cgroup_of_the_name_is_read)
+{
+	struct cgroup *web = make(1, "/docker/" WEB, "100", "5");
+
+	cpu_known = true;
+	read_all();
+	make(2, "/elsewhere/docker/" WEB, "10", "1");
+	read_all();
+	ck_assert_usage(web, 110);
+}
+END_TEST
+
 /* The CPU time of what is nested in it is another's. */
 START_TEST(who_holds_others_is_always_read)
 {
@@ -605,6 +617,7 @@ int main(void)
 	tcase_add_test(tcase, what_happens_while_files_are_read);
 	tcase_add_test(tcase, the_idle_are_read_now_and_then);
 	tcase_add_test(tcase, who_used_cpu_time_is_read);
+	tcase_add_test(tcase, another_cgroup_of_the_name_is_read);
 	tcase_add_test(tcase, who_holds_others_is_always_read);
 	tcase_add_test(tcase, the_idle_are_not_all_read_at_once);
 	tcase_add_test(tcase, a_device_is_told_from_its_first_use_on);
