@@ -10,15 +10,14 @@
 #include <string.h>
 
 #include "footprint.h"
-
-#define VALID(SUBJECT, field) (1ull << DEEPMON_INDEX_##SUBJECT##_##field)
+#include "sample_parts.h"
 
 struct text {
 	struct text *next;
 	char bytes[];
 };
 
-static const char *keep_text(struct sample *sample, const char *value)
+const char *sample_keep_text(struct sample *sample, const char *value)
 {
 	struct text *text = malloc(sizeof(*text) + strlen(value) + 1);
 
@@ -77,18 +76,6 @@ static void label(struct deepmon_record *record, const char *key, const char *va
 		record->labels[record->label_count++] = (struct deepmon_label){key, value, tag};
 }
 
-/* Who a record is about: the instance, and the labels that tell it. */
-struct subject_of {
-	enum deepmon_entity entity;
-	const char *instance;
-	const char *kind; /* of a total */
-	const struct group *group;
-	const char *name, *label, *space, *pod; /* the group's, kept */
-	const char *id, *image, *version;
-	const char *process;
-	const char *device;
-};
-
 static void label_as(struct deepmon_record *record, const struct subject_of *of, const char *domain,
 		     const char *source)
 {
@@ -113,7 +100,7 @@ static void label_as(struct deepmon_record *record, const struct subject_of *of,
 	label(record, "source", source, true);
 }
 
-static struct deepmon_record *add_of(struct sample *sample, const struct subject_of *of,
+struct deepmon_record *sample_add_of(struct sample *sample, const struct subject_of *of,
 				     enum deepmon_subject subject)
 {
 	struct deepmon_record *record = add(sample, of->entity, subject, of->instance);
@@ -127,7 +114,7 @@ static struct deepmon_record *add_of(struct sample *sample, const struct subject
 static void add_cpu(struct sample *sample, const struct attribution *attribution, const struct subject_of *of,
 		    const struct account *account)
 {
-	struct deepmon_record *record = add_of(sample, of, DEEPMON_SUBJECT_CPU);
+	struct deepmon_record *record = sample_add_of(sample, of, DEEPMON_SUBJECT_CPU);
 	const struct account_sums *used = &account->used;
 	bool idle = account == &attribution->parts[PART_IDLE];
 
@@ -186,7 +173,7 @@ static void add_perf(struct sample *sample, const struct attribution *attributio
 	if (!counted)
 		return;
 
-	struct deepmon_record *record = add_of(sample, of, DEEPMON_SUBJECT_PERF);
+	struct deepmon_record *record = sample_add_of(sample, of, DEEPMON_SUBJECT_PERF);
 
 	record->values.perf = (struct deepmon_perf){.cycles = used[CPU_COUNTER_CYCLES],
 						    .instructions = used[CPU_COUNTER_INSTRUCTIONS],
@@ -222,7 +209,7 @@ static uint64_t network_valid(uint32_t counted)
 static void add_network(struct sample *sample, const struct attribution *attribution,
 			const struct subject_of *of, const struct account *account)
 {
-	struct deepmon_record *record = add_of(sample, of, DEEPMON_SUBJECT_NETWORK);
+	struct deepmon_record *record = sample_add_of(sample, of, DEEPMON_SUBJECT_NETWORK);
 	const struct net_usage *used = &account->used.network, *before = &account->reported.network;
 	uint64_t readings = used->tcp_rtt_readings - before->tcp_rtt_readings;
 
@@ -251,6 +238,17 @@ static void add_network(struct sample *sample, const struct attribution *attribu
 	}
 }
 
+static void add_file_io(struct sample *sample, const struct subject_of *of, const struct file_io_usage *used)
+{
+	struct deepmon_record *record = sample_add_of(sample, of, DEEPMON_SUBJECT_FILE_IO);
+
+	record->values.file_io = (struct deepmon_file_io){.read_bytes = used->read_bytes,
+							  .written_bytes = used->written_bytes,
+							  .read_calls = used->reads,
+							  .write_calls = used->writes};
+	record->valid = (1ull << DEEPMON_COUNT_OF_FILE_IO) - 1;
+}
+
 static void add_energy(struct sample *sample, const struct subject_of *of, enum energy_domain domain,
 		       const struct domain_state *state, uint64_t used_uj, uint64_t reported_uj)
 {
@@ -259,7 +257,7 @@ static void add_energy(struct sample *sample, const struct subject_of *of, enum 
 
 	snprintf(qualifier, sizeof(qualifier), "%s%s%s-%s", of->process ? of->process : "",
 		 of->process ? "-" : "", energy_domain_name(domain), state->source);
-	record->qualifier = keep_text(sample, qualifier);
+	record->qualifier = sample_keep_text(sample, qualifier);
 	label_as(record, of, energy_domain_name(domain), state->source);
 	record->values.energy.energy_joules = used_uj;
 	record->valid = VALID(ENERGY, energy_joules);
@@ -281,6 +279,9 @@ static void add_account(struct sample *sample, const struct attribution *attribu
 		if (attribution->network && account != &attribution->parts[PART_IDLE] &&
 		    of->entity != DEEPMON_PROCESS)
 			add_network(sample, attribution, of, account);
+		if (attribution->file_io && account != &attribution->parts[PART_IDLE] &&
+		    of->entity != DEEPMON_PROCESS)
+			add_file_io(sample, of, &account->used.file_io);
 	}
 	for (int domain = 0; domain < ENERGY_DOMAIN_COUNT; domain++)
 		if (sample->domains[domain].measured && energy_is_divided((enum energy_domain)domain))
@@ -300,7 +301,7 @@ static void add_process(struct sample *sample, const struct attribution *attribu
 				.label = container->label,
 				.space = container->space,
 				.pod = container->pod,
-				.process = keep_text(sample, process)};
+				.process = sample_keep_text(sample, process)};
 	struct account account = {.used = *told, .reported = *told};
 
 	account_sums_subtract(&account.reported, fresh);
@@ -318,41 +319,18 @@ static void add_processes(struct sample *sample, const struct attribution *attri
 	processes_told(group);
 }
 
-/* What its cgroups' files tell. */
-static void add_footprint(struct sample *sample, const struct subject_of *group,
-			  const struct footprint *footprint)
-{
-	struct subject_of of = *group;
-
-	if (footprint->memory_valid) {
-		struct deepmon_record *record = add_of(sample, &of, DEEPMON_SUBJECT_MEMORY);
-
-		record->values.memory = footprint->memory;
-		record->valid = footprint->memory_valid;
-	}
-	for (const struct footprint_device *device = footprint->devices; device; device = device->next) {
-		of.device = keep_text(sample, device->name);
-
-		struct deepmon_record *record = add_of(sample, &of, DEEPMON_SUBJECT_BLOCK);
-
-		record->qualifier = of.device;
-		record->values.block = device->used;
-		record->valid = device->valid;
-	}
-}
-
 static void add_group(struct sample *sample, const struct attribution *attribution, struct group *group)
 {
 	struct subject_of of = {
 	    .entity = group->kind == IDENTITY_CONTAINER ? DEEPMON_CONTAINER : DEEPMON_SYSTEM,
 	    .group = group,
-	    .name = keep_text(sample, group->name),
-	    .label = keep_text(sample, group->label),
-	    .space = keep_text(sample, group->space),
-	    .pod = keep_text(sample, group->pod),
-	    .id = keep_text(sample, group->id),
-	    .image = keep_text(sample, group->image),
-	    .version = keep_text(sample, group->version),
+	    .name = sample_keep_text(sample, group->name),
+	    .label = sample_keep_text(sample, group->label),
+	    .space = sample_keep_text(sample, group->space),
+	    .pod = sample_keep_text(sample, group->pod),
+	    .id = sample_keep_text(sample, group->id),
+	    .image = sample_keep_text(sample, group->image),
+	    .version = sample_keep_text(sample, group->version),
 	};
 
 	of.instance = of.name;
@@ -360,7 +338,7 @@ static void add_group(struct sample *sample, const struct attribution *attributi
 		add_processes(sample, attribution, &of, group);
 	add_account(sample, attribution, &of, &group->account);
 	if (group->footprint)
-		add_footprint(sample, &of, group->footprint);
+		sample_add_footprint(sample, &of, group->footprint);
 }
 
 /* Returns how many there were of each part. */
@@ -453,7 +431,7 @@ static void add_zone(struct sample *sample, const struct energy_zone *zone, stru
 
 	if (zone->socket != ENERGY_SOCKET_NONE) {
 		snprintf(number, sizeof(number), "%d", zone->socket);
-		socket = keep_text(sample, number);
+		socket = sample_keep_text(sample, number);
 	}
 	label_zone(record, zone, socket);
 	record->values.counter = (struct deepmon_counter){.anomalies = zone->anomalies, .wraps = zone->wraps};

@@ -49,6 +49,8 @@
 #define OF_CONTAINER	  "deepmon_container,container_name=aaaaaaaaaaaa,runtime=docker"
 #define OF_CONTAINER_PERF "deepmon_container_perf,container_name=aaaaaaaaaaaa,runtime=docker"
 #define OF_PROCESS	  "deepmon_process,container_name=aaaaaaaaaaaa,process="
+#define OF_MEMORY	  "deepmon_container_memory,container_name=aaaaaaaaaaaa,runtime=docker"
+#define OF_FILE_IO	  "deepmon_container_file_io,container_name=aaaaaaaaaaaa,runtime=docker"
 #define OF_KERNEL	  "deepmon_total,kind=kernel"
 
 /* The cgroups with work in them. BRIEF is a new one each time. */
@@ -73,6 +75,7 @@ enum {
 	HOTPLUG = 32,
 	CAPABILITIES = 64, /* and the sysctl that README.md gives to a binary that is run by no root */
 	LITTLE_MEMLOCK = 128,
+	FILES = 256, /* memory, from cgroups' files, and file I/O */
 };
 static const struct method {
 	const char *name;
@@ -87,6 +90,7 @@ static const struct method {
     {"hotplug", COUNTERS | HOTPLUG},
     {"capabilities", OVERLAP | COUNTERS | PROCESSES | INTERRUPTS | CAPABILITIES},
     {"memlock", CAPABILITIES | LITTLE_MEMLOCK},
+    {"files", FILES},
     {"hierarchy", OTHER_HIERARCHY},
 };
 
@@ -97,7 +101,7 @@ struct hierarchy {
 static const struct layout {
 	const char *name;
 	const char *other; /* CgroupHierarchy for OTHER_HIERARCHY */
-	struct hierarchy hierarchies[5];
+	struct hierarchy hierarchies[6];
 } layouts[] = {
     {"v2", NULL, {{CGROUPS, "cgroup2", ""}}},
     {"v1",
@@ -105,6 +109,7 @@ static const struct layout {
      {{CGROUPS "/cpu,cpuacct", "cgroup", "cpu,cpuacct"},
       {CGROUPS "/perf_event", "cgroup", "perf_event"},
       {CGROUPS "/memory", "cgroup", "memory"},
+      {CGROUPS "/blkio", "cgroup", "blkio"},
       {CGROUPS "/pids", "cgroup", "pids"}}},
     {"hybrid",
      "unified",
@@ -213,6 +218,13 @@ static bool is_v2(void)
 	return strcmp(layout->name, "v2") == 0;
 }
 
+/* Of v2's controllers a cgroup has those that the one above gives it. */
+static void give_controllers(void)
+{
+	write_text(CGROUPS "/cgroup.subtree_control", "+memory");
+	write_text(CGROUPS "/docker/cgroup.subtree_control", "+memory");
+}
+
 static void mount_cgroups(void)
 {
 	/* As systemd does. */
@@ -257,6 +269,17 @@ static void join(int group, pid_t pid)
 	}
 }
 
+/* The memory of the container as the kernel's file has it. */
+static double memory_bytes(void)
+{
+	char text[64];
+
+	read_text(is_v2() ? CGROUPS "/" CONTAINER "/memory.current"
+			  : CGROUPS "/memory/" CONTAINER "/memory.usage_in_bytes",
+		  text, sizeof(text));
+	return strtod(text, NULL);
+}
+
 /* The kernel's own account. */
 static double usage_ns(int group)
 {
@@ -294,6 +317,22 @@ static void touch_pages(void)
 		pages[i * 4096] = 1;
 }
 
+/* What a worker reads and writes besides, in calls of 4 KiB. */
+static unsigned calls;
+
+static void read_and_write(void)
+{
+	char text[4096] = "";
+	int ends[2];
+
+	if (pipe(ends))
+		give_up("pipe");
+	for (unsigned i = 0; i < calls; i++)
+		if (write(ends[1], text, sizeof(text)) != sizeof(text) ||
+		    read(ends[0], text, sizeof(text)) != sizeof(text))
+			give_up("a worker's pipe");
+}
+
 /*
  * A process of that name on that CPU, which is put into the cgroup while it sleeps: a v1 hierarchy charges a
  * running task's time at ticks, all of it to where it is by then.
@@ -325,6 +364,7 @@ static struct worker start_worker(int group, const char *name, unsigned cpu, uns
 	sched_setaffinity(0, sizeof(cpus), &cpus);
 	if (write(ready[1], "x", 1) == 1 && read(go[0], &byte, 1) == 1) {
 		touch_pages();
+		read_and_write();
 		burn_until(milliseconds * 1000000ull);
 	}
 	_exit(0);
@@ -457,6 +497,8 @@ static struct execd start_execd(unsigned with)
 	    {with & PROCESSES ? "--processes" : NULL, "5"},
 	    {with & INTERRUPTS ? "--interrupts" : NULL, "kernel"},
 	    {with & HOTPLUG ? "--sample-interval" : NULL, "0.2"},
+	    {with & FILES ? "--file-io" : NULL, "counts"},
+	    {with & FILES ? "--idle-reread" : NULL, "0"},
 	    {with & OTHER_HIERARCHY ? "--cgroup-hierarchy" : NULL, layout->other},
 	};
 	int to[2], from[2];
@@ -640,6 +682,37 @@ static void check_processes(const struct report *report)
 	note(parts == all, "processes of the container: %.0f ns, of %.0f", parts, all);
 }
 
+static void check_call(const struct report reports[2], const char *bytes, const char *number)
+{
+	double all = grown(reports, OF_FILE_IO, bytes), times = grown(reports, OF_FILE_IO, number);
+
+	/* A worker reads and writes a byte to be started. */
+	note(all >= calls * 4096 && all <= calls * 4096 + 64, "%s: %.0f, of %u", bytes, all, calls * 4096);
+	note(times >= calls && times <= calls + 4, "%s: %.0f, of %u", number, times, calls);
+}
+
+static void check_files(const struct report reports[2], bool file_io)
+{
+	double usage = field(&reports[1], OF_MEMORY, "usage_bytes"), bytes = memory_bytes();
+	double faults = grown(reports, OF_MEMORY, "minor_faults");
+
+	/* The kernel takes what its CPUs have in stock for a cgroup back when it likes. */
+	note(usage >= 0 && usage - bytes < 1 << 19 && bytes - usage < 1 << 19,
+	     "memory: %.0f bytes, %.0f in the kernel's file", usage, bytes);
+	/* The kernel sums them up now and then. */
+	note(faults >= PAGES_TOUCHED - 50 && faults < PAGES_TOUCHED + 400, "page faults: %.0f, of pages: %d",
+	     faults, PAGES_TOUCHED);
+	note(field(&reports[1], OF_MEMORY, "anonymous_bytes") >= 0 &&
+		 field(&reports[1], OF_MEMORY, "working_set_bytes") >= 0 &&
+		 field(&reports[1], OF_MEMORY, "kernel_bytes") >= 0 &&
+		 field(&reports[1], OF_MEMORY, "oom_kills") == 0,
+	     "what memory.stat and the other files tell");
+	if (!file_io)
+		return;
+	check_call(reports, "read_bytes", "read_calls");
+	check_call(reports, "written_bytes", "write_calls");
+}
+
 /* What was refused must not be told either: absent, never zero. */
 static void check_absent(const struct report reports[2], unsigned refused)
 {
@@ -647,6 +720,8 @@ static void check_absent(const struct report reports[2], unsigned refused)
 		note(field(&reports[1], OF_CONTAINER, "smt_overlap_ns") < 0, "no overlap is told");
 	if (refused & COUNTERS)
 		note(!strstr(reports[1].text, "_perf,"), "no counters are told");
+	if (refused & FILES)
+		note(!strstr(reports[1].text, "_file_io,"), "no file I/O is told");
 }
 
 static void check_all(const struct report reports[2], const double used[GROUPS], unsigned with)
@@ -724,6 +799,8 @@ static bool measure(const struct execd *execd, unsigned with, unsigned refused)
 		check_whole(reports, away, SAMPLE_NS * 1.1);
 	} else {
 		check_all(reports, used, with & ~refused);
+		if (with & FILES)
+			check_files(reports, !(refused & FILES));
 		check_absent(reports, refused);
 	}
 	if (why && getenv("show_reports"))
@@ -738,10 +815,11 @@ static void try_method(const struct method *method)
 	struct execd execd = start_execd(method->with);
 	bool opened = take_report(&execd, &first), goes_on = opened;
 	const char *log = read_log();
-	unsigned refused =
-	    (strstr(log, "SmtOverlap: ") ? OVERLAP : 0) | (strstr(log, "Event: ") ? COUNTERS : 0);
+	unsigned refused = (strstr(log, "SmtOverlap: ") ? OVERLAP : 0) |
+			   (strstr(log, "Event: ") ? COUNTERS : 0) | (strstr(log, "File I/O") ? FILES : 0);
 
 	why = NULL;
+	calls = method->with & FILES ? 256 : 0;
 	note(opened || *log, "first report after %.1f s", (double)(clock_ns(CLOCK_MONOTONIC) - begun) / 1e9);
 	for (int i = 0; goes_on && i < TRIES && (i == 0 || why); i++)
 		goes_on = measure(&execd, method->with, refused);
@@ -798,6 +876,8 @@ int main(void)
 	write_text("/proc/sys/kernel/perf_event_paranoid", "2");
 	for (int group = 0; group < BRIEF; group++)
 		make_group(group);
+	if (is_v2())
+		give_controllers();
 	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
 		if (((methods[i].with & OTHER_HIERARCHY) && !layout->other) ||
 		    (only && strcmp(only, methods[i].name) != 0))
