@@ -351,7 +351,12 @@ def test_what_ended_is_not_lost_and_goes_on_under_its_name(t):
     check_never_back(t, reports)
     seen = [find(report, "deepmon_container_energy", container_name=identifier[:12], domain="package")
             for report in reports]
-    t.equal([len(points) for points in seen], [0, 0] + [1, 0] * LIVES, "points of it in each report")
+    last = one(reports[-1], "deepmon_self").fields
+    told = [(len(find(report, "deepmon_host_energy")), sorted(point.tags["container_name"] for point in
+             find(report, "deepmon_container"))) for report in reports]
+    t.equal([len(points) for points in seen], [0, 0] + [1, 0] * LIVES,
+            f"points of {identifier[:12]} in each report (domains and containers: {told}; events dropped: "
+            f"{last['events_dropped']}; ended unreported: {last['ended_unreported']})")
     for domain in DOMAINS:
         last = one(reports[-2], "deepmon_container_energy", container_name=identifier[:12], domain=domain)
         check_joules(t, last.fields["energy_joules"], truth["dynamic_uj"][domain], domain, stolen.seconds(),
