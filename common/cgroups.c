@@ -77,12 +77,12 @@ static struct group *join(struct cgroups *cgroups, const char *path)
 
 		if (known && known->named && known->kind == identity.kind) {
 			strcpy(identity.name, known->name);
-			strcpy(identity.image, known->image);
-			strcpy(identity.version, known->version);
 			identity.named = true;
-		} else if (!identity.named) {
-			names_read(cgroups->names, &identity);
+			return groups_join(cgroups->groups, &identity);
 		}
+		if (!identity.named)
+			names_read(cgroups->names, &identity);
+		groups_part(cgroups->groups, &identity);
 	}
 	return groups_join(cgroups->groups, &identity);
 }
@@ -148,6 +148,7 @@ static void mark_removed(struct cgroups *cgroups, struct cgroup *cgroup, uint64_
 	if (cgroup->removed_ns)
 		return;
 	cgroup->removed_ns = now_ns;
+	cgroup->group->removed++;
 	if (cgroup->path)
 		tdelete(cgroup, &cgroups->by_path, compare_paths);
 	cgroup->next = cgroups->removed;
@@ -166,6 +167,7 @@ void cgroups_forget(struct cgroups *cgroups, struct cgroup *cgroup)
 {
 	tdelete(cgroup, &cgroups->by_id, compare_ids);
 	cgroups->count--;
+	cgroup->group->removed--;
 	groups_leave(cgroups->groups, cgroup->group);
 	cgroup_free(cgroup);
 }

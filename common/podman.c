@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * What podman tells of a container: the list of them that its storage keeps. Reads only.
+ */
+#include "runtimes.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "file.h"
+
+/* Some 600 bytes for each container. */
+#define LIST_MOST   (16 << 20)
+#define PASSWD_MOST (4 << 20)
+
+/* "a85971a576d7-infra": what holds podman's pod of that id together. */
+static bool is_infra(const char *name)
+{
+	return strspn(name, "0123456789abcdef") == 12 && !strcmp(name + 12, "-infra");
+}
+
+static int name_from_object(const cJSON *container, struct identity *identity)
+{
+	const char *id = runtime_string(container, "id");
+	const char *text = runtime_string(container, "metadata");
+	cleanup_json cJSON *metadata = text ? runtime_parse(text, strlen(text)) : NULL;
+	const char *name =
+	    cJSON_GetStringValue(cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(container, "names"), 0));
+	const char *image = runtime_string(metadata, "image-name");
+
+	if (!id || strcmp(id, identity->id) != 0)
+		return -ENOENT;
+	if (!name || !*name)
+		name = runtime_string(metadata, "name");
+	if (!name || !*name)
+		return -EINVAL;
+	if (is_infra(name)) {
+		identity_set_pause(identity);
+		return 0;
+	}
+	runtime_set_name(identity, "podman", name);
+	runtime_set_image(identity, image ? image : "");
+	return 0;
+}
+
+/*
+ * The end of the object that begins at json[start]; 0: it does not end. The list is not parsed as a whole for
+ * each container in it.
+ */
+static size_t end_of_object(const char *json, size_t length, size_t start)
+{
+	bool in_string = false;
+	size_t depth = 0;
+
+	for (size_t i = start; i < length; i++) {
+		if (in_string && json[i] == '\\')
+			i++;
+		else if (json[i] == '"')
+			in_string = !in_string;
+		else if (!in_string && json[i] == '{')
+			depth++;
+		else if (!in_string && json[i] == '}' && --depth == 0)
+			return i + 1;
+	}
+	return 0;
+}
+
+/* An object of the list begins with the id. */
+int podman_name_from_json(const char *json, size_t length, struct identity *identity)
+{
+	char wanted[IDENTITY_ID_MAX + 16];
+	const char *found;
+	size_t start, end;
+	int before = snprintf(wanted, sizeof(wanted), "{\"id\":\"%s\"", identity->id);
+
+	if (!identity_is_id(identity->id, strlen(identity->id)))
+		return -EINVAL;
+	found = memmem(json, length, wanted, (size_t)before);
+	if (!found)
+		return -ENOENT;
+	start = (size_t)(found - json);
+	end = end_of_object(json, length, start);
+
+	cleanup_json cJSON *container = end ? runtime_parse(json + start, end - start) : NULL;
+
+	return container ? name_from_object(container, identity) : -EINVAL;
+}
+
+int podman_name_from_file(const char *podman_root, struct identity *identity)
+{
+	static const char *const files[] = {
+	    "overlay-containers/containers.json", "overlay-containers/volatile-containers.json",
+	    "vfs-containers/containers.json", "vfs-containers/volatile-containers.json"};
+	int r = -ENOENT;
+
+	for (size_t i = 0; r && i < sizeof(files) / sizeof(files[0]); i++) {
+		cleanup_free char *list = NULL;
+		long length = runtime_read(LIST_MOST, &list, "%s/%s", podman_root, files[i]);
+		int one = length < 0 ? (int)length : podman_name_from_json(list, (size_t)length, identity);
+
+		if (!one || one != -ENOENT)
+			r = one;
+	}
+	return r;
+}
+
+/* The sixth field of the user's line, to be freed. */
+static char *home_of(const char *passwd, int64_t user)
+{
+	for (const char *line = passwd; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+		unsigned long uid;
+		char home[512];
+
+		if (sscanf(line, "%*[^:\n]:%*[^:\n]:%lu:%*u:%*[^:\n]:%511[^:\n]", &uid, home) == 2 &&
+		    (int64_t)uid == user && *home == '/')
+			return strdup(home);
+		if (sscanf(line, "%*[^:\n]:%*[^:\n]:%lu:%*u::%511[^:\n]", &uid, home) == 2 &&
+		    (int64_t)uid == user && *home == '/')
+			return strdup(home);
+	}
+	return NULL;
+}
+
+int podman_name_from_home(const char *host_root, struct identity *identity)
+{
+	cleanup_free char *passwd = NULL;
+	cleanup_free char *home = NULL;
+	cleanup_free char *root = NULL;
+	long length =
+	    identity->user < 0 ? -ENOENT : runtime_read(PASSWD_MOST, &passwd, "%s/etc/passwd", host_root);
+
+	if (length < 0)
+		return (int)length;
+	home = home_of(passwd, identity->user);
+	if (!home)
+		return -ENOENT;
+	if (asprintf(&root, "%s%s/.local/share/containers/storage", host_root, home) < 0) {
+		root = NULL;
+		return -ENOMEM;
+	}
+	return podman_name_from_file(root, identity);
+}
