@@ -32,25 +32,39 @@ static void set_option(const char *name, const char *value)
 		plugin_log(LOG_WARNING, "deepmon plugin: %s. The option is ignored", why);
 }
 
+static void set_value(const char *name, const oconfig_value_t *value)
+{
+	char number[64];
+
+	switch (value->type) {
+	case OCONFIG_TYPE_NUMBER:
+		snprintf(number, sizeof(number), "%.15g", value->value.number);
+		set_option(name, number);
+		break;
+	case OCONFIG_TYPE_BOOLEAN:
+		set_option(name, value->value.boolean ? "true" : "false");
+		break;
+	default:
+		set_option(name, value->value.string);
+	}
+}
+
 static int configure(oconfig_item_t *block)
 {
 	for (int i = 0; i < block->children_num; i++) {
 		const oconfig_item_t *item = &block->children[i];
-		char number[64];
+		const struct deepmon_option *option = deepmon_option_find(item->key);
+		bool many = option && option->type == DEEPMON_OPTION_LIST;
 
-		if (item->values_num != 1 || item->values[0].type == OCONFIG_TYPE_BOOLEAN) {
+		if (item->values_num < 1 || (item->values_num > 1 && !many)) {
 			plugin_log(LOG_WARNING,
-				   "deepmon plugin: %s: one number or string is accepted. The "
-				   "option is ignored",
+				   "deepmon plugin: %s: one value is accepted. The option is "
+				   "ignored",
 				   item->key);
 			continue;
 		}
-		if (item->values[0].type == OCONFIG_TYPE_NUMBER) {
-			snprintf(number, sizeof(number), "%.15g", item->values[0].value.number);
-			set_option(item->key, number);
-		} else {
-			set_option(item->key, item->values[0].value.string);
-		}
+		for (int value = 0; value < item->values_num; value++)
+			set_value(item->key, &item->values[value]);
 	}
 	return 0;
 }

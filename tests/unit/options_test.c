@@ -46,6 +46,12 @@ static const char *value_of(const struct deepmon_option *option, char *text, siz
 	case DEEPMON_OPTION_CHOICE:
 		snprintf(text, size, "%u", *(uint32_t *)target(option));
 		break;
+	case DEEPMON_OPTION_BOOL:
+		snprintf(text, size, "%d", *(bool *)target(option));
+		break;
+	case DEEPMON_OPTION_LIST:
+		snprintf(text, size, "%u", ((struct deepmon_list *)target(option))->count);
+		break;
 	}
 	return text;
 }
