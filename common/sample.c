@@ -10,121 +10,14 @@
 #include <string.h>
 
 #include "footprint.h"
+#include "records.h"
 
 #define VALID(SUBJECT, field) (1ull << DEEPMON_INDEX_##SUBJECT##_##field)
-
-struct text {
-	struct text *next;
-	char bytes[];
-};
-
-static const char *keep_text(struct sample *sample, const char *value)
-{
-	struct text *text = malloc(sizeof(*text) + strlen(value) + 1);
-
-	if (!text) {
-		sample->failed = true;
-		return "?";
-	}
-	text->next = sample->texts;
-	sample->texts = text;
-	return strcpy(text->bytes, value);
-}
-
-static void clear_texts(struct sample *sample)
-{
-	struct text *next;
-
-	for (struct text *text = sample->texts; text; text = next) {
-		next = text->next;
-		free(text);
-	}
-	sample->texts = NULL;
-}
-
-/* A new record, or on lack of memory one that is thrown away. */
-static struct deepmon_record *add(struct sample *sample, enum deepmon_entity entity,
-				  enum deepmon_subject subject, const char *instance)
-{
-	static struct deepmon_record nowhere;
-	struct deepmon_record *record = &nowhere;
-	size_t *count = &sample->view.record_count;
-
-	if (*count == sample->capacity) {
-		size_t capacity = sample->capacity ? sample->capacity * 2 : 256;
-		struct deepmon_record *records = reallocarray(sample->records, capacity, sizeof(*records));
-
-		if (!records) {
-			sample->failed = true;
-			return memset(record, 0, sizeof(*record));
-		}
-		sample->records = records;
-		sample->capacity = capacity;
-	}
-	record = &sample->records[(*count)++];
-	memset(record, 0, sizeof(*record));
-	record->entity = entity;
-	record->subject = subject;
-	record->instance = instance;
-	record->qualifier = "";
-	return record;
-}
-
-/* Labels are added in the order of their keys; one without a value is left out. */
-static void label(struct deepmon_record *record, const char *key, const char *value, bool tag)
-{
-	if (value && *value)
-		record->labels[record->label_count++] = (struct deepmon_label){key, value, tag};
-}
-
-/* Who a record is about: the instance, and the labels that tell it. */
-struct subject_of {
-	enum deepmon_entity entity;
-	const char *instance;
-	const char *kind; /* of a total */
-	const struct group *group;
-	const char *name, *id, *image, *version; /* the group's, kept */
-	const char *process;
-	const char *device;
-};
-
-static void label_as(struct deepmon_record *record, const struct subject_of *of, const char *domain,
-		     const char *source)
-{
-	if (of->entity == DEEPMON_SYSTEM)
-		label(record, "cgroup", of->name, true);
-	if (of->entity == DEEPMON_PROCESS)
-		label(record, "container_name", of->name, true);
-	if (of->entity == DEEPMON_CONTAINER) {
-		label(record, "container_id", of->id, false);
-		label(record, "container_image", of->image, true);
-		label(record, "container_name", of->name, true);
-		label(record, "container_version", of->version, true);
-	}
-	label(record, "device", of->device, true);
-	label(record, "domain", domain, true);
-	label(record, "kind", of->kind, true);
-	label(record, "process", of->process, true);
-	if (of->group)
-		label(record, "runtime", of->group->runtime, true);
-	label(record, "source", source, true);
-}
-
-static struct deepmon_record *add_of(struct sample *sample, const struct subject_of *of,
-				     enum deepmon_subject subject)
-{
-	struct deepmon_record *record = add(sample, of->entity, subject, of->instance);
-
-	if (of->process)
-		record->qualifier = of->process;
-	label_as(record, of, "", "");
-	return record;
-}
 
 static void add_cpu(struct sample *sample, const struct attribution *attribution, const struct subject_of *of,
 		    const struct account *account)
 {
-	struct deepmon_record *record = add_of(sample, of, DEEPMON_SUBJECT_CPU);
+	struct deepmon_record *record = record_of(sample, of, DEEPMON_SUBJECT_CPU);
 	const struct account_sums *used = &account->used;
 	bool idle = account == &attribution->parts[PART_IDLE];
 
@@ -183,7 +76,7 @@ static void add_perf(struct sample *sample, const struct attribution *attributio
 	if (!counted)
 		return;
 
-	struct deepmon_record *record = add_of(sample, of, DEEPMON_SUBJECT_PERF);
+	struct deepmon_record *record = record_of(sample, of, DEEPMON_SUBJECT_PERF);
 
 	record->values.perf = (struct deepmon_perf){.cycles = used[CPU_COUNTER_CYCLES],
 						    .instructions = used[CPU_COUNTER_INSTRUCTIONS],
@@ -219,7 +112,7 @@ static uint64_t network_valid(uint32_t counted)
 static void add_network(struct sample *sample, const struct attribution *attribution,
 			const struct subject_of *of, const struct account *account)
 {
-	struct deepmon_record *record = add_of(sample, of, DEEPMON_SUBJECT_NETWORK);
+	struct deepmon_record *record = record_of(sample, of, DEEPMON_SUBJECT_NETWORK);
 	const struct net_usage *used = &account->used.network, *before = &account->reported.network;
 	uint64_t readings = used->tcp_rtt_readings - before->tcp_rtt_readings;
 
@@ -251,13 +144,13 @@ static void add_network(struct sample *sample, const struct attribution *attribu
 static void add_energy(struct sample *sample, const struct subject_of *of, enum energy_domain domain,
 		       const struct domain_state *state, uint64_t used_uj, uint64_t reported_uj)
 {
-	struct deepmon_record *record = add(sample, of->entity, DEEPMON_SUBJECT_ENERGY, of->instance);
+	struct deepmon_record *record = record_add(sample, of->entity, DEEPMON_SUBJECT_ENERGY, of->instance);
 	char qualifier[96];
 
 	snprintf(qualifier, sizeof(qualifier), "%s%s%s-%s", of->process ? of->process : "",
 		 of->process ? "-" : "", energy_domain_name(domain), state->source);
-	record->qualifier = keep_text(sample, qualifier);
-	label_as(record, of, energy_domain_name(domain), state->source);
+	record->qualifier = record_text(sample, qualifier);
+	record_label_as(record, of, energy_domain_name(domain), state->source);
 	record->values.energy.energy_joules = used_uj;
 	record->valid = VALID(ENERGY, energy_joules);
 	if (sample->view.interval_ns && !state->gap) {
@@ -292,11 +185,16 @@ static void add_process(struct sample *sample, const struct attribution *attribu
 			const struct account_sums *told, const struct account_sums *fresh)
 {
 	struct subject_of of = {.entity = DEEPMON_PROCESS,
-				.instance = container->name,
+				.instance = container->instance,
 				.name = container->name,
-				.process = keep_text(sample, process)};
+				.process = record_text(sample, process)};
 	struct account account = {.used = *told, .reported = *told};
 
+	/* Of the container's labels, those that its name is nothing without. */
+	for (unsigned i = 0; i < container->label_count; i++)
+		if (!strcmp(container->labels[i].key, "namespace") ||
+		    !strcmp(container->labels[i].key, "pod_name"))
+			of.labels[of.label_count++] = container->labels[i];
 	account_sums_subtract(&account.reported, fresh);
 	add_account(sample, attribution, &of, &account);
 }
@@ -319,15 +217,15 @@ static void add_footprint(struct sample *sample, const struct subject_of *group,
 	struct subject_of of = *group;
 
 	if (footprint->memory_valid) {
-		struct deepmon_record *record = add_of(sample, &of, DEEPMON_SUBJECT_MEMORY);
+		struct deepmon_record *record = record_of(sample, &of, DEEPMON_SUBJECT_MEMORY);
 
 		record->values.memory = footprint->memory;
 		record->valid = footprint->memory_valid;
 	}
 	for (const struct footprint_device *device = footprint->devices; device; device = device->next) {
-		of.device = keep_text(sample, device->name);
+		of.device = record_text(sample, device->name);
 
-		struct deepmon_record *record = add_of(sample, &of, DEEPMON_SUBJECT_BLOCK);
+		struct deepmon_record *record = record_of(sample, &of, DEEPMON_SUBJECT_BLOCK);
 
 		record->qualifier = of.device;
 		record->values.block = device->used;
@@ -339,33 +237,55 @@ static void add_group(struct sample *sample, const struct attribution *attributi
 {
 	struct subject_of of = {
 	    .entity = group->kind == IDENTITY_CONTAINER ? DEEPMON_CONTAINER : DEEPMON_SYSTEM,
+	    .instance = record_text(sample, group->name),
 	    .group = group,
-	    .name = keep_text(sample, group->name),
-	    .id = keep_text(sample, group->id),
-	    .image = keep_text(sample, group->image),
-	    .version = keep_text(sample, group->version),
+	    .id = record_text(sample, group->id),
+	    .image = record_text(sample, group->image),
+	    .version = record_text(sample, group->version),
+	    .label_count = group->label_count,
 	};
+	struct account told;
 
-	of.instance = of.name;
+	of.name = *group->container ? record_text(sample, group->container) : of.instance;
+	for (unsigned i = 0; i < group->label_count; i++)
+		of.labels[i] = (struct deepmon_label){record_text(sample, group->labels[i].key),
+						      record_text(sample, group->labels[i].value), true};
 	if (attribution->processes && of.entity == DEEPMON_CONTAINER)
 		add_processes(sample, attribution, &of, group);
-	add_account(sample, attribution, &of, &group->account);
+	told_account(group, &told);
+	add_account(sample, attribution, &of, &told);
+	group->account.reported = group->account.used;
 	if (group->footprint)
 		add_footprint(sample, &of, group->footprint);
+}
+
+/* What those of a kind used that are not told of one by one. */
+static void add_other(struct sample *sample, const struct attribution *attribution, enum identity_kind kind)
+{
+	struct subject_of of = {.entity = kind == IDENTITY_CONTAINER ? DEEPMON_CONTAINER : DEEPMON_SYSTEM,
+				.instance = TOLD_OTHER,
+				.name = TOLD_OTHER};
+
+	if (sample->told && sample->told->has_other[kind])
+		add_account(sample, attribution, &of, &sample->told->other[kind]);
 }
 
 /* Returns how many there were of each part. */
 static void add_groups(struct sample *sample, const struct attribution *attribution, uint64_t *reported)
 {
+	if (sample->told && told_choose(sample->told, attribution->groups))
+		sample->failed = true;
 	for (size_t i = 0; i < attribution->groups->count; i++) {
 		struct group *group = attribution->groups->all[i];
 
-		if (group->ended_number && group->reported)
+		if (sample->told ? !group->telling : group->ended_number && group->reported)
 			continue;
 		add_group(sample, attribution, group);
 		group->reported = group->ended_number != 0;
 		reported[group_part(group)]++;
 	}
+	for (int kind = 0; kind < TOLD_KINDS; kind++)
+		add_other(sample, attribution, (enum identity_kind)kind);
 }
 
 static void add_totals(struct sample *sample, struct attribution *attribution, const uint64_t *reported)
@@ -385,9 +305,9 @@ static void add_totals(struct sample *sample, struct attribution *attribution, c
 			continue;
 
 		struct deepmon_record *record =
-		    add(sample, DEEPMON_TOTAL, DEEPMON_SUBJECT_CHURN, kinds[part]);
+		    record_add(sample, DEEPMON_TOTAL, DEEPMON_SUBJECT_CHURN, kinds[part]);
 
-		label(record, "kind", kinds[part], true);
+		record_label(record, "kind", kinds[part], true);
 		record->values.churn =
 		    (struct deepmon_churn){.reported = reported[part],
 					   .ended_cgroups = attribution->churn[part].ended_cgroups,
@@ -430,28 +350,28 @@ static void add_host(struct sample *sample)
 static void label_zone(struct deepmon_record *record, const struct energy_zone *zone, const char *socket)
 {
 	record->qualifier = zone->source;
-	label(record, "domain", energy_domain_name(zone->domain), true);
-	label(record, "socket", socket, true);
-	label(record, "source", zone->source, true);
-	label(record, "zone", zone->name, true);
+	record_label(record, "domain", energy_domain_name(zone->domain), true);
+	record_label(record, "socket", socket, true);
+	record_label(record, "source", zone->source, true);
+	record_label(record, "zone", zone->name, true);
 }
 
 static void add_zone(struct sample *sample, const struct energy_zone *zone, struct zone_record *kept)
 {
-	struct deepmon_record *record = add(sample, DEEPMON_ZONE, DEEPMON_SUBJECT_COUNTER, zone->name);
+	struct deepmon_record *record = record_add(sample, DEEPMON_ZONE, DEEPMON_SUBJECT_COUNTER, zone->name);
 	const char *socket = "";
 	char number[16];
 
 	if (zone->socket != ENERGY_SOCKET_NONE) {
 		snprintf(number, sizeof(number), "%d", zone->socket);
-		socket = keep_text(sample, number);
+		socket = record_text(sample, number);
 	}
 	label_zone(record, zone, socket);
 	record->values.counter = (struct deepmon_counter){.anomalies = zone->anomalies, .wraps = zone->wraps};
 	record->valid = VALID(COUNTER, anomalies) | VALID(COUNTER, wraps);
 	if (!kept->measured)
 		return;
-	record = add(sample, DEEPMON_ZONE, DEEPMON_SUBJECT_ENERGY, zone->name);
+	record = record_add(sample, DEEPMON_ZONE, DEEPMON_SUBJECT_ENERGY, zone->name);
 	label_zone(record, zone, socket);
 	record->values.energy.energy_joules = zone->total_uj;
 	record->valid = VALID(ENERGY, energy_joules);
@@ -468,7 +388,7 @@ int sample_build(struct sample *sample, struct attribution *attribution, const s
 {
 	uint64_t reported[PART_COUNT] = {0};
 
-	clear_texts(sample);
+	texts_clear(&sample->texts);
 	sample->failed = false;
 	sample->view = (struct deepmon_sample){.time_ns = sample->taken_ns, .interval_ns = interval_ns};
 	find_domains(sample, attribution, zones);
@@ -482,7 +402,7 @@ int sample_build(struct sample *sample, struct attribution *attribution, const s
 	}
 	attribution->counters_gap = false;
 
-	struct deepmon_record *record = add(sample, DEEPMON_SELF, DEEPMON_SUBJECT_SELF_COST, "");
+	struct deepmon_record *record = record_add(sample, DEEPMON_SELF, DEEPMON_SUBJECT_SELF_COST, "");
 
 	record->values.self_cost = self->cost;
 	record->valid = self->valid;
@@ -492,7 +412,7 @@ int sample_build(struct sample *sample, struct attribution *attribution, const s
 
 void sample_clear(struct sample *sample)
 {
-	clear_texts(sample);
+	texts_clear(&sample->texts);
 	free(sample->records);
 	*sample = (struct sample){0};
 }
