@@ -95,6 +95,8 @@ int podman_name_from_file(const char *podman_root, struct identity *identity)
 	    "vfs-containers/containers.json", "vfs-containers/volatile-containers.json"};
 	int r = -ENOENT;
 
+	if (!identity_is_id(identity->id, strlen(identity->id)))
+		return -EINVAL;
 	for (size_t i = 0; r && i < sizeof(files) / sizeof(files[0]); i++) {
 		cleanup_free char *list = NULL;
 		long length = runtime_read(LIST_MOST, &list, "%s/%s", podman_root, files[i]);

@@ -48,6 +48,26 @@ static size_t first_length(const char *value)
 	return strlen(value);
 }
 
+/* The C library takes memory by the product of all repetitions {N} that a regex asks for: gigabytes, if need
+ * be. */
+#define REPEATS_MOST 1024
+
+static bool repeats_too_often(const char *expression)
+{
+	unsigned long product = 1;
+	bool within = false;
+
+	for (const char *c = expression; *c && product <= REPEATS_MOST; c++) {
+		within = *c == '{' || (within && *c != '}');
+		if (within && c[1] >= '0' && c[1] <= '9' && (*c < '0' || *c > '9')) {
+			unsigned long count = strtoul(c + 1, NULL, 10);
+
+			product = count > REPEATS_MOST ? count : count ? product * count : product;
+		}
+	}
+	return product > REPEATS_MOST;
+}
+
 static int check(const char *text, char *why, size_t why_size)
 {
 	char *expression = regex_of(text);
@@ -57,7 +77,8 @@ static int check(const char *text, char *why, size_t why_size)
 
 	if (!expression)
 		return 0;
-	r = regcomp(&regex, expression, REG_EXTENDED | REG_NOSUB);
+	r = repeats_too_often(expression) ? REG_ESPACE
+					  : regcomp(&regex, expression, REG_EXTENDED | REG_NOSUB);
 	free(expression);
 	if (!r) {
 		regfree(&regex);

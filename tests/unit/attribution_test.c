@@ -81,8 +81,8 @@ static uint64_t weight_by_formula(const struct cpu_usage *used)
 }
 
 /*
- * A container goes by its path's name, another one by its own; where two of one name live, by that and a hash.
- * Of one that is gone nothing is known here.
+ * A container goes by its path's name, another one by its own; where two of one name live, by that and a
+ * hash. Of one that is gone nothing is known here.
  */
 static void check_identity(uint64_t id, const struct group *group)
 {
