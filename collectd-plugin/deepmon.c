@@ -84,13 +84,39 @@ static void register_types(void)
 	}
 }
 
-/* Joins parts with '-'; a '/' would part an identifier, and control characters have no place in one. */
+/* FNV-1a. */
+static uint32_t hash_of(const char *text)
+{
+	uint32_t hash = 0x811c9dc5;
+
+	for (; *text; text++)
+		hash = (hash ^ (unsigned char)*text) * 0x01000193;
+	return hash;
+}
+
+/*
+ * Joins parts with '-'; a '/' would part an identifier, and control characters have no place in one. The
+ * daemon would cut a long one silently: it ends in a hash of the whole then, as does one that could be
+ * another's once its '/' is '_'.
+ */
 static void write_name(char *name, size_t size, const char *first, const char *second)
 {
-	snprintf(name, size, "%s%s%s", first, *first && *second ? "-" : "", second);
-	for (char *c = name; *c; c++)
+	char whole[1024], hash[16];
+	bool ambiguous;
+	size_t room;
+
+	snprintf(whole, sizeof(whole), "%s%s%s", first, *first && *second ? "-" : "", second);
+	snprintf(hash, sizeof(hash), "~%08x", hash_of(whole));
+	ambiguous = strchr(whole, '/') && strchr(whole, '_');
+	for (char *c = whole; *c; c++)
 		if (*c == '/' || (unsigned char)*c < 0x20 || *c == 0x7f)
 			*c = '_';
+	room = size - 1;
+	if (ambiguous || strlen(whole) > room)
+		room -= strlen(hash);
+	else
+		hash[0] = '\0';
+	snprintf(name, size, "%.*s%s", (int)room, whole, hash);
 }
 
 static bool value_of(const struct deepmon_record *record, const struct deepmon_metric *metric, value_t *value)

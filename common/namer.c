@@ -220,7 +220,8 @@ void namer_stop(struct namer *namer)
 
 void namer_wake(struct namer *namer)
 {
-	if (namer->runs && namer->groups->nameless)
-		pthread_cond_signal(&namer->wake);
+	if (!namer->runs || !namer->groups->nameless)
+		return;
 	namer->groups->nameless = false;
+	pthread_cond_signal(&namer->wake);
 }
