@@ -84,6 +84,14 @@ int docker_name_from_file(const char *docker_root, struct identity *identity)
 	return docker_name_from_json(config, (size_t)length, identity);
 }
 
+int docker_name_from_home(const char *host_root, struct identity *identity)
+{
+	cleanup_free char *root = NULL;
+	int r = runtime_home(host_root, identity->user, ".local/share/docker", &root);
+
+	return r ? r : docker_name_from_file(root, identity);
+}
+
 /* ---- The socket --------------------------------------------------------------------------------- */
 
 static long long now_ns(void)

@@ -43,9 +43,14 @@ static int read_podman(const struct names *names, struct identity *identity)
 	return podman_name_from_file(names->podman_root, identity);
 }
 
-static int read_home(const struct names *names, struct identity *identity)
+static int read_home_podman(const struct names *names, struct identity *identity)
 {
 	return podman_name_from_home(names->host_root, identity);
+}
+
+static int read_home_docker(const struct names *names, struct identity *identity)
+{
+	return docker_name_from_home(names->host_root, identity);
 }
 
 static int read_logs(const struct names *names, struct identity *identity)
@@ -59,9 +64,9 @@ static const struct source {
 	int (*read)(const struct names *, struct identity *);
 	bool slow; /* not for the thread that samples */
 } sources[] = {
-    {"containerd", read_containerd, false}, {"cri-o", read_crio, false}, {"docker", read_docker, false},
-    {"podman", read_podman, false},	    {NULL, read_logs, false},	 {"podman", read_home, true},
-    {"docker", ask_docker, true},
+    {"containerd", read_containerd, false}, {"cri-o", read_crio, false},  {"docker", read_docker, false},
+    {"podman", read_podman, false},	    {NULL, read_logs, false},	  {"podman", read_home_podman, true},
+    {"docker", read_home_docker, true},	    {"docker", ask_docker, true},
 };
 
 int names_init(struct names *names, const struct deepmon_options *options)

@@ -12,8 +12,7 @@
 #include "file.h"
 
 /* Some 600 bytes for each container. */
-#define LIST_MOST   (16 << 20)
-#define PASSWD_MOST (4 << 20)
+#define LIST_MOST (16 << 20)
 
 /* "a85971a576d7-infra": what holds podman's pod of that id together. */
 static bool is_infra(const char *name)
@@ -108,39 +107,10 @@ int podman_name_from_file(const char *podman_root, struct identity *identity)
 	return r;
 }
 
-/* The sixth field of the user's line, to be freed. */
-static char *home_of(const char *passwd, int64_t user)
-{
-	for (const char *line = passwd; *line; line += strcspn(line, "\n"), line += *line == '\n') {
-		unsigned long uid;
-		char home[512];
-
-		if (sscanf(line, "%*[^:\n]:%*[^:\n]:%lu:%*u:%*[^:\n]:%511[^:\n]", &uid, home) == 2 &&
-		    (int64_t)uid == user && *home == '/')
-			return strdup(home);
-		if (sscanf(line, "%*[^:\n]:%*[^:\n]:%lu:%*u::%511[^:\n]", &uid, home) == 2 &&
-		    (int64_t)uid == user && *home == '/')
-			return strdup(home);
-	}
-	return NULL;
-}
-
 int podman_name_from_home(const char *host_root, struct identity *identity)
 {
-	cleanup_free char *passwd = NULL;
-	cleanup_free char *home = NULL;
 	cleanup_free char *root = NULL;
-	long length =
-	    identity->user < 0 ? -ENOENT : runtime_read(PASSWD_MOST, &passwd, "%s/etc/passwd", host_root);
+	int r = runtime_home(host_root, identity->user, ".local/share/containers/storage", &root);
 
-	if (length < 0)
-		return (int)length;
-	home = home_of(passwd, identity->user);
-	if (!home)
-		return -ENOENT;
-	if (asprintf(&root, "%s%s/.local/share/containers/storage", host_root, home) < 0) {
-		root = NULL;
-		return -ENOMEM;
-	}
-	return podman_name_from_file(root, identity);
+	return r ? r : podman_name_from_file(root, identity);
 }

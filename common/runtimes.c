@@ -77,6 +77,45 @@ long runtime_read(size_t most, char **contents, const char *format, ...)
 	return file_read_new(AT_FDCWD, path, most, contents);
 }
 
+/* ---- Users -------------------------------------------------------------------------------------- */
+
+#define PASSWD_MOST (4 << 20)
+
+/* The sixth field of the user's line, to be freed. */
+static char *home_of(const char *passwd, int64_t user)
+{
+	for (const char *line = passwd; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+		unsigned long uid;
+		char home[512];
+
+		if (sscanf(line, "%*[^:\n]:%*[^:\n]:%lu:%*u:%*[^:\n]:%511[^:\n]", &uid, home) == 2 &&
+		    (int64_t)uid == user && *home == '/')
+			return strdup(home);
+		if (sscanf(line, "%*[^:\n]:%*[^:\n]:%lu:%*u::%511[^:\n]", &uid, home) == 2 &&
+		    (int64_t)uid == user && *home == '/')
+			return strdup(home);
+	}
+	return NULL;
+}
+
+int runtime_home(const char *host_root, int64_t user, const char *below, char **path)
+{
+	cleanup_free char *passwd = NULL;
+	cleanup_free char *home = NULL;
+	long length = user < 0 ? -ENOENT : runtime_read(PASSWD_MOST, &passwd, "%s/etc/passwd", host_root);
+
+	if (length < 0)
+		return (int)length;
+	home = home_of(passwd, user);
+	if (!home)
+		return -ENOENT;
+	if (asprintf(path, "%s%s/%s", host_root, home, below) < 0) {
+		*path = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
 /* ---- Names -------------------------------------------------------------------------------------- */
 
 void runtime_set_image(struct identity *identity, const char *text)

@@ -29,6 +29,9 @@ const char *runtime_string(const cJSON *object, const char *name);
 __attribute__((format(printf, 3, 4))) long runtime_read(size_t most, char **contents, const char *format,
 							...);
 
+/* The path of what is below the home that host_root/etc/passwd has for a user, to be freed. -ENOENT: none. */
+int runtime_home(const char *host_root, int64_t user, const char *below, char **path);
+
 /*
  * "host:5000/team/web:1.2@sha256:…" is image host:5000/team/web, version 1.2. A container made from an image
  * that had no name then has the image's id there, "sha256:…", which is no name and tag.
@@ -52,6 +55,8 @@ bool runtime_set_pod(struct identity *identity, const char *runtime, const char 
 
 /* From its config.v2.json below docker_root. */
 int docker_name_from_file(const char *docker_root, struct identity *identity);
+/* The same of a user's own daemon, below his home. */
+int docker_name_from_home(const char *host_root, struct identity *identity);
 
 /*
  * By asking the daemon on its socket (GET /containers/ID/json). Takes at most timeout_ms in all. -ETIMEDOUT,
@@ -79,7 +84,7 @@ int crio_name_from_json(const char *json, size_t length, struct identity *identi
 
 /* From podman_root/overlay-containers/containers.json or volatile-containers.json. */
 int podman_name_from_file(const char *podman_root, struct identity *identity);
-/* The same of a user's own, below the home that host_root/etc/passwd has for him. */
+/* The same of a user's own, below his home. */
 int podman_name_from_home(const char *host_root, struct identity *identity);
 int podman_name_from_json(const char *json, size_t length, struct identity *identity);
 
