@@ -118,7 +118,7 @@ $(BUILD)/tests/unit/attribution_test: UNIT_OBJECTS = -Wl,--wrap=groups_forget_en
 
 .PHONY: unit
 unit: $(unit_tests)
-	@failed=0; for t in $(unit_tests); do CK_DEFAULT_TIMEOUT=60 $$t || failed=1; done; exit $$failed
+	@failed=0; for t in $(unit_tests); do $$t || failed=1; done; exit $$failed
 
 # The fuzzers' core is compiled once, with all that looks for mistakes.
 FUZZ_FLAGS = -std=gnu11 -g -O1 -pthread -fsanitize=address,undefined -fno-sanitize-recover=all

@@ -11,20 +11,19 @@
  * What a sample's records are about.
  * X(constant, name: Telegraf's measurement is deepmon_<name>, help, labels, the label that is its instance)
  */
-#define DEEPMON_ENTITIES(X)                                                                                 \
-	X(CONTAINER, container, "a container, with all cgroups nested in it",                               \
-	  "container_id, container_image, container_name, container_version, namespace, pod_name, runtime", \
-	  "container_name")                                                                                 \
-	X(SYSTEM, system, "a systemd unit or another cgroup that belongs to no container", "cgroup",        \
-	  "cgroup")                                                                                         \
-	X(PROCESS, process,                                                                                 \
-	  "the processes of one name in a container, those that used most; and (other), all its other "     \
-	  "use (Processes)",                                                                                \
-	  "container_name, namespace, pod_name, process", "container_name")                                 \
-	X(TOTAL, total, "everything of one kind, ended ones included: the parts of the whole", "kind",      \
-	  "kind")                                                                                           \
-	X(ZONE, zone, "one energy counter of the hardware", "domain, socket, source, zone", "zone")         \
-	X(HOST, host, "the host as a whole", "", "")                                                        \
+#define DEEPMON_ENTITIES(X)                                                                              \
+	X(CONTAINER, container, "a container, with all cgroups nested in it",                            \
+	  "container_id, container_image, container_name, container_version, runtime", "container_name") \
+	X(SYSTEM, system, "a systemd unit or another cgroup that belongs to no container", "cgroup",     \
+	  "cgroup")                                                                                      \
+	X(PROCESS, process,                                                                              \
+	  "the processes of one name in a container, those that used most; and (other), all its other "  \
+	  "use (Processes)",                                                                             \
+	  "container_name, process", "container_name")                                                   \
+	X(TOTAL, total, "everything of one kind, ended ones included: the parts of the whole", "kind",   \
+	  "kind")                                                                                        \
+	X(ZONE, zone, "one energy counter of the hardware", "domain, socket, source, zone", "zone")      \
+	X(HOST, host, "the host as a whole", "", "")                                                     \
 	X(SELF, self, "deepmon itself", "", "")
 
 /*
@@ -78,9 +77,6 @@
 	X(kind, TAG,                                                                                        \
 	  "Which part of the whole: container, system, kernel, idle, other (past MaxCgroups), "             \
 	  "unattributed (nothing is known of who used it)")                                                 \
-	X(namespace, TAG, "Kubernetes' namespace")                                                          \
-	X(pod_name, TAG,                                                                                    \
-	  "Kubernetes' pod; in collectd's instance, namespace, pod and container are one name")             \
 	X(process, TAG, "The name of the process's first thread; (other) for what is told of none")         \
 	X(runtime, TAG, "Who made the container: docker, containerd, cri-o, podman, lxc and so on")         \
 	X(socket, TAG, "The processor package's number; a counter of the whole platform has none")          \
@@ -309,12 +305,6 @@
 	  "Docker's socket under HostRoot, asked for a name that no file has; empty: never")                 \
 	X(energy_source, EnergySource, CHOICE, "auto|powercap|perf|msr|hwmon|none", 0, 0, "",                \
 	  "Where the processors' energy is read; auto: the first of these that has counters")                \
-	X(containerd_root, ContainerdRoot, TEXT, "/run/containerd", 0, 0, "",                                \
-	  "containerd's state directory under HostRoot: where Kubernetes' and nerdctl's names are read")     \
-	X(crio_root, CrioRoot, TEXT, "/run/containers/storage", 0, 0, "",                                    \
-	  "CRI-O's directory of running containers under HostRoot, likewise")                                \
-	X(podman_root, PodmanRoot, TEXT, "/var/lib/containers/storage", 0, 0, "",                            \
-	  "podman's storage under HostRoot, likewise")                                                       \
 	X(sample_interval, SampleInterval, NUMBER, "1", 0.05, 60, "s",                                       \
 	  "How often energy and CPU time are read between reports, so that no counter wraps unseen")         \
 	X(cycles_event, CyclesEvent, TEXT, "cycles", 0, 0, "",                                               \

@@ -76,9 +76,7 @@ static struct group *join(struct cgroups *cgroups, const char *path)
 		const struct group *known = groups_find_container(cgroups->groups, identity.id);
 
 		if (known && known->named && known->kind == identity.kind) {
-			strcpy(identity.name, known->label);
-			strcpy(identity.space, known->space);
-			strcpy(identity.pod, known->pod);
+			strcpy(identity.name, known->name);
 			strcpy(identity.image, known->image);
 			strcpy(identity.version, known->version);
 			identity.named = true;

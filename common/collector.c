@@ -161,7 +161,7 @@ static bool find_nameless(struct deepmon *collector, uint64_t now_ns, struct ide
 		group->next_try_ns = now_ns + (1000000000ull << group->name_tries++);
 		*identity = (struct identity){.kind = group->kind, .runtime = group->runtime};
 		snprintf(identity->id, sizeof(identity->id), "%s", group->id);
-		snprintf(identity->name, sizeof(identity->name), "%s", group->label);
+		snprintf(identity->name, sizeof(identity->name), "%s", group->name);
 		return true;
 	}
 	return false;
@@ -176,8 +176,7 @@ static void name_one(struct deepmon *collector)
 	pthread_mutex_lock(&collector->lock);
 	found = find_nameless(collector, clock_ns(CLOCK_MONOTONIC), &identity);
 	pthread_mutex_unlock(&collector->lock);
-	/* A pod's sandbox is none of its containers; its group ends with it. */
-	if (!found || names_ask(&collector->names, &identity) || identity.kind != IDENTITY_CONTAINER)
+	if (!found || names_ask(&collector->names, &identity))
 		return;
 	pthread_mutex_lock(&collector->lock);
 

@@ -141,7 +141,7 @@ struct deepmon_label {
 	bool tag;	   /* false: tells more, but would make a series of its own (an id) */
 };
 
-#define DEEPMON_LABELS_MAX 10
+#define DEEPMON_LABELS_MAX 8
 
 /* What is told of one entity on one subject. */
 struct deepmon_record {

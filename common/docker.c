@@ -40,6 +40,35 @@ static const char *string_member(const cJSON *object, const char *name)
 	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
 }
 
+/*
+ * "host:5000/team/web:1.2@sha256:…" is image host:5000/team/web, version 1.2. A container made from an image
+ * that had no name then has the image's id there, "sha256:…", which is no name and tag.
+ */
+static void set_image(struct identity *identity, const char *text)
+{
+	static const char digest[] = "sha256:";
+	size_t length = strlen(text);
+	const char *slash, *tag;
+
+	identity->version[0] = '\0';
+	if (!strncmp(text, digest, strlen(digest)) &&
+	    identity_is_id(text + strlen(digest), length - strlen(digest))) {
+		identity_text(identity->image, sizeof(identity->image), text, length);
+		return;
+	}
+	length = strcspn(text, "@");
+	slash = memrchr(text, '/', length);
+	tag = memrchr(text, ':', length);
+	if (tag && (!slash || tag > slash)) {
+		const char *version = tag + 1;
+
+		identity_text(identity->version, sizeof(identity->version), version,
+			      (size_t)(text + length - version));
+		length = (size_t)(tag - text);
+	}
+	identity_text(identity->image, sizeof(identity->image), text, length);
+}
+
 int docker_name_from_json(const char *json, size_t length, struct identity *identity)
 {
 	__attribute__((cleanup(json_delete))) cJSON *container = cJSON_ParseWithLength(json, length);
@@ -51,13 +80,18 @@ int docker_name_from_json(const char *json, size_t length, struct identity *iden
 	if (!name || !*name)
 		return -EINVAL;
 	identity_text(identity->name, sizeof(identity->name), name, strlen(name));
-	identity_set_image(identity, image ? image : "");
+	set_image(identity, image ? image : "");
 	identity->runtime = "docker";
 	identity->named = true;
 	return 0;
 }
 
 /* ---- The file ----------------------------------------------------------------------------------- */
+
+static bool has_docker_id(const struct identity *identity)
+{
+	return identity_is_id(identity->id, strnlen(identity->id, sizeof(identity->id)));
+}
 
 int docker_name_from_file(const char *docker_root, struct identity *identity)
 {
@@ -66,7 +100,7 @@ int docker_name_from_file(const char *docker_root, struct identity *identity)
 	long length;
 
 	/* Also so that the id names one directory and leads nowhere else. */
-	if (!identity_has_id(identity))
+	if (!has_docker_id(identity))
 		return -EINVAL;
 	length = snprintf(path, sizeof(path), "%s/containers/%s/config.v2.json", docker_root, identity->id);
 	if (length >= (long)sizeof(path))
@@ -246,7 +280,7 @@ int docker_name_from_socket(const char *socket_path, int timeout_ms, struct iden
 	long length;
 	int error;
 
-	if (!identity_has_id(identity))
+	if (!has_docker_id(identity))
 		return -EINVAL;
 	fd = connect_to(socket_path);
 	if (fd < 0)

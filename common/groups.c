@@ -5,7 +5,6 @@
 #include "groups.h"
 
 #include <search.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,17 +35,6 @@ static struct group *find(void *const *tree, const struct group *key,
 	return node ? *node : NULL;
 }
 
-#define FULL_NAME_MAX (3 * IDENTITY_NAME_MAX)
-
-/* What the group is known by: two pods may each have a container of one name. */
-static void full_name(const struct identity *identity, char *name)
-{
-	if (*identity->pod)
-		snprintf(name, FULL_NAME_MAX, "%s/%s/%s", identity->space, identity->pod, identity->name);
-	else
-		snprintf(name, FULL_NAME_MAX, "%s", identity->name);
-}
-
 static struct group *find_name(const struct groups *groups, enum identity_kind kind, const char *name)
 {
 	struct group key = {.kind = kind, .name = (char *)name};
@@ -69,9 +57,6 @@ void groups_init(struct groups *groups, size_t socket_count, size_t ended_most)
 static void group_free(struct group *group)
 {
 	free(group->name);
-	free(group->label);
-	free(group->space);
-	free(group->pod);
 	free(group->id);
 	free(group->image);
 	free(group->version);
@@ -136,9 +121,6 @@ static void refresh(struct groups *groups, struct group *group, const struct ide
 {
 	forget_id(groups, group);
 	set_text(&group->id, identity->id);
-	set_text(&group->label, identity->name);
-	set_text(&group->space, identity->space);
-	set_text(&group->pod, identity->pod);
 	set_text(&group->image, identity->image);
 	set_text(&group->version, identity->version);
 	group->runtime = identity->runtime;
@@ -161,7 +143,7 @@ static bool make_room(struct groups *groups)
 	return true;
 }
 
-static struct group *add(struct groups *groups, const struct identity *identity, const char *name)
+static struct group *add(struct groups *groups, const struct identity *identity)
 {
 	struct group *group = make_room(groups) ? calloc(1, sizeof(*group)) : NULL;
 
@@ -170,16 +152,13 @@ static struct group *add(struct groups *groups, const struct identity *identity,
 	group->kind = identity->kind;
 	group->runtime = identity->runtime;
 	group->named = identity->named;
-	group->name = strdup(name);
-	group->label = strdup(identity->name);
-	group->space = strdup(identity->space);
-	group->pod = strdup(identity->pod);
+	group->name = strdup(identity->name);
 	group->id = strdup(identity->id);
 	group->image = strdup(identity->image);
 	group->version = strdup(identity->version);
 	group->account.claims = calloc(groups->socket_count, sizeof(struct account_claim));
-	if (!group->name || !group->label || !group->space || !group->pod || !group->id || !group->image ||
-	    !group->version || !group->account.claims || !tsearch(group, &groups->by_name, compare_names)) {
+	if (!group->name || !group->id || !group->image || !group->version || !group->account.claims ||
+	    !tsearch(group, &groups->by_name, compare_names)) {
 		group_free(group);
 		return NULL;
 	}
@@ -191,14 +170,10 @@ static struct group *add(struct groups *groups, const struct identity *identity,
 
 struct group *groups_join(struct groups *groups, const struct identity *identity)
 {
-	char name[FULL_NAME_MAX];
-
-	full_name(identity, name);
-
-	struct group *group = find_name(groups, identity->kind, name);
+	struct group *group = find_name(groups, identity->kind, identity->name);
 
 	if (!group)
-		group = add(groups, identity, name);
+		group = add(groups, identity);
 	else if (strcmp(group->id, identity->id) != 0)
 		refresh(groups, group, identity);
 	if (!group)
@@ -256,11 +231,7 @@ static void absorb(struct group *to, struct group *from)
 
 struct group *groups_name(struct groups *groups, struct group *group, const struct identity *identity)
 {
-	char full[FULL_NAME_MAX];
-
-	full_name(identity, full);
-
-	struct group *same = find_name(groups, identity->kind, full);
+	struct group *same = find_name(groups, identity->kind, identity->name);
 
 	if (same && same == group) {
 		refresh(groups, group, identity);
@@ -277,7 +248,7 @@ struct group *groups_name(struct groups *groups, struct group *group, const stru
 		return same;
 	}
 
-	char *name = strdup(full);
+	char *name = strdup(identity->name);
 
 	if (!name)
 		return NULL;

@@ -18,10 +18,8 @@ struct group {
 	enum identity_kind kind;
 	bool named;	     /* its runtime gave the name; false: the name stands in for one */
 	const char *runtime; /* static; NULL: not known */
-	char *name;	     /* unique among its kind: of a pod's container SPACE/POD/LABEL */
-	char *label;	     /* what it calls itself; else the name */
-	char *space, *pod;   /* of Kubernetes; "" for what is in no pod */
-	char *id;	     /* of the container that had the name last; "" for a system group */
+	char *name;
+	char *id; /* of the container that had the name last; "" for a system group */
 	char *image, *version;
 	struct account account;
 	struct process *processes;	  /* list; of processes.h */

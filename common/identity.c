@@ -393,33 +393,3 @@ void identity_from_path(const char *path, struct identity *identity)
 	if (!container_from_path(path, identity))
 		system_from_path(path, identity);
 }
-
-void identity_set_image(struct identity *identity, const char *text)
-{
-	static const char digest[] = "sha256:";
-	size_t length = strlen(text);
-	const char *slash, *tag;
-
-	identity->version[0] = '\0';
-	if (!strncmp(text, digest, strlen(digest)) &&
-	    identity_is_id(text + strlen(digest), length - strlen(digest))) {
-		identity_text(identity->image, sizeof(identity->image), text, length);
-		return;
-	}
-	length = strcspn(text, "@");
-	slash = memrchr(text, '/', length);
-	tag = memrchr(text, ':', length);
-	if (tag && (!slash || tag > slash)) {
-		const char *version = tag + 1;
-
-		identity_text(identity->version, sizeof(identity->version), version,
-			      (size_t)(text + length - version));
-		length = (size_t)(tag - text);
-	}
-	identity_text(identity->image, sizeof(identity->image), text, length);
-}
-
-bool identity_has_id(const struct identity *identity)
-{
-	return identity_is_id(identity->id, strnlen(identity->id, sizeof(identity->id)));
-}

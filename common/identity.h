@@ -25,10 +25,7 @@ struct identity {
 	char name[IDENTITY_NAME_MAX];	 /* what people call it; until known, the id's first 12 digits */
 	char image[IDENTITY_NAME_MAX];	 /* as the runtime has it, without the tag; "" if not known */
 	char version[IDENTITY_NAME_MAX]; /* the image's tag; "" if not known */
-	/* Of Kubernetes: its namespace and pod, in which `name` is unique. "" for what is in no pod. */
-	char space[IDENTITY_NAME_MAX];
-	char pod[IDENTITY_NAME_MAX];
-	bool named; /* name is the one the runtime gave */
+	bool named;			 /* name is the one the runtime gave */
 };
 
 /*
@@ -65,15 +62,6 @@ bool identity_is_id(const char *text, size_t length);
 void identity_text(char *copy, size_t size, const char *text, size_t length);
 
 /*
- * Takes a reference such as "host:5000/team/web:1.2@sha256:…": image host:5000/team/web, version 1.2. One
- * that is an image's id, "sha256:…", is no name and tag: it is all image.
- */
-void identity_set_image(struct identity *identity, const char *reference);
-
-/* Whether the id is one that names a single directory and leads nowhere else. */
-bool identity_has_id(const struct identity *identity);
-
-/*
  * Fills in the name and image of a Docker container from its config.v2.json below docker_root, and that
  * Docker is its runtime. Reads one file; never blocks. 0: named. -ENOENT: no such file. -EINVAL: not what
  * Docker writes, or the id is none of Docker's. -EFBIG: no config is that long. Else what open or read gave.
@@ -87,19 +75,6 @@ int docker_name_from_file(const char *docker_root, struct identity *identity);
  * daemon has too many callers waiting; -ECONNREFUSED: it does not run).
  */
 int docker_name_from_socket(const char *socket_path, int timeout_ms, struct identity *identity);
-
-/*
- * The same from the OCI configuration that containerd and CRI-O keep of each container, and its annotations:
- * of Kubernetes (both), and of nerdctl. A pod's sandbox becomes IDENTITY_SYSTEM, for it is none of the pod's
- * containers. `storage` is podman's and CRI-O's directory of running containers.
- */
-int containerd_name_from_file(const char *containerd_root, struct identity *identity);
-int crio_name_from_file(const char *storage, struct identity *identity);
-int oci_name_from_json(const char *json, size_t length, struct identity *identity);
-
-/* The same from the lists that podman keeps of all its containers below its storage. */
-int podman_name_from_file(const char *storage, struct identity *identity);
-int podman_name_from_json(const char *json, size_t length, struct identity *identity);
 
 /* Their reading of a config or an answer's body (Name, Config.Image), and of a whole HTTP answer. Pure. */
 int docker_name_from_json(const char *json, size_t length, struct identity *identity);

@@ -11,7 +11,6 @@
 
 struct names {
 	char docker_root[ROOT_PATH_MAX];
-	char containerd_root[ROOT_PATH_MAX], crio_root[ROOT_PATH_MAX], podman_root[ROOT_PATH_MAX];
 	char docker_socket[ROOT_PATH_MAX]; /* "": not to be asked */
 };
 

@@ -82,18 +82,16 @@ static void label_as(struct deepmon_record *record, const struct subject_of *of,
 	if (of->entity == DEEPMON_SYSTEM)
 		label(record, "cgroup", of->name, true);
 	if (of->entity == DEEPMON_PROCESS)
-		label(record, "container_name", of->label, true);
+		label(record, "container_name", of->name, true);
 	if (of->entity == DEEPMON_CONTAINER) {
 		label(record, "container_id", of->id, false);
 		label(record, "container_image", of->image, true);
-		label(record, "container_name", of->label, true);
+		label(record, "container_name", of->name, true);
 		label(record, "container_version", of->version, true);
 	}
 	label(record, "device", of->device, true);
 	label(record, "domain", domain, true);
 	label(record, "kind", of->kind, true);
-	label(record, "namespace", of->space, true);
-	label(record, "pod_name", of->pod, true);
 	label(record, "process", of->process, true);
 	if (of->group)
 		label(record, "runtime", of->group->runtime, true);
@@ -298,9 +296,6 @@ static void add_process(struct sample *sample, const struct attribution *attribu
 	struct subject_of of = {.entity = DEEPMON_PROCESS,
 				.instance = container->name,
 				.name = container->name,
-				.label = container->label,
-				.space = container->space,
-				.pod = container->pod,
 				.process = sample_keep_text(sample, process)};
 	struct account account = {.used = *told, .reported = *told};
 
@@ -325,9 +320,6 @@ static void add_group(struct sample *sample, const struct attribution *attributi
 	    .entity = group->kind == IDENTITY_CONTAINER ? DEEPMON_CONTAINER : DEEPMON_SYSTEM,
 	    .group = group,
 	    .name = sample_keep_text(sample, group->name),
-	    .label = sample_keep_text(sample, group->label),
-	    .space = sample_keep_text(sample, group->space),
-	    .pod = sample_keep_text(sample, group->pod),
 	    .id = sample_keep_text(sample, group->id),
 	    .image = sample_keep_text(sample, group->image),
 	    .version = sample_keep_text(sample, group->version),

@@ -16,8 +16,7 @@ struct subject_of {
 	const char *instance;
 	const char *kind; /* of a total */
 	const struct group *group;
-	const char *name, *label, *space, *pod; /* the group's, kept */
-	const char *id, *image, *version;
+	const char *name, *id, *image, *version; /* the group's, kept */
 	const char *process;
 	const char *device;
 };
