@@ -36,6 +36,7 @@ PACKAGES_BUILD = gcc make clang llvm bpftool pkg-config libc6-dev libbpf-dev lib
 PACKAGES_TEST = libclang-rt-14-dev check locales python3 collectd-core influxdb curl docker.io containerd runc busybox-static \
                 valgrind iproute2 procps podman
 PACKAGES_LINT = clang-format clang-tidy cppcheck
+PACKAGES_KERNELS = python3 qemu-system-x86
 
 core_sources := $(wildcard common/*.c)
 core_objects := $(core_sources:%.c=$(BUILD)/%.o)
@@ -117,7 +118,7 @@ $(BUILD)/tests/unit/attribution_test: UNIT_OBJECTS = -Wl,--wrap=groups_forget_en
 
 .PHONY: unit
 unit: $(unit_tests)
-	@failed=0; for t in $(unit_tests); do $$t || failed=1; done; exit $$failed
+	@failed=0; for t in $(unit_tests); do CK_DEFAULT_TIMEOUT=60 $$t || failed=1; done; exit $$failed
 
 # The fuzzers' core is compiled once, with all that looks for mistakes.
 FUZZ_FLAGS = -std=gnu11 -g -O1 -pthread -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -157,9 +158,12 @@ test-sanitize: deps
 	BUILD=$(BUILD)/sanitize $(PYTHON) tests/integration/run.py $(SANITIZE_TESTS)
 
 # What is not installed yet, from the distribution.
-.PHONY: deps deps-lint
-deps deps-lint:
-	@missing=; for p in $(PACKAGES_BUILD) $(if $(filter deps-lint,$@),$(PACKAGES_LINT),$(PACKAGES_TEST)); do \
+.PHONY: deps deps-lint deps-kernels
+deps: packages = $(PACKAGES_TEST)
+deps-lint: packages = $(PACKAGES_LINT)
+deps-kernels: packages = $(PACKAGES_KERNELS)
+deps deps-lint deps-kernels:
+	@missing=; for p in $(PACKAGES_BUILD) $(packages); do \
 	    dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
 	done; \
 	if [ -n "$$missing" ]; then \
@@ -175,6 +179,18 @@ test: deps
 	$(MAKE) fuzz FUZZ_RUNS=4000
 	$(MAKE) test-sanitize SANITIZE_TESTS='execd.once docs.lines'
 	BUILD=$(BUILD) $(PYTHON) tests/integration/run.py
+
+# The guest has no libraries but those that deepmon-execd brings.
+$(BUILD)/tests/kernels/guest: $(BUILD)/tests/kernels/guest.o
+	$(CC) -static $(LDFLAGS_ALL) -o $@ $<
+
+# On other kernels, Debian's cloud images, under emulation: half a minute for each layout of cgroups.
+# KERNELS="5.10 newest" picks some, ONLY=overlap a method; FRESH=1 looks for newer kernels than those kept;
+# README=1 writes the table into README.md.
+.PHONY: test-kernels
+test-kernels: deps-kernels
+	@$(MAKE) --silent WERROR=-Werror all $(BUILD)/tests/kernels/guest
+	@BUILD=$(BUILD) $(PYTHON) tests/kernels/run.py $(KERNELS)
 
 # ---- Lint --------------------------------------------------------------------------------------
 
@@ -266,6 +282,7 @@ help:
 	@echo 'make docs       write the generated parts of README.md, types.db and the sample configurations'
 	@echo 'make fuzz       the fuzzers, FUZZ_RUNS inputs each'
 	@echo 'make test-sanitize  unit and integration tests with the compiler'"'"'s checks of memory and arithmetic'
+	@echo 'make test-kernels  on Linux 5.10 to the newest, under emulation (KERNELS="5.10 6.12")'
 	@echo 'make lint       clang-format, clang-tidy and cppcheck'
 	@echo 'make bench      what deepmon costs, beside what it is compared with'
 	@echo '                (BENCH_SECONDS=0.3, ROUNDS=5; README=1 writes the table into README.md)'

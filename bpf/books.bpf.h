@@ -68,19 +68,22 @@ struct payer {
 	const char *name; /* in kernel memory */
 };
 
-static __always_inline struct cpu_usage *usage_of_process(const struct payer *payer)
+static __always_inline struct cpu_usage *usage_of_process(const struct payer *payer, __u64 now)
 {
 	struct process_usage *process = bpf_map_lookup_elem(&processes, &payer->key);
 
 	if (!process) {
 		struct process_usage none = {};
 
-		bpf_probe_read_kernel_str(none.name, sizeof(none.name), payer->name);
 		if (bpf_map_update_elem(&processes, &payer->key, &none, BPF_NOEXIST))
 			__sync_fetch_and_add(&processes_refused, 1);
 		process = bpf_map_lookup_elem(&processes, &payer->key);
 	}
-	return process ? &process->used : NULL;
+	if (!process)
+		return NULL;
+	process->named_ns = now;
+	bpf_probe_read_kernel_str(process->name, sizeof(process->name), payer->name);
+	return &process->used;
 }
 
 /* Counters are read here alone, and either book may be missing. */
@@ -124,7 +127,7 @@ static __always_inline void charge(struct cpu_state *cpu, __u32 cpu_index, const
 			of_slot->overlap_ns += overlap;
 	}
 	if (per_process && begun && cpu->slot >= CPU_SLOT_FIRST)
-		of_process = usage_of_process(payer);
+		of_process = usage_of_process(payer, now);
 	if (of_process) {
 		of_process->time_ns += time;
 		of_process->overlap_ns += overlap;

@@ -69,21 +69,15 @@ int BPF_PROG(cpu_switch_smt, bool preempt, struct task_struct *prev, struct task
 /* Why the time up to now is charged, other than for a switch. */
 enum occasion { SAMPLE, INTERRUPT_BEGINS, INTERRUPT_ENDS };
 
-static __always_inline int settle(enum occasion occasion, bool smt)
+static __always_inline void settle_cpu(struct cpu_state *cpu, __u32 index, enum occasion occasion, bool smt)
 {
-	__u32 index = bpf_get_smp_processor_id();
-	struct cpu_state *cpu = bpf_map_lookup_elem(&cpus, &index);
-
-	if (!cpu)
-		return 0;
-
 	bool interrupted = cpu->interrupts > 0;
 
 	/* They nest: a device's interrupt comes amid the deferred work of another. */
 	if (occasion == INTERRUPT_BEGINS && cpu->interrupts++)
-		return 0;
+		return;
 	if (occasion == INTERRUPT_ENDS && (!interrupted || --cpu->interrupts))
-		return 0;
+		return;
 
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
@@ -99,6 +93,25 @@ static __always_inline int settle(enum occasion occasion, bool smt)
 	cpu->moves = cgroup_moves;
 	cpu->pid = pid;
 	change_slot(cpu, index, &payer, cpu->interrupts ? CPU_SLOT_KERNEL : slot, smt);
+}
+
+/*
+ * Samples and deferred work run with interrupts enabled, and another sample or interrupt may come amid this.
+ * It begins and ends within, so all of it is left out: else the core could count this CPU as busy twice, for
+ * ever. Switches have interrupts disabled.
+ */
+static __always_inline int settle(enum occasion occasion, bool smt)
+{
+	__u32 index = bpf_get_smp_processor_id();
+	struct cpu_state *cpu = bpf_map_lookup_elem(&cpus, &index);
+
+	if (!cpu || cpu->settling)
+		return 0;
+	cpu->settling = true;
+	barrier();
+	settle_cpu(cpu, index, occasion, smt);
+	barrier();
+	cpu->settling = false;
 	return 0;
 }
 

@@ -57,7 +57,8 @@ struct cpu_state {
 	__u32 slot;	    /* what runs now, */
 	__u32 pid;	    /* and the task that does */
 	__u32 interrupts;   /* how many are under way, one within the other */
-	__u32 spare[2];
+	__u32 settling;	    /* a program is at these books: one that interrupts it leaves them alone */
+	__u32 spare;
 	__u64 counters_failed;			       /* readings of counters that gave an error */
 	struct counter_reading counters[CPU_COUNTERS]; /* as of the last charge */
 	struct cpu_known_cgroup known[CPU_KNOWN_CGROUPS];
@@ -82,7 +83,8 @@ struct process_key {
 /* One CPU's share of it. */
 struct process_usage {
 	struct cpu_usage used;
-	char name[PROCESS_NAME_MAX]; /* comm of its first thread, where this CPU was the first to see it */
+	__u64 named_ns;		     /* when this CPU charged it last, and so read */
+	char name[PROCESS_NAME_MAX]; /* comm of its first thread: a program that it executes changes it */
 };
 
 #endif

@@ -44,6 +44,10 @@ struct sched_entity {
 	__u64 prev_sum_exec_runtime; /* what it was when the task was last put on a CPU */
 };
 
+struct task_io_accounting {
+	__u64 rchar, wchar, syscr, syscw; /* with CONFIG_TASK_XACCT */
+};
+
 struct task_struct {
 	int pid;
 	int tgid;
@@ -54,6 +58,7 @@ struct task_struct {
 	struct task_struct *group_leader;
 	__u64 start_time;
 	char comm[16];
+	struct task_io_accounting ioac;
 };
 
 struct sock_common {
@@ -67,6 +72,10 @@ struct sock {
 
 struct tcp_sock {
 	__u32 srtt_us; /* smoothed round-trip time, in eighths of a microsecond */
+};
+
+struct bpf_iter__task {
+	struct task_struct *task; /* NULL: after the last */
 };
 
 #pragma clang attribute pop

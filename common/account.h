@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "../bpf/cpu.h"
+#include "../bpf/file_io.h"
 #include "../bpf/net.h"
 #include "../bpf/smt.h"
 #include "energy.h"
@@ -23,6 +24,7 @@ struct account_sums {
 	uint64_t counter[CPU_COUNTERS];
 	uint64_t energy_uj[ENERGY_DOMAIN_COUNT];
 	struct net_usage network;
+	struct file_io_usage file_io;
 };
 
 /* What one CPU, or several in sum, counted: the kernel may be adding to `one` meanwhile. */
@@ -100,6 +102,15 @@ static inline void net_usage_add(struct net_usage *to, const struct net_usage *f
 
 	for (size_t i = 0; i < sizeof(*to) / sizeof(*sum); i++)
 		sum[i] += other[i];
+}
+
+/* to += from */
+static inline void file_io_usage_add(struct file_io_usage *to, const struct file_io_usage *from)
+{
+	to->read_bytes += from->read_bytes;
+	to->written_bytes += from->written_bytes;
+	to->reads += from->reads;
+	to->writes += from->writes;
 }
 
 /* What energy of one socket is shared by, in the running interval. */

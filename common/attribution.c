@@ -192,6 +192,33 @@ static void charge_networks(struct attribution *attribution)
 	}
 }
 
+static void charge_slot_file_io(struct attribution *attribution, uint32_t slot, struct account *account,
+				enum part part)
+{
+	struct account *whole = &attribution->parts[part];
+	struct file_io_usage used;
+
+	file_io_take(attribution->file_io, slot, &used);
+	file_io_usage_add(&account->used.file_io, &used);
+	if (whole != account)
+		file_io_usage_add(&whole->used.file_io, &used);
+}
+
+/* A cgroup that is not to be known is as one that found no slot. */
+static void charge_file_io(struct attribution *attribution)
+{
+	struct account *parts = attribution->parts;
+
+	charge_slot_file_io(attribution, CPU_SLOT_KERNEL, &parts[PART_KERNEL], PART_KERNEL);
+	charge_slot_file_io(attribution, CPU_SLOT_OTHER, &parts[PART_OTHER], PART_OTHER);
+	for (uint32_t slot = CPU_SLOT_FIRST; slot < attribution->slots_used; slot++) {
+		struct group *group = attribution->owners[slot] ? attribution->owners[slot]->group : NULL;
+
+		charge_slot_file_io(attribution, slot, group ? &group->account : &parts[PART_OTHER],
+				    group ? group_part(group) : PART_OTHER);
+	}
+}
+
 static void charge_cpu_time(struct attribution *attribution, uint64_t now_ns)
 {
 	uint64_t failed = kernel_counters_failed(attribution->kernel);
@@ -344,6 +371,8 @@ void attribution_charge(struct attribution *attribution, const struct energy_zon
 		charge_cpu_time(attribution, now_ns);
 	if (attribution->network)
 		charge_networks(attribution);
+	if (attribution->file_io)
+		charge_file_io(attribution);
 	if (attribution->kernel && attribution->rules.idle_policy == LEDGER_IDLE_EQUAL)
 		activate_containers(attribution);
 	for (size_t i = 0; i < attribution->zone_count; i++) {

@@ -12,6 +12,7 @@
 #include "account.h"
 #include "cgroups.h"
 #include "energy.h"
+#include "file_io.h"
 #include "idle_power.h"
 #include "kernel.h"
 #include "ledger.h"
@@ -46,6 +47,7 @@ struct attribution {
 	struct cgroups *cgroups;
 	struct groups *groups;
 	struct network *network;     /* NULL: it is not counted */
+	struct file_io *file_io;     /* likewise */
 	struct processes *processes; /* NULL: they are not told apart */
 	struct attribution_rules rules;
 

@@ -204,13 +204,21 @@ void block_begin(struct block *block)
 	}
 }
 
-void block_read(const struct block *block, const char *path, struct block_readings *readings)
+int block_read(const struct block *block, const char *path, struct block_readings *readings)
 {
 	readings->count = 0;
-	for (int file = 0; file < BLOCK_FILES; file++)
-		if (block->live[file] &&
-		    controllers_read(block->root_fd, path, block->files[file], block->text, FILE_MAX) >= 0)
+	for (int file = 0; file < BLOCK_FILES; file++) {
+		long length = -ENOENT;
+
+		if (block->live[file])
+			length =
+			    controllers_read(block->root_fd, path, block->files[file], block->text, FILE_MAX);
+		if (length >= 0)
 			block_parse(file, block->unified, block->text, readings);
+		else if (length != -ENOENT)
+			return (int)length;
+	}
+	return 0;
 }
 
 void block_readings_clear(struct block_readings *readings)

@@ -45,8 +45,11 @@ void block_close(struct block *block);
 /* Before the cgroups of a report are read: looks which files have anything to tell. */
 void block_begin(struct block *block);
 
-/* Reads the cgroup at that path, into readings that take the place of those before. */
-void block_read(const struct block *block, const char *path, struct block_readings *readings);
+/*
+ * Reads the cgroup at that path, into readings that take the place of those before. A file that is not there
+ * tells of no device. Else -errno, of a file that could not be read.
+ */
+int block_read(const struct block *block, const char *path, struct block_readings *readings);
 
 /* The name that the kernel has for a device; if it does not tell, its numbers: "8:0". */
 void block_name(const struct block *block, uint32_t major, uint32_t minor, char name[BLOCK_NAME_MAX]);

@@ -39,12 +39,14 @@
 	X(CONTAINER, NETWORK, "", "")                                 \
 	X(CONTAINER, MEMORY, "", "")                                  \
 	X(CONTAINER, BLOCK, "device", "device")                       \
+	X(CONTAINER, FILE_IO, "", "")                                 \
 	X(SYSTEM, CPU, "", "")                                        \
 	X(SYSTEM, PERF, "", "")                                       \
 	X(SYSTEM, ENERGY, "domain, source", "domain-source")          \
 	X(SYSTEM, NETWORK, "", "")                                    \
 	X(SYSTEM, MEMORY, "", "")                                     \
 	X(SYSTEM, BLOCK, "device", "device")                          \
+	X(SYSTEM, FILE_IO, "", "")                                    \
 	X(PROCESS, CPU, "", "process")                                \
 	X(PROCESS, PERF, "", "process")                               \
 	X(PROCESS, ENERGY, "domain, source", "process-domain-source") \
@@ -52,6 +54,7 @@
 	X(TOTAL, PERF, "", "")                                        \
 	X(TOTAL, ENERGY, "domain, source", "domain-source")           \
 	X(TOTAL, NETWORK, "", "")                                     \
+	X(TOTAL, FILE_IO, "", "")                                     \
 	X(TOTAL, CHURN, "", "")                                       \
 	X(HOST, ENERGY, "domain, source", "domain-source")            \
 	X(ZONE, COUNTER, "", "source")                                \
@@ -104,6 +107,7 @@
 	X(NETWORK, network, "_network") \
 	X(MEMORY, memory, "_memory")    \
 	X(BLOCK, block, "_block")       \
+	X(FILE_IO, file_io, "_file_io") \
 	X(COUNTER, counter, "")         \
 	X(CHURN, churn, "_churn")       \
 	X(SELF_COST, self_cost, "")
@@ -178,7 +182,8 @@
 
 #define DEEPMON_MEMORY_METRICS(X)                                                                         \
 	X(MEMORY, usage_bytes, U64, GAUGE, "B", "memory", "used",                                         \
-	  "Memory charged to its cgroups, page cache included")                                           \
+	  "Memory charged to its cgroups, page cache included; of a system group in which others are "    \
+	  "nested, and of the root, no memory is told")                                                   \
 	X(MEMORY, working_set_bytes, U64, GAUGE, "B", "memory", "working_set",                            \
 	  "Usage less inactive page cache: what is not to be had back easily, as Kubernetes counts it")   \
 	X(MEMORY, anonymous_bytes, U64, GAUGE, "B", "memory", "anonymous",                                \
@@ -221,6 +226,14 @@
 	X(BLOCK, read_time_ns, U64, COUNTER, "ns", "deepmon_wait_ns", "read",                                \
 	  "Time of the requests to read in the device (v1 with CFQ, or BFQ and its debugging, alone)")       \
 	X(BLOCK, write_time_ns, U64, COUNTER, "ns", "deepmon_wait_ns", "write", "The same of those to write")
+
+#define DEEPMON_FILE_IO_METRICS(X)                                                                   \
+	X(FILE_IO, read_bytes, U64, COUNTER, "B", "total_bytes", "file_read",                        \
+	  "Bytes that system calls read: from files, page cache included, pipes and sockets")        \
+	X(FILE_IO, written_bytes, U64, COUNTER, "B", "total_bytes", "file_written",                  \
+	  "Bytes that they wrote to those")                                                          \
+	X(FILE_IO, read_calls, U64, COUNTER, "", "total_operations", "file_read", "Calls that read") \
+	X(FILE_IO, write_calls, U64, COUNTER, "", "total_operations", "file_written", "Calls that wrote")
 
 #define DEEPMON_COUNTER_METRICS(X)                                           \
 	X(COUNTER, anomalies, U64, COUNTER, "", "total_events", "anomalies", \
@@ -367,6 +380,10 @@
 	  "Block devices whose use is told of each container and unit; those past it are summed as "         \
 	  "(other); 0: "                                                                                     \
 	  "none is")                                                                                         \
+	X(file_io, FileIO, CHOICE, "off|counts", 0, 0, "",                                                   \
+	  "Whether the bytes and calls of read, write and their like are counted, which makes a context "    \
+	  "switch "                                                                                          \
+	  "dearer")                                                                                          \
 	X(idle_reread, IdleReread, NUMBER, "60", 0, 3600, "s",                                               \
 	  "Files of a container or unit that used no CPU time since they were read are read again after "    \
 	  "that "                                                                                            \
@@ -391,6 +408,8 @@
 	  "Whether memory is told; Memory off does not read it")                                             \
 	X(report_block, ReportBlock, BOOL, "true", 0, 0, "",                                                 \
 	  "Whether block I/O is told; BlockDevices 0 does not read it")                                      \
+	X(report_file_io, ReportFileIO, BOOL, "true", 0, 0, "",                                              \
+	  "Whether file I/O is told; FileIO off does not count it")                                          \
 	X(report_containers, ReportContainers, BOOL, "true", 0, 0, "",                                       \
 	  "Whether containers are told one by one; their total is all the same")                             \
 	X(report_system, ReportSystem, BOOL, "true", 0, 0, "",                                               \

@@ -25,6 +25,7 @@ struct cgroup {
 	/* Of a topmost cgroup of its group, where files are read of those. */
 	char *path; /* from the hierarchy's root, beginning with '/'; NULL: it is none */
 	struct footprint_place *place;
+	bool held_others; /* and was left out of a report for that */
 };
 
 struct cgroups {

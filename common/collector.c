@@ -42,6 +42,7 @@ struct deepmon {
 	struct kernel *kernel;
 	struct cgroup_events *events;
 	struct network *network;
+	struct file_io *file_io;
 	struct energy *energy;
 	struct groups groups;
 	struct cgroups cgroups;
@@ -51,6 +52,8 @@ struct deepmon {
 	uint64_t events_dropped;
 	uint64_t last_report_ns;
 	bool new_cpus_said;
+	bool reading;	    /* files, without the lock: nothing may be forgotten meanwhile */
+	bool sample_missed; /* for that */
 	struct self_meter self;
 	struct sample sample;
 };
@@ -109,6 +112,8 @@ static void take_sample(struct deepmon *collector)
 		energy_read(collector->energy);
 	if (collector->kernel)
 		kernel_flush(collector->kernel);
+	if (collector->file_io)
+		file_io_flush(collector->file_io);
 	ended = clock_ns(CLOCK_MONOTONIC);
 	if (ended - energy_began > self->skew_ns)
 		self->skew_ns = ended - energy_began;
@@ -118,14 +123,32 @@ static void take_sample(struct deepmon *collector)
 	self->sample_duration_ns = clock_ns(CLOCK_MONOTONIC) - began;
 }
 
-/* A cgroup that found no slot uses CPU time that is not seen to be its own. */
+/*
+ * What cgroups' files tell, for a report. Under the lock, but for the reading: events are heard meanwhile,
+ * and a sample whose turn comes is taken after it.
+ */
 static void read_footprints(struct deepmon *collector, uint64_t now_ns, bool first)
 {
 	uint64_t began_cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	/* A cgroup that found no slot uses CPU time that is not seen to be its own. */
+	bool cpu_known = collector->kernel && !kernel_slots_refused(collector->kernel);
 
-	footprints_read(&collector->footprints, &collector->cgroups, now_ns,
-			collector->kernel && !kernel_slots_refused(collector->kernel), first);
+	footprints_choose(&collector->footprints, &collector->cgroups, now_ns, cpu_known, first);
+	collector->reading = true;
+	pthread_mutex_unlock(&collector->lock);
+	footprints_read(&collector->footprints);
+	pthread_mutex_lock(&collector->lock);
+	collector->reading = false;
+	footprints_tell(&collector->footprints, &collector->groups);
 	collector->self.sample_cpu_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began_cpu;
+}
+
+/* Under the lock, as all that forgets cgroups. */
+static void take_turn(struct deepmon *collector)
+{
+	collector->sample_missed = collector->reading;
+	if (!collector->reading)
+		take_sample(collector);
 }
 
 static void *run(void *argument)
@@ -146,7 +169,7 @@ static void *run(void *argument)
 			if (fd != collector->timer_fd)
 				read_events(collector);
 			else if (read(fd, &expirations, sizeof(expirations)) > 0)
-				take_sample(collector);
+				take_turn(collector);
 			pthread_mutex_unlock(&collector->lock);
 		}
 	}
@@ -187,6 +210,7 @@ static int start_thread(struct deepmon *collector)
 /* The words of the options SmtOverlap, Interrupts and Network, in their order. */
 enum { OVERLAP_AUTO, OVERLAP_OFF };
 enum { INTERRUPTS_INTERRUPTED, INTERRUPTS_APART };
+enum { FILE_IO_OFF, FILE_IO_COUNTS };
 enum { NETWORK_OFF, NETWORK_ON };
 
 static void open_kernel(struct deepmon *collector)
@@ -209,6 +233,9 @@ static void open_kernel(struct deepmon *collector)
 		return;
 	cgroup_events_open(&collector->events, &collector->hierarchy, handle_event, collector,
 			   &collector->logger);
+	if (collector->options.file_io == FILE_IO_COUNTS)
+		file_io_open(&collector->file_io, collector->kernel, collector->topology.cpu_count,
+			     &collector->hierarchy, &collector->logger);
 	if (collector->options.network == NETWORK_ON)
 		network_open(&collector->network, collector->kernel, &collector->hierarchy,
 			     &collector->logger);
@@ -292,6 +319,7 @@ static int begin(struct deepmon *collector)
 	r = attribution_init(&collector->attribution, collector->kernel, &collector->topology,
 			     &collector->cgroups, &collector->groups, zone_count, &rules);
 	collector->attribution.network = collector->network;
+	collector->attribution.file_io = collector->file_io;
 	if (!r && collector->kernel && collector->options.processes) {
 		r = processes_init(&collector->processes, collector->kernel, &collector->topology,
 				   collector->options.max_processes);
@@ -302,7 +330,9 @@ static int begin(struct deepmon *collector)
 	if (collector->kernel)
 		cgroups_search(&collector->cgroups, clock_ns(CLOCK_MONOTONIC));
 	take_sample(collector);
+	pthread_mutex_lock(&collector->lock);
 	read_footprints(collector, clock_ns(CLOCK_MONOTONIC), true);
+	pthread_mutex_unlock(&collector->lock);
 	attribution_begin(&collector->attribution);
 	collector->last_report_ns = clock_ns(CLOCK_MONOTONIC);
 	r = namer_start(&collector->namer, &collector->names, &collector->groups, &collector->cgroups,
@@ -378,6 +408,8 @@ int deepmon_read(struct deepmon *collector, const struct deepmon_sample **sample
 	self_meter_report(&collector->self, &sources, &self);
 	r = sample_build(&collector->sample, &collector->attribution, zones_of(collector, &zone_count),
 			 sources.interval_ns, &self);
+	if (collector->sample_missed)
+		take_turn(collector);
 	pthread_mutex_unlock(&collector->lock);
 	*sample = &collector->sample.view;
 	return r ? -EAGAIN : 0;
@@ -404,6 +436,7 @@ void deepmon_close(struct deepmon *collector)
 	self_meter_close(&collector->self);
 	energy_close(collector->energy);
 	network_close(collector->network);
+	file_io_close(collector->file_io);
 	cgroup_events_close(collector->events);
 	kernel_close(collector->kernel);
 	counters_close(&collector->counters);

@@ -12,6 +12,13 @@
 #define CONFIG_MOST (4 << 20)
 #define CRIO	    "io.kubernetes.cri-o."
 
+static bool set_pod(struct identity *identity, const cJSON *labels)
+{
+	return runtime_set_pod(identity, "cri-o", runtime_string(labels, "io.kubernetes.pod.namespace"),
+			       runtime_string(labels, "io.kubernetes.pod.name"),
+			       runtime_string(labels, "io.kubernetes.container.name"));
+}
+
 int crio_name_from_json(const char *json, size_t length, struct identity *identity)
 {
 	cleanup_json cJSON *config = runtime_parse(json, length);
@@ -30,9 +37,8 @@ int crio_name_from_json(const char *json, size_t length, struct identity *identi
 		identity_set_pause(identity);
 		return 0;
 	}
-	if (!runtime_set_pod(identity, "cri-o", runtime_string(labels, "io.kubernetes.pod.namespace"),
-			     runtime_string(labels, "io.kubernetes.pod.name"),
-			     runtime_string(labels, "io.kubernetes.container.name")))
+	/* It has the pod's labels among its annotations, too. */
+	if (!set_pod(identity, labels) && !set_pod(identity, annotations))
 		return -ENOENT;
 	if (image)
 		runtime_set_image(identity, image);

@@ -19,8 +19,14 @@ struct footprint_place {
 	uint64_t read_ns; /* when it was read; 0: never */
 	uint64_t cpu_ns;  /* what its group had used by then */
 	bool settled;	  /* it was read again after that */
+	bool from_zero;	  /* it was made since we look: all that its counters say is growth */
 	struct memory_reading memory;
+	struct deepmon_memory counted; /* what its group's counters have of it */
+	uint64_t counted_valid;
 	struct block_readings block;
+	bool has_block;		     /* it was read */
+	struct block_readings fresh; /* not counted yet */
+	bool has_fresh;
 };
 
 /* ---- A group's -------------------------------------------------------------------------------- */
@@ -59,29 +65,41 @@ static void add_growth(enum deepmon_subject subject, uint64_t valid, void *to, c
 	}
 }
 
-static struct footprint_device *find_device(struct footprint *footprint, const char *name)
+static struct footprint_device *find_device(const struct footprint *footprint, const char *name)
 {
-	struct footprint_device **link = &footprint->devices;
+	struct footprint_device *device = footprint->devices;
 
-	while (*link && strcmp((*link)->name, name) != 0)
-		link = &(*link)->next;
-	if (*link)
-		return *link;
-	*link = calloc(1, sizeof(**link));
-	if (!*link)
+	while (device && strcmp(device->name, name) != 0)
+		device = device->next;
+	return device;
+}
+
+/* The device of that name, made if need be. */
+static struct footprint_device *add_device(struct footprint *footprint, const char *name)
+{
+	struct footprint_device *device = find_device(footprint, name), **end = &footprint->devices;
+
+	if (device)
+		return device;
+	device = calloc(1, sizeof(*device));
+	if (!device)
 		return NULL;
-	strcpy((*link)->name, name);
+	strcpy(device->name, name);
+	while (*end)
+		end = &(*end)->next;
+	*end = device;
 	footprint->device_count++;
-	return *link;
+	return device;
 }
 
 /* Devices past those that are told one by one are one together. */
 static struct footprint_device *device_of(struct footprint *footprint, const char *name, uint32_t told)
 {
-	for (struct footprint_device *device = footprint->devices; device; device = device->next)
-		if (strcmp(device->name, name) == 0)
-			return device;
-	return find_device(footprint, footprint->device_count < told ? name : FOOTPRINT_OTHER_DEVICES);
+	struct footprint_device *device = find_device(footprint, name);
+
+	if (device)
+		return device;
+	return add_device(footprint, footprint->device_count < told ? name : FOOTPRINT_OTHER_DEVICES);
 }
 
 void footprint_absorb(struct footprint **to, struct footprint **from)
@@ -96,7 +114,7 @@ void footprint_absorb(struct footprint **to, struct footprint **from)
 	add_growth(DEEPMON_SUBJECT_MEMORY, gone->memory_valid, &(*to)->memory, NULL, &gone->memory);
 	(*to)->memory_valid |= gone->memory_valid;
 	for (struct footprint_device *device = gone->devices; device; device = device->next) {
-		struct footprint_device *same = find_device(*to, device->name);
+		struct footprint_device *same = add_device(*to, device->name);
 
 		if (!same)
 			continue;
@@ -113,6 +131,7 @@ void footprint_place_free(struct footprint_place *place)
 	if (!place)
 		return;
 	block_readings_clear(&place->block);
+	block_readings_clear(&place->fresh);
 	free(place);
 }
 
@@ -162,15 +181,39 @@ static void add_memory(struct footprint *footprint, const struct memory_reading 
 	add_gauges(footprint, reading);
 }
 
-static void read_memory(struct footprints *footprints, const char *path, struct footprint_place *place,
-			struct footprint *footprint, bool first)
+/*
+ * What a counter grew by; *counted is as far as it has been followed. A short way back is no new beginning: a
+ * major fault is counted before it is counted as a fault, so that minor faults are fewer for a moment.
+ */
+static uint64_t growth(uint64_t now, uint64_t *counted)
 {
-	struct memory_reading last = place->memory;
+	uint64_t before = *counted;
 
-	memory_read(&footprints->memory, path, &place->memory);
-	if (!first)
-		add_growth(DEEPMON_SUBJECT_MEMORY, place->memory.valid, &footprint->memory, &last.figures,
-			   &place->memory.figures);
+	if (now < before && now >= before / 2)
+		return 0;
+	*counted = now;
+	return now < before ? now : now - before;
+}
+
+/* Adds what the cgroup's counters grew by. One that was not read for a while goes on where it was. */
+static void count_memory(struct footprint_place *place, struct footprint *footprint)
+{
+	size_t count;
+	const struct deepmon_metric *metrics = deepmon_metrics_of(DEEPMON_SUBJECT_MEMORY, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		uint64_t *counted = (uint64_t *)((char *)&place->counted + metrics[i].offset);
+		uint64_t *sum = (uint64_t *)((char *)&footprint->memory + metrics[i].offset);
+		uint64_t now;
+
+		if (metrics[i].kind != DEEPMON_COUNTER || !(place->memory.valid & metrics[i].valid))
+			continue;
+		memcpy(&now, (const char *)&place->memory.figures + metrics[i].offset, sizeof(now));
+		if (!(place->counted_valid & metrics[i].valid))
+			*counted = place->from_zero ? 0 : now;
+		place->counted_valid |= metrics[i].valid;
+		*sum += growth(now, counted);
+	}
 }
 
 static const struct deepmon_block *find_reading(const struct block_readings *readings, size_t hint,
@@ -193,29 +236,36 @@ static bool is_used(const struct deepmon_block *figures)
 	return memcmp(figures, &nothing, sizeof(nothing)) != 0;
 }
 
-static void read_block(struct footprints *footprints, const char *path, struct footprint_place *place,
-		       struct footprint *footprint, bool first)
+static void count_device(const struct footprints *footprints, struct footprint *footprint,
+			 const struct deepmon_block *last, const struct block_reading *now)
 {
-	struct block_readings last = place->block;
+	struct footprint_device *device;
+	char name[BLOCK_NAME_MAX];
 
-	place->block = footprints->readings;
-	footprints->readings = last;
-	block_read(&footprints->block, path, &place->block);
-	for (size_t i = 0; i < place->block.count && !first; i++) {
-		const struct block_reading *now = &place->block.all[i];
-		struct footprint_device *device;
-		char name[BLOCK_NAME_MAX];
+	if (!is_used(&now->figures))
+		return;
+	block_name(&footprints->block, now->major, now->minor, name);
+	device = device_of(footprint, name, footprints->devices_told);
+	if (!device)
+		return;
+	add_growth(DEEPMON_SUBJECT_BLOCK, now->valid, &device->used, last, &now->figures);
+	device->valid |= now->valid;
+}
 
-		if (!is_used(&now->figures))
-			continue;
-		block_name(&footprints->block, now->major, now->minor, name);
-		device = device_of(footprint, name, footprints->devices_told);
-		if (!device)
-			continue;
-		add_growth(DEEPMON_SUBJECT_BLOCK, now->valid, &device->used, find_reading(&last, i, now),
-			   &now->figures);
-		device->valid |= now->valid;
-	}
+/* After a reading that failed, the one before stands. */
+static void count_block(const struct footprints *footprints, struct footprint_place *place,
+			struct footprint *footprint)
+{
+	if (!place->has_fresh)
+		return;
+	for (size_t i = 0; i < place->fresh.count && (place->has_block || place->from_zero); i++)
+		count_device(footprints, footprint, find_reading(&place->block, i, &place->fresh.all[i]),
+			     &place->fresh.all[i]);
+	block_readings_clear(&place->block);
+	place->block = place->fresh;
+	place->fresh = (struct block_readings){0};
+	place->has_fresh = false;
+	place->has_block = true;
 }
 
 /* ---- All of them ------------------------------------------------------------------------------ */
@@ -255,7 +305,9 @@ void footprints_close(struct footprints *footprints)
 {
 	memory_close(&footprints->memory);
 	block_close(&footprints->block);
-	block_readings_clear(&footprints->readings);
+	free(footprints->chosen);
+	footprints->chosen = NULL;
+	footprints->chosen_count = footprints->chosen_capacity = 0;
 }
 
 bool footprints_any(const struct footprints *footprints)
@@ -272,7 +324,7 @@ static bool is_below(const struct cgroup *cgroup, const struct cgroup *above)
 }
 
 /* What is gone has counters alone; what lives is read anew. */
-static void forget_gauges(struct groups *groups)
+static void forget_gauges(const struct groups *groups)
 {
 	size_t count;
 	const struct deepmon_metric *metrics = deepmon_metrics_of(DEEPMON_SUBJECT_MEMORY, &count);
@@ -317,28 +369,58 @@ static bool is_due(const struct report *report, const struct cgroup *cgroup, boo
 	       report->now_ns - place->read_ns >= report->footprints->reread_ns;
 }
 
-static void read_cgroup(const struct report *report, struct cgroup *cgroup, bool holds_others)
+static struct footprint_place *new_place(const struct report *report, const struct cgroup *cgroup)
+{
+	struct footprint_place *place = calloc(1, sizeof(*place));
+
+	if (place)
+		place->from_zero = !report->first && !cgroup->held_others;
+	return place;
+}
+
+/* Its counters have what others used: should it be read one day, they begin with that day. */
+static void pass_over(struct cgroup *cgroup)
+{
+	footprint_place_free(cgroup->place);
+	cgroup->place = NULL;
+	cgroup->held_others = true;
+}
+
+static bool make_room(struct footprints *footprints)
+{
+	if (footprints->chosen_count < footprints->chosen_capacity)
+		return true;
+
+	size_t capacity = footprints->chosen_capacity ? footprints->chosen_capacity * 2 : 64;
+	struct footprint_chosen *chosen = reallocarray(footprints->chosen, capacity, sizeof(*chosen));
+
+	if (!chosen)
+		return false;
+	footprints->chosen = chosen;
+	footprints->chosen_capacity = capacity;
+	return true;
+}
+
+static void choose(const struct report *report, struct cgroup *cgroup, bool holds_others)
 {
 	struct footprints *footprints = report->footprints;
-	struct group *group = cgroup->group;
+	uint64_t cpu_ns = cgroup->group->account.used.cpu_ns;
+	struct footprint_place *place;
+	bool due;
 
 	if (!cgroup->place)
-		cgroup->place = calloc(1, sizeof(*cgroup->place));
-	if (!group->footprint)
-		group->footprint = calloc(1, sizeof(*group->footprint));
-	if (!cgroup->place || !group->footprint)
+		cgroup->place = new_place(report, cgroup);
+	place = cgroup->place;
+	if (!place || !make_room(footprints))
 		return;
-	if (is_due(report, cgroup, holds_others)) {
-		/* What it did last may take the kernel a moment more. */
-		cgroup->place->settled = cgroup->place->cpu_ns == group->account.used.cpu_ns;
-		cgroup->place->read_ns = moment_of(report, cgroup);
-		cgroup->place->cpu_ns = group->account.used.cpu_ns;
-		if (footprints->has_memory)
-			read_memory(footprints, cgroup->path, cgroup->place, group->footprint, report->first);
-		if (footprints->has_block)
-			read_block(footprints, cgroup->path, cgroup->place, group->footprint, report->first);
-	}
-	add_memory(group->footprint, &cgroup->place->memory);
+	due = is_due(report, cgroup, holds_others);
+	footprints->chosen[footprints->chosen_count++] = (struct footprint_chosen){cgroup, due};
+	if (!due)
+		return;
+	/* What it did last may take the kernel a moment more. */
+	place->settled = place->cpu_ns == cpu_ns;
+	place->read_ns = moment_of(report, cgroup);
+	place->cpu_ns = cpu_ns;
 }
 
 /* Gets each topmost cgroup after the one that it is nested in. */
@@ -349,23 +431,66 @@ static void visit(void *user, struct cgroup *cgroup)
 	bool holds_others = before && cgroup && is_below(cgroup, before);
 
 	report->before = cgroup;
-	if (before && (before->group->kind == IDENTITY_CONTAINER || !holds_others))
-		read_cgroup(report, before, holds_others);
+	/* The root's figures are the whole host's. */
+	if (before && before->group->kind != IDENTITY_CONTAINER &&
+	    (holds_others || !strcmp(before->path, "/")))
+		pass_over(before);
+	else if (before)
+		choose(report, before, holds_others);
 }
 
-void footprints_read(struct footprints *footprints, struct cgroups *cgroups, uint64_t now_ns, bool cpu_known,
-		     bool first)
+void footprints_choose(struct footprints *footprints, const struct cgroups *cgroups, uint64_t now_ns,
+		       bool cpu_known, bool first)
 {
 	struct report report = {
 	    .footprints = footprints, .now_ns = now_ns, .cpu_known = cpu_known, .first = first};
 
-	forget_gauges(cgroups->groups);
-	if (footprints->has_block)
-		block_begin(&footprints->block);
+	footprints->chosen_count = 0;
 	cgroups_each_topmost(cgroups, visit, &report);
 	visit(&report, NULL);
-	for (size_t i = 0; i < cgroups->groups->count; i++) {
-		struct footprint *footprint = cgroups->groups->all[i]->footprint;
+}
+
+void footprints_read(struct footprints *footprints)
+{
+	if (footprints->has_block)
+		block_begin(&footprints->block);
+	for (size_t i = 0; i < footprints->chosen_count; i++) {
+		const struct cgroup *cgroup = footprints->chosen[i].cgroup;
+		struct footprint_place *place = cgroup->place;
+
+		if (!footprints->chosen[i].due)
+			continue;
+		if (footprints->has_memory)
+			memory_read(&footprints->memory, cgroup->path, &place->memory);
+		if (footprints->has_block)
+			place->has_fresh = block_read(&footprints->block, cgroup->path, &place->fresh) == 0;
+	}
+}
+
+static void tell(const struct footprints *footprints, const struct footprint_chosen *chosen)
+{
+	struct footprint_place *place = chosen->cgroup->place;
+	struct group *group = chosen->cgroup->group;
+
+	if (!group->footprint)
+		group->footprint = calloc(1, sizeof(*group->footprint));
+	if (!group->footprint)
+		return;
+	if (chosen->due) {
+		count_memory(place, group->footprint);
+		count_block(footprints, place, group->footprint);
+	}
+	add_memory(group->footprint, &place->memory);
+}
+
+void footprints_tell(struct footprints *footprints, const struct groups *groups)
+{
+	forget_gauges(groups);
+	for (size_t i = 0; i < footprints->chosen_count; i++)
+		tell(footprints, &footprints->chosen[i]);
+	footprints->chosen_count = 0;
+	for (size_t i = 0; i < groups->count; i++) {
+		struct footprint *footprint = groups->all[i]->footprint;
 
 		if (footprint)
 			memory_derive(&footprint->memory, &footprint->memory_valid);

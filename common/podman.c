@@ -66,7 +66,21 @@ static size_t end_of_object(const char *json, size_t length, size_t start)
 	return 0;
 }
 
-/* An object of the list begins with the id. */
+/* The whole list, if it is not written as podman writes it now. */
+static int name_from_list(const char *json, size_t length, struct identity *identity)
+{
+	cleanup_json cJSON *list = runtime_parse(json, length);
+	const cJSON *container;
+	int r = list ? -ENOENT : -EINVAL;
+
+	cJSON_ArrayForEach(container, list)
+	{
+		if (r == -ENOENT)
+			r = name_from_object(container, identity);
+	}
+	return r;
+}
+
 int podman_name_from_json(const char *json, size_t length, struct identity *identity)
 {
 	char wanted[IDENTITY_ID_MAX + 16];
@@ -76,9 +90,11 @@ int podman_name_from_json(const char *json, size_t length, struct identity *iden
 
 	if (!identity_is_id(identity->id, strlen(identity->id)))
 		return -EINVAL;
+	if (!memmem(json, length, identity->id, strlen(identity->id)))
+		return -ENOENT;
 	found = memmem(json, length, wanted, (size_t)before);
 	if (!found)
-		return -ENOENT;
+		return name_from_list(json, length, identity);
 	start = (size_t)(found - json);
 	end = end_of_object(json, length, start);
 
@@ -91,7 +107,8 @@ int podman_name_from_file(const char *podman_root, struct identity *identity)
 {
 	static const char *const files[] = {
 	    "overlay-containers/containers.json", "overlay-containers/volatile-containers.json",
-	    "vfs-containers/containers.json", "vfs-containers/volatile-containers.json"};
+	    "vfs-containers/containers.json",	  "vfs-containers/volatile-containers.json",
+	    "btrfs-containers/containers.json",	  "zfs-containers/containers.json"};
 	int r = -ENOENT;
 
 	if (!identity_is_id(identity->id, strlen(identity->id)))

@@ -159,18 +159,22 @@ static struct process_entry *find_or_add_entry(struct processes *processes, cons
 	return entry;
 }
 
-/* Sums a map value's CPUs by socket; the first CPU that saw the process has its name. */
+/* Sums a map value's CPUs by socket; the CPU that charged it last has its name. */
 static void sum_value(const struct processes *processes, const char *value, struct cpu_usage *by_socket,
 		      char *name)
 {
 	const struct topology *topology = processes->topology;
 	const struct process_usage *usage = (const struct process_usage *)value;
 
+	uint64_t named_ns = 0;
+
 	memset(by_socket, 0, topology->socket_count * sizeof(*by_socket));
 	for (uint32_t cpu = 0; cpu < topology->cpu_count; cpu++) {
 		usage_add(&by_socket[topology->index_of_cpu[cpu]], &usage[cpu].used);
-		if (!*name)
-			memcpy(name, usage[cpu].name, PROCESS_NAME_MAX);
+		if (usage[cpu].named_ns < named_ns)
+			continue;
+		named_ns = usage[cpu].named_ns;
+		memcpy(name, usage[cpu].name, PROCESS_NAME_MAX);
 	}
 	name[PROCESS_NAME_MAX - 1] = '\0';
 	if (!*name)

@@ -9,15 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "footprint.h"
-#include "records.h"
-
-#define VALID(SUBJECT, field) (1ull << DEEPMON_INDEX_##SUBJECT##_##field)
+#include "sample_parts.h"
 
 static void add_cpu(struct sample *sample, const struct attribution *attribution, const struct subject_of *of,
 		    const struct account *account)
 {
-	struct deepmon_record *record = record_of(sample, of, DEEPMON_SUBJECT_CPU);
+	struct deepmon_record *record = sample_add_of(sample, of, DEEPMON_SUBJECT_CPU);
 	const struct account_sums *used = &account->used;
 	bool idle = account == &attribution->parts[PART_IDLE];
 
@@ -76,7 +73,7 @@ static void add_perf(struct sample *sample, const struct attribution *attributio
 	if (!counted)
 		return;
 
-	struct deepmon_record *record = record_of(sample, of, DEEPMON_SUBJECT_PERF);
+	struct deepmon_record *record = sample_add_of(sample, of, DEEPMON_SUBJECT_PERF);
 
 	record->values.perf = (struct deepmon_perf){.cycles = used[CPU_COUNTER_CYCLES],
 						    .instructions = used[CPU_COUNTER_INSTRUCTIONS],
@@ -112,7 +109,7 @@ static uint64_t network_valid(uint32_t counted)
 static void add_network(struct sample *sample, const struct attribution *attribution,
 			const struct subject_of *of, const struct account *account)
 {
-	struct deepmon_record *record = record_of(sample, of, DEEPMON_SUBJECT_NETWORK);
+	struct deepmon_record *record = sample_add_of(sample, of, DEEPMON_SUBJECT_NETWORK);
 	const struct net_usage *used = &account->used.network, *before = &account->reported.network;
 	uint64_t readings = used->tcp_rtt_readings - before->tcp_rtt_readings;
 
@@ -141,16 +138,28 @@ static void add_network(struct sample *sample, const struct attribution *attribu
 	}
 }
 
+static void add_file_io(struct sample *sample, const struct subject_of *of, const struct file_io_usage *used)
+{
+	struct deepmon_record *record = sample_add_of(sample, of, DEEPMON_SUBJECT_FILE_IO);
+
+	record->values.file_io = (struct deepmon_file_io){.read_bytes = used->read_bytes,
+							  .written_bytes = used->written_bytes,
+							  .read_calls = used->reads,
+							  .write_calls = used->writes};
+	record->valid = (1ull << DEEPMON_COUNT_OF_FILE_IO) - 1;
+}
+
 static void add_energy(struct sample *sample, const struct subject_of *of, enum energy_domain domain,
 		       const struct domain_state *state, uint64_t used_uj, uint64_t reported_uj)
 {
-	struct deepmon_record *record = record_add(sample, of->entity, DEEPMON_SUBJECT_ENERGY, of->instance);
+	struct deepmon_record *record =
+	    sample_add_record(sample, of->entity, DEEPMON_SUBJECT_ENERGY, of->instance);
 	char qualifier[96];
 
 	snprintf(qualifier, sizeof(qualifier), "%s%s%s-%s", of->process ? of->process : "",
 		 of->process ? "-" : "", energy_domain_name(domain), state->source);
-	record->qualifier = record_text(sample, qualifier);
-	record_label_as(record, of, energy_domain_name(domain), state->source);
+	record->qualifier = sample_keep_text(sample, qualifier);
+	sample_label_as(record, of, energy_domain_name(domain), state->source);
 	record->values.energy.energy_joules = used_uj;
 	record->valid = VALID(ENERGY, energy_joules);
 	if (sample->view.interval_ns && !state->gap) {
@@ -171,6 +180,9 @@ static void add_account(struct sample *sample, const struct attribution *attribu
 		if (attribution->network && account != &attribution->parts[PART_IDLE] &&
 		    of->entity != DEEPMON_PROCESS)
 			add_network(sample, attribution, of, account);
+		if (attribution->file_io && account != &attribution->parts[PART_IDLE] &&
+		    of->entity != DEEPMON_PROCESS)
+			add_file_io(sample, of, &account->used.file_io);
 	}
 	for (int domain = 0; domain < ENERGY_DOMAIN_COUNT; domain++)
 		if (sample->domains[domain].measured && energy_is_divided((enum energy_domain)domain))
@@ -187,7 +199,7 @@ static void add_process(struct sample *sample, const struct attribution *attribu
 	struct subject_of of = {.entity = DEEPMON_PROCESS,
 				.instance = container->instance,
 				.name = container->name,
-				.process = record_text(sample, process)};
+				.process = sample_keep_text(sample, process)};
 	struct account account = {.used = *told, .reported = *told};
 
 	/* Of the container's labels, those that its name is nothing without. */
@@ -210,53 +222,30 @@ static void add_processes(struct sample *sample, const struct attribution *attri
 	processes_told(group);
 }
 
-/* What its cgroups' files tell. */
-static void add_footprint(struct sample *sample, const struct subject_of *group,
-			  const struct footprint *footprint)
-{
-	struct subject_of of = *group;
-
-	if (footprint->memory_valid) {
-		struct deepmon_record *record = record_of(sample, &of, DEEPMON_SUBJECT_MEMORY);
-
-		record->values.memory = footprint->memory;
-		record->valid = footprint->memory_valid;
-	}
-	for (const struct footprint_device *device = footprint->devices; device; device = device->next) {
-		of.device = record_text(sample, device->name);
-
-		struct deepmon_record *record = record_of(sample, &of, DEEPMON_SUBJECT_BLOCK);
-
-		record->qualifier = of.device;
-		record->values.block = device->used;
-		record->valid = device->valid;
-	}
-}
-
 static void add_group(struct sample *sample, const struct attribution *attribution, struct group *group)
 {
 	struct subject_of of = {
 	    .entity = group->kind == IDENTITY_CONTAINER ? DEEPMON_CONTAINER : DEEPMON_SYSTEM,
-	    .instance = record_text(sample, group->name),
+	    .instance = sample_keep_text(sample, group->name),
 	    .group = group,
-	    .id = record_text(sample, group->id),
-	    .image = record_text(sample, group->image),
-	    .version = record_text(sample, group->version),
+	    .id = sample_keep_text(sample, group->id),
+	    .image = sample_keep_text(sample, group->image),
+	    .version = sample_keep_text(sample, group->version),
 	    .label_count = group->label_count,
 	};
 	struct account told;
 
-	of.name = *group->container ? record_text(sample, group->container) : of.instance;
+	of.name = *group->container ? sample_keep_text(sample, group->container) : of.instance;
 	for (unsigned i = 0; i < group->label_count; i++)
-		of.labels[i] = (struct deepmon_label){record_text(sample, group->labels[i].key),
-						      record_text(sample, group->labels[i].value), true};
+		of.labels[i] = (struct deepmon_label){sample_keep_text(sample, group->labels[i].key),
+						      sample_keep_text(sample, group->labels[i].value), true};
 	if (attribution->processes && of.entity == DEEPMON_CONTAINER)
 		add_processes(sample, attribution, &of, group);
 	told_account(group, &told);
 	add_account(sample, attribution, &of, &told);
 	group->account.reported = group->account.used;
 	if (group->footprint)
-		add_footprint(sample, &of, group->footprint);
+		sample_add_footprint(sample, &of, group->footprint);
 }
 
 /* What those of a kind used that are not told of one by one. */
@@ -305,9 +294,9 @@ static void add_totals(struct sample *sample, struct attribution *attribution, c
 			continue;
 
 		struct deepmon_record *record =
-		    record_add(sample, DEEPMON_TOTAL, DEEPMON_SUBJECT_CHURN, kinds[part]);
+		    sample_add_record(sample, DEEPMON_TOTAL, DEEPMON_SUBJECT_CHURN, kinds[part]);
 
-		record_label(record, "kind", kinds[part], true);
+		sample_label(record, "kind", kinds[part], true);
 		record->values.churn =
 		    (struct deepmon_churn){.reported = reported[part],
 					   .ended_cgroups = attribution->churn[part].ended_cgroups,
@@ -350,28 +339,29 @@ static void add_host(struct sample *sample)
 static void label_zone(struct deepmon_record *record, const struct energy_zone *zone, const char *socket)
 {
 	record->qualifier = zone->source;
-	record_label(record, "domain", energy_domain_name(zone->domain), true);
-	record_label(record, "socket", socket, true);
-	record_label(record, "source", zone->source, true);
-	record_label(record, "zone", zone->name, true);
+	sample_label(record, "domain", energy_domain_name(zone->domain), true);
+	sample_label(record, "socket", socket, true);
+	sample_label(record, "source", zone->source, true);
+	sample_label(record, "zone", zone->name, true);
 }
 
 static void add_zone(struct sample *sample, const struct energy_zone *zone, struct zone_record *kept)
 {
-	struct deepmon_record *record = record_add(sample, DEEPMON_ZONE, DEEPMON_SUBJECT_COUNTER, zone->name);
+	struct deepmon_record *record =
+	    sample_add_record(sample, DEEPMON_ZONE, DEEPMON_SUBJECT_COUNTER, zone->name);
 	const char *socket = "";
 	char number[16];
 
 	if (zone->socket != ENERGY_SOCKET_NONE) {
 		snprintf(number, sizeof(number), "%d", zone->socket);
-		socket = record_text(sample, number);
+		socket = sample_keep_text(sample, number);
 	}
 	label_zone(record, zone, socket);
 	record->values.counter = (struct deepmon_counter){.anomalies = zone->anomalies, .wraps = zone->wraps};
 	record->valid = VALID(COUNTER, anomalies) | VALID(COUNTER, wraps);
 	if (!kept->measured)
 		return;
-	record = record_add(sample, DEEPMON_ZONE, DEEPMON_SUBJECT_ENERGY, zone->name);
+	record = sample_add_record(sample, DEEPMON_ZONE, DEEPMON_SUBJECT_ENERGY, zone->name);
 	label_zone(record, zone, socket);
 	record->values.energy.energy_joules = zone->total_uj;
 	record->valid = VALID(ENERGY, energy_joules);
@@ -402,7 +392,8 @@ int sample_build(struct sample *sample, struct attribution *attribution, const s
 	}
 	attribution->counters_gap = false;
 
-	struct deepmon_record *record = record_add(sample, DEEPMON_SELF, DEEPMON_SUBJECT_SELF_COST, "");
+	struct deepmon_record *record =
+	    sample_add_record(sample, DEEPMON_SELF, DEEPMON_SUBJECT_SELF_COST, "");
 
 	record->values.self_cost = self->cost;
 	record->valid = self->valid;

@@ -37,6 +37,7 @@ static void read_switches(struct told *told, const struct deepmon_options *optio
 	    {options->report_network, DEEPMON_SUBJECT_NETWORK},
 	    {options->report_memory, DEEPMON_SUBJECT_MEMORY},
 	    {options->report_block, DEEPMON_SUBJECT_BLOCK},
+	    {options->report_file_io, DEEPMON_SUBJECT_FILE_IO},
 	};
 	const struct {
 		bool on;

@@ -31,7 +31,7 @@ static void print_option_name(const char *name)
 {
 	printf("  --");
 	for (const char *c = name; *c; c++) {
-		if (isupper((unsigned char)*c) && c > name)
+		if (isupper((unsigned char)*c) && c > name && !isupper((unsigned char)c[-1]))
 			putchar('-');
 		putchar(tolower((unsigned char)*c));
 	}

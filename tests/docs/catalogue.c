@@ -75,7 +75,7 @@ static const char *command_line_name(const struct deepmon_option *option)
 	size_t length = 0;
 
 	for (const char *c = option->name; *c && length < sizeof(name) - 2; c++) {
-		if (isupper((unsigned char)*c) && c > option->name)
+		if (isupper((unsigned char)*c) && c > option->name && !isupper((unsigned char)c[-1]))
 			name[length++] = '-';
 		name[length++] = (char)tolower((unsigned char)*c);
 	}

@@ -183,10 +183,32 @@ def test_what_is_nested_is_contained(t):
     nested.run(use_memory, t.state / "file")
     wait_until((t.state / "file.done").exists, 20, "the workload's memory")
     parent.wait_for_batches(len(parent.batches) + 2, 10)
-    points = [point for point in parent.reports()[-1] if point.measurement.endswith("_memory")
-              and point.fields.get("usage_bytes", 0) > ANONYMOUS]
-    t.equal([point.tags.get("container_name") for point in points], [container.name],
-            "those of a report that use so much, the cgroup above the container not among them")
+    report = parent.reports()[-1]
+    points = find(report, "deepmon_container_memory", container_name=container.name)
+    t.equal(len(points), 1, "records of the container")
+    t.true(points[0].fields["usage_bytes"] > ANONYMOUS, "what is nested is in it", points[0].fields)
+    t.equal([point.tags for point in report if point.measurement == "deepmon_system_memory"
+             and (point.tags["cgroup"] == "root" or "nested" in point.tags["cgroup"])], [],
+            "records of what is above it and of what is nested")
+
+
+def test_a_parent_does_not_repeat_what_has_ended(t):
+    """Once its last container has gone it is a cgroup like others; what those did is not its own."""
+    require_memory()
+    pool = t.enter(Container(f"deepmon-test-pool-{os.getpid()}"))
+    container = pool.child(f"docker-{os.urandom(32).hex()}.scope")
+    container.run(use_memory, t.state / "file")
+    wait_until((t.state / "file.done").exists, 20, "the workload's memory")
+    parent = execd(t, interval=0.3)
+    parent.wait_for_batches(3, 10)
+    t.equal(find(parent.reports()[-1], "deepmon_system_memory", cgroup=pool.directory.name), [],
+            "figures of a parent")
+    container.remove()
+    parent.wait_for_batches(len(parent.batches) + 3, 10)
+    points = find(parent.reports()[-1], "deepmon_system_memory", cgroup=pool.directory.name)
+    t.equal(len(points), 1, "figures of it when it is one no more")
+    t.note(f"{points[0].fields}")
+    t.between(points[0].fields["minor_faults"], 0, 100, "its page faults")
 
 
 def test_pressure(t):

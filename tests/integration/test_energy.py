@@ -26,8 +26,9 @@ POLICIES = {
 STEP_MS = 200  # of 100 at least the simulator tells the truth of every step
 WINDOW_SECONDS = 10
 TOLERANCE = 0.02
-TOLERANCE_LEARNED = 0.02
+TOLERANCE_LEARNED = 0.05  # an estimate: what is set or divided by weight is held to TOLERANCE
 VARIETY = 0.15  # of a socket's use, that is enough to learn from
+QUIET = 0.1  # in use, of a socket that tells what idles
 PAGE = mmap.PAGESIZE
 
 
@@ -200,15 +201,16 @@ def test_each_idle_policy_against_the_model(t):
 
 
 def variety(steps):
-    """How much busier each socket was in the mean of those steps than in its quietest, in parts of its CPUs;
-    of the sockets the least."""
-    found = []
+    """How much busier each socket was in the mean of those steps than in its quietest, in parts of its CPUs, of
+    the sockets the least; and how busy it was in its quietest, of the sockets the most."""
+    found, quietest = [], []
     for socket in steps[0]["busy_ns"]:
         used = [(after["busy_ns"][socket] - before["busy_ns"][socket]) /
                 (after["monotonic_ns"] - before["monotonic_ns"]) for before, after in zip(steps, steps[1:])
                 if after is not before]
         found.append((sum(used) / len(used) - min(used)) * 2 / CPUS)
-    return min(found)
+        quietest.append(min(used) * 2 / CPUS)
+    return min(found), max(quietest)
 
 
 def test_learned_idle_power_against_the_model(t):
@@ -226,11 +228,10 @@ def test_learned_idle_power_against_the_model(t):
     time.sleep(0.3)
 
     seen = steps_read(simulator.truth(), reports_without_system(parent)[1:])
-    enough = variety([step for _, step in seen[:learnt]])
-    t.note(f"at first the sockets were busier by {enough:.0%} than when they were quietest")
-    if enough < VARIETY:
-        raise Skip(f"others keep this host busy (never {VARIETY:.0%} less than in the mean): "
-                   "what idles can't be learnt")
+    enough, quietest = variety([step for _, step in seen[:learnt]])
+    t.note(f"at first the sockets were busier by {enough:.0%} than when they were quietest, at {quietest:.0%}")
+    if enough < VARIETY or quietest > QUIET:
+        raise Skip(f"others keep this host busy ({quietest:.0%} of a socket at least): what idles can't be learnt")
     check_learned(t, stage, *seen[learnt], *seen[-1])
     check_books(t, [report for report, _ in seen])
 

@@ -43,6 +43,7 @@ static struct cpu_usage counted[SLOTS_MAX][HOST_SOCKETS_MAX]; /* charged so far 
 static uint64_t counters_failed;
 static bool whole; /* no reading of a counter failed in the interval */
 static uint64_t unattributed[ENERGY_DOMAIN_COUNT];
+static struct idle_power learned[HOST_ZONES_MAX];
 
 static struct known *known_of(struct group *group)
 {
@@ -222,15 +223,20 @@ static void expect_energy(const struct energy_zone *zone, uint64_t idle, size_t 
 	}
 }
 
-/* W times ns is nJ. What was learned is taken from the zone's record: idle_power_test.c has its truth. */
+/* W times ns is nJ. What is learned of a reading is for idle_power_test.c; here, what is a reading. */
 static uint64_t idle_uj(size_t zone, size_t socket)
 {
 	double watts = attribution.rules.idle_watts[zones[zone].domain];
+	double elapsed_ns = (double)zones[zone].elapsed_ns, busy = (double)busy_ns[socket];
 
-	if (watts < 0)
-		watts =
-		    busy_ns[socket] + idle_ns[socket] ? idle_power_watts(&attribution.zones[zone].idle) : 0;
-	return (uint64_t)(watts * (double)zones[zone].elapsed_ns / 1e3);
+	if (watts < 0) {
+		if (busy_ns[socket] + idle_ns[socket] && zones[zone].elapsed_ns >= IDLE_POWER_LEAST_NS)
+			idle_power_learn(&learned[zone], busy / (busy + (double)idle_ns[socket]),
+					 (double)zones[zone].delta_uj * 1e3 / elapsed_ns,
+					 zones[zone].read_ns);
+		watts = idle_power_watts(&learned[zone]);
+	}
+	return (uint64_t)(watts * elapsed_ns / 1e3);
 }
 
 static void expect_energies(void)
@@ -416,6 +422,7 @@ static void check_seed(uint64_t seed)
 	memset(dropped, 0, sizeof(dropped));
 	memset(parts, 0, sizeof(parts));
 	memset(unattributed, 0, sizeof(unattributed));
+	memset(learned, 0, sizeof(learned));
 	memset(counted, 0, sizeof(counted));
 	host_make(before_reading);
 	for (; random_step < INTERVALS; random_step++) {

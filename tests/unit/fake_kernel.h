@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-only
  *
- * A kernel, its network, a cgroup hierarchy and runtimes' names in plain memory, in place of common/kernel.c,
- * network.c, hierarchy.c and names.c: a test that includes this defines all that those do, so that the linker
- * leaves them out.
+ * A kernel, its network and file I/O, a cgroup hierarchy and runtimes' names in plain memory, in place of
+ * common/kernel.c, network.c, file_io.c, hierarchy.c and names.c: a test that includes this defines all that
+ * those do, so that the linker leaves them out.
  */
 #ifndef TESTS_FAKE_KERNEL_H
 #define TESTS_FAKE_KERNEL_H
@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../common/file_io.h"
 #include "../../common/hierarchy.h"
 #include "../../common/kernel.h"
 #include "../../common/names.h"
@@ -201,6 +202,18 @@ void network_take(struct network *network, uint32_t slot, struct net_usage *used
 {
 	(void)network, (void)slot;
 	*used = (struct net_usage){0};
+}
+
+/* ---- File I/O ---------------------------------------------------------------------------------- */
+
+/* Since it was last taken, of each slot. */
+static struct file_io_usage fake_file_io[64];
+
+void file_io_take(struct file_io *file_io, uint32_t slot, struct file_io_usage *used)
+{
+	(void)file_io;
+	*used = fake_file_io[slot];
+	fake_file_io[slot] = (struct file_io_usage){0};
 }
 
 /* ---- Names ------------------------------------------------------------------------------------- */

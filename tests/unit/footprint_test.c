@@ -90,10 +90,17 @@ static void end(struct cgroup *cgroup)
 	cgroups_forget(&cgroups, cgroup);
 }
 
+static void read_now(bool first)
+{
+	footprints_choose(&footprints, &cgroups, now_ns, cpu_known, first);
+	footprints_read(&footprints);
+	footprints_tell(&footprints, &groups);
+}
+
 static void read_all(void)
 {
 	now_ns += 1000000000;
-	footprints_read(&footprints, &cgroups, now_ns, cpu_known, false);
+	read_now(false);
 }
 
 static const struct footprint *of(const struct cgroup *cgroup)
@@ -139,6 +146,15 @@ START_TEST(a_system_group_that_holds_others_is_left_out)
 	ck_assert_usage(unit, 60);
 	ck_assert_usage(empty, 20);
 	ck_assert_usage(other, 7);
+}
+END_TEST
+
+START_TEST(the_root_is_the_host)
+{
+	struct cgroup *root = make(1, "/", "1000", "50");
+
+	read_all();
+	ck_assert_ptr_null(root->group->footprint);
 }
 END_TEST
 
@@ -190,7 +206,7 @@ START_TEST(counters_begin_when_the_collector_does)
 {
 	struct cgroup *before = make(1, "/docker/" WEB, "100", "1000"), *after;
 
-	footprints_read(&footprints, &cgroups, now_ns, cpu_known, true);
+	read_now(true);
 	after = make(2, "/docker/" DB, "100", "7");
 	make(1, "/docker/" WEB, "100", "1004");
 	read_all();
@@ -258,6 +274,146 @@ START_TEST(a_name_takes_what_was_used_without_it)
 }
 END_TEST
 
+/* Its files tell of what was nested in it, too: that is others' already. */
+START_TEST(what_held_others_begins_anew)
+{
+	struct cgroup *early = make(1, "/early", "100", "1000"), *late = make(2, "/late", "100", "20");
+	struct cgroup *nested = make(3, "/early/docker-" WEB ".scope", "50", "900");
+
+	say("/early", "io.stat", "8:0 rbytes=7\n");
+	read_now(true);
+	make(2, "/late", "100", "25");
+	read_all();
+	ck_assert_faults(late, 5);
+	end(nested);
+	nested = make(4, "/late/docker-" DB ".scope", "50", "600");
+	make(1, "/early", "100", "1003");
+	make(2, "/late", "100", "625");
+	read_all();
+	ck_assert_faults(early, 0);
+	end(nested);
+	read_all();
+	ck_assert_faults(late, 5);
+	make(1, "/early", "100", "1010");
+	make(2, "/late", "100", "627");
+	say("/early", "io.stat", "8:0 rbytes=9\n");
+	read_all();
+	ck_assert_faults(early, 7);
+	ck_assert_faults(late, 7);
+	ck_assert_uint_eq(of(early)->devices->used.read_bytes, 2);
+}
+END_TEST
+
+/* A file that could not be read for once: what it told before is where it goes on. */
+START_TEST(counters_go_on_after_a_reading_that_failed)
+{
+	struct cgroup *web = make(1, "/docker/" WEB, "100", "1000");
+
+	say("/docker/" WEB, "io.stat", "8:0 rbytes=500\n");
+	read_all();
+	ck_assert_int_eq(tree_remove(&tree, "docker/" WEB "/memory.stat"), 0);
+	ck_assert_int_eq(tree_remove(&tree, "docker/" WEB "/io.stat"), 0);
+	ck_assert_int_eq(tree_make_directory(&tree, "docker/" WEB "/io.stat"), 0);
+	read_all();
+	ck_assert_faults(web, 1000);
+	ck_assert_int_eq(tree_remove(&tree, "docker/" WEB "/io.stat"), 0);
+	say("/docker/" WEB, "io.stat", "8:0 rbytes=501\n");
+	make(1, "/docker/" WEB, "100", "1001");
+	read_all();
+	ck_assert_faults(web, 1001);
+	ck_assert_uint_eq(of(web)->devices->used.read_bytes, 501);
+}
+END_TEST
+
+/* The kernel's counts of a moment may not fit together: they are left out until they do. */
+START_TEST(counters_go_on_after_figures_that_did_not_fit)
+{
+	struct cgroup *web = make(1, "/docker/" WEB, "100", "1000");
+
+	read_all();
+	say("/docker/" WEB, "memory.stat", "pgfault 1000\npgmajfault 1001\n");
+	read_all();
+	ck_assert_faults(web, 1000);
+	say("/docker/" WEB, "memory.stat", "pgfault 2010\npgmajfault 1001\n");
+	read_all();
+	ck_assert_faults(web, 1009);
+	say("/docker/" WEB, "memory.stat", "pgfault 2010\npgmajfault 1003\n");
+	read_all();
+	ck_assert_faults(web, 1009);
+	say("/docker/" WEB, "memory.stat", "pgfault 2013\npgmajfault 1003\n");
+	read_all();
+	ck_assert_faults(web, 1010);
+}
+END_TEST
+
+/* What it was at the start could not be read: all that is known is what it grew by from then on. */
+START_TEST(counters_of_a_first_reading_that_failed)
+{
+	struct cgroup *web = make(1, "/docker/" WEB, "100", "1000");
+
+	ck_assert_int_eq(tree_remove(&tree, "docker/" WEB "/memory.stat"), 0);
+	ck_assert_int_eq(tree_make_directory(&tree, "docker/" WEB "/io.stat"), 0);
+	read_now(true);
+	ck_assert_int_eq(tree_remove(&tree, "docker/" WEB "/io.stat"), 0);
+	say("/docker/" WEB, "io.stat", "8:0 rbytes=500\n");
+	make(1, "/docker/" WEB, "100", "1001");
+	read_all();
+	ck_assert_faults(web, 0);
+	say("/docker/" WEB, "io.stat", "8:0 rbytes=504\n");
+	make(1, "/docker/" WEB, "100", "1005");
+	read_all();
+	ck_assert_faults(web, 4);
+	ck_assert_uint_eq(of(web)->devices->used.read_bytes, 4);
+}
+END_TEST
+
+/* Runtimes make a container's cgroups one hierarchy after the other. */
+START_TEST(counters_of_a_cgroup_whose_files_come_later)
+{
+	struct cgroup *web = cgroups_add(&cgroups, 1, "/docker/" WEB);
+
+	ck_assert(web);
+	read_all();
+	make(1, "/docker/" WEB, "100", "7");
+	say("/docker/" WEB, "io.stat", "8:0 rbytes=500\n");
+	read_all();
+	ck_assert_faults(web, 7);
+	ck_assert_uint_eq(of(web)->devices->used.read_bytes, 500);
+}
+END_TEST
+
+/* ---- While files are read ----------------------------------------------------------------------- */
+
+/* Others go on in between: one ends, one gets another's name, one is made. */
+START_TEST(what_happens_while_files_are_read)
+{
+	struct cgroup *web = make(1, "/docker/" WEB, "100", "10");
+	struct cgroup *db = make(2, "/docker/" DB, "1", "1");
+	struct cgroup *unit = make(3, "/nginx.service", "30", "3"), *late;
+	struct identity identity = {.kind = IDENTITY_CONTAINER, .named = true};
+	struct group *nameless = db->group;
+
+	footprints_choose(&footprints, &cgroups, now_ns, cpu_known, false);
+	cgroups_remove(&cgroups, unit->id, 1);
+	strcpy(identity.name, web->group->name);
+	strcpy(identity.id, DB);
+	footprints_read(&footprints);
+	cgroups_regroup(&cgroups, nameless, groups_name(&groups, nameless, &identity));
+	late = make(4, "/late.service", "7", "7");
+	footprints_tell(&footprints, &groups);
+	ck_assert_usage(web, 101);
+	ck_assert_faults(web, 11);
+	ck_assert_faults(unit, 3);
+	ck_assert_ptr_null(late->group->footprint);
+	read_all();
+	ck_assert_usage(web, 101);
+	ck_assert_faults(web, 11);
+	ck_assert_faults(unit, 3);
+	ck_assert_msg(!(of(unit)->memory_valid & MEMORY_VALID(usage_bytes)), "it has ended");
+	ck_assert_faults(late, 7);
+}
+END_TEST
+
 /* ---- Those that idle --------------------------------------------------------------------------- */
 
 /* What uses no CPU time is read again after a while, and its figures stand until then. */
@@ -299,6 +455,18 @@ START_TEST(who_used_cpu_time_is_read)
 }
 END_TEST
 
+START_TEST(another_cgroup_of_the_name_is_read)
+{
+	struct cgroup *web = make(1, "/docker/" WEB, "100", "5");
+
+	cpu_known = true;
+	read_all();
+	make(2, "/elsewhere/docker/" WEB, "10", "1");
+	read_all();
+	ck_assert_usage(web, 110);
+}
+END_TEST
+
 /* The CPU time of what is nested in it is another's. */
 START_TEST(who_holds_others_is_always_read)
 {
@@ -326,7 +494,7 @@ START_TEST(the_idle_are_not_all_read_at_once)
 		all[i] = make(i + 1, path, "100", "10");
 	}
 	cpu_known = true;
-	footprints_read(&footprints, &cgroups, now_ns, true, true);
+	read_now(true);
 	for (unsigned i = 0; i < 60; i++) {
 		char path[64];
 
@@ -433,6 +601,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, what_is_nested_is_contained);
 	tcase_add_test(tcase, a_system_group_that_holds_others_is_left_out);
+	tcase_add_test(tcase, the_root_is_the_host);
 	tcase_add_test(tcase, a_container_in_a_container_is_in_both);
 	tcase_add_test(tcase, cgroups_of_one_name_are_summed);
 	tcase_add_test(tcase, paths_are_kept_only_where_files_are_read);
@@ -440,8 +609,15 @@ int main(void)
 	tcase_add_test(tcase, counters_go_on_when_a_container_comes_back);
 	tcase_add_test(tcase, two_of_one_path_are_told_apart);
 	tcase_add_test(tcase, a_name_takes_what_was_used_without_it);
+	tcase_add_test(tcase, what_held_others_begins_anew);
+	tcase_add_test(tcase, counters_go_on_after_a_reading_that_failed);
+	tcase_add_test(tcase, counters_go_on_after_figures_that_did_not_fit);
+	tcase_add_test(tcase, counters_of_a_first_reading_that_failed);
+	tcase_add_test(tcase, counters_of_a_cgroup_whose_files_come_later);
+	tcase_add_test(tcase, what_happens_while_files_are_read);
 	tcase_add_test(tcase, the_idle_are_read_now_and_then);
 	tcase_add_test(tcase, who_used_cpu_time_is_read);
+	tcase_add_test(tcase, another_cgroup_of_the_name_is_read);
 	tcase_add_test(tcase, who_holds_others_is_always_read);
 	tcase_add_test(tcase, the_idle_are_not_all_read_at_once);
 	tcase_add_test(tcase, a_device_is_told_from_its_first_use_on);

@@ -98,6 +98,13 @@ static const struct {
     {podman_name_from_json, LISTED(",\"names\":[\"a85971a576d7-infra\"]"), 0, IDENTITY_PAUSE, ""},
     {podman_name_from_json, LISTED(",\"names\":[\"my-infra\"]"), 0, "my-infra", ""},
     {podman_name_from_json, LISTED(",\"names\":[\"we{}\\\"b\"]"), 0, "we{}\"b", ""},
+    {podman_name_from_json, "[ { \"names\" : [\"web\"], \"id\" : \"" ID "\" } ]", 0, "web", ""},
+    {podman_name_from_json, "[{\"names\":[\"" ID "\"],\"id\":\"" OTHER "\"}]", -ENOENT, NULL, NULL},
+    {podman_name_from_json, "[7,null,{}, \"" ID "\"]", -ENOENT, NULL, NULL},
+    {crio_name_from_json,
+     CONFIG("\"" CRIO "ContainerType\":\"container\",\"io.kubernetes.pod.namespace\":\"n\","
+	    "\"io.kubernetes.pod.name\":\"p\",\"io.kubernetes.container.name\":\"c\""),
+     0, "n/p/c", ""},
     {podman_name_from_json, LISTED(",\"names\":[]"), -EINVAL, NULL, NULL},
     {podman_name_from_json, LISTED(",\"names\":[7],\"metadata\":7"), -EINVAL, NULL, NULL},
     {podman_name_from_json, LISTED(",\"metadata\":\"{\""), -EINVAL, NULL, NULL},

@@ -34,7 +34,7 @@ static void set_up_host(struct kernel *with, size_t zones_there)
 	zone_count = zones_there;
 	groups_init(&groups, 1, 16);
 	cgroups_init(&cgroups, NULL, NULL, &groups, 16);
-	for (size_t i = 0; i < zone_count; i++) {
+	for (size_t i = 0; i < zone_count && i < COUNT(domains); i++) {
 		zones[i] = (struct energy_zone){.source = "fake"};
 		energy_zone_identify(&zones[i], domains[i], 0, -1);
 		energy_advance(&zones[i], 0, now_ns);
@@ -80,7 +80,7 @@ static void charge(int64_t package_uj, int64_t dram_uj, int64_t psys_uj)
 	const int64_t used[] = {package_uj, dram_uj, psys_uj};
 
 	now_ns += SECOND;
-	for (size_t i = 0; i < zone_count; i++) {
+	for (size_t i = 0; i < zone_count && i < COUNT(used); i++) {
 		if (used[i] < 0) {
 			zones[i].valid = false;
 			zones[i].delta_uj = zones[i].elapsed_ns = 0;

@@ -2,12 +2,12 @@
  *
  * The records of a sample and their labels. Memory only.
  */
-#include "records.h"
+#include "sample_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-const char *record_text(struct sample *sample, const char *value)
+const char *sample_keep_text(struct sample *sample, const char *value)
 {
 	const char *kept = texts_keep(&sample->texts, value);
 
@@ -15,8 +15,8 @@ const char *record_text(struct sample *sample, const char *value)
 	return kept ? kept : "?";
 }
 
-struct deepmon_record *record_add(struct sample *sample, enum deepmon_entity entity,
-				  enum deepmon_subject subject, const char *instance)
+struct deepmon_record *sample_add_record(struct sample *sample, enum deepmon_entity entity,
+					 enum deepmon_subject subject, const char *instance)
 {
 	static struct deepmon_record nowhere;
 	struct deepmon_record *record = &nowhere;
@@ -44,7 +44,7 @@ struct deepmon_record *record_add(struct sample *sample, enum deepmon_entity ent
 	return record;
 }
 
-void record_label(struct deepmon_record *record, const char *key, const char *value, bool tag)
+void sample_label(struct deepmon_record *record, const char *key, const char *value, bool tag)
 {
 	if (value && *value)
 		record->labels[record->label_count++] = (struct deepmon_label){key, value, tag};
@@ -63,37 +63,37 @@ static void label_between(struct deepmon_record *record, const struct deepmon_la
 	record->label_count++;
 }
 
-void record_label_as(struct deepmon_record *record, const struct subject_of *of, const char *domain,
+void sample_label_as(struct deepmon_record *record, const struct subject_of *of, const char *domain,
 		     const char *source)
 {
 	if (of->entity == DEEPMON_SYSTEM)
-		record_label(record, "cgroup", of->name, true);
+		sample_label(record, "cgroup", of->name, true);
 	if (of->entity == DEEPMON_PROCESS)
-		record_label(record, "container_name", of->name, true);
+		sample_label(record, "container_name", of->name, true);
 	if (of->entity == DEEPMON_CONTAINER) {
-		record_label(record, "container_id", of->id, false);
-		record_label(record, "container_image", of->image, true);
-		record_label(record, "container_name", of->name, true);
-		record_label(record, "container_version", of->version, true);
+		sample_label(record, "container_id", of->id, false);
+		sample_label(record, "container_image", of->image, true);
+		sample_label(record, "container_name", of->name, true);
+		sample_label(record, "container_version", of->version, true);
 	}
-	record_label(record, "device", of->device, true);
-	record_label(record, "domain", domain, true);
-	record_label(record, "kind", of->kind, true);
-	record_label(record, "process", of->process, true);
+	sample_label(record, "device", of->device, true);
+	sample_label(record, "domain", domain, true);
+	sample_label(record, "kind", of->kind, true);
+	sample_label(record, "process", of->process, true);
 	if (of->group)
-		record_label(record, "runtime", of->group->runtime, true);
-	record_label(record, "source", source, true);
+		sample_label(record, "runtime", of->group->runtime, true);
+	sample_label(record, "source", source, true);
 	for (unsigned i = 0; i < of->label_count; i++)
 		label_between(record, &of->labels[i]);
 }
 
-struct deepmon_record *record_of(struct sample *sample, const struct subject_of *of,
-				 enum deepmon_subject subject)
+struct deepmon_record *sample_add_of(struct sample *sample, const struct subject_of *of,
+				     enum deepmon_subject subject)
 {
-	struct deepmon_record *record = record_add(sample, of->entity, subject, of->instance);
+	struct deepmon_record *record = sample_add_record(sample, of->entity, subject, of->instance);
 
 	if (of->process)
 		record->qualifier = of->process;
-	record_label_as(record, of, "", "");
+	sample_label_as(record, of, "", "");
 	return record;
 }
