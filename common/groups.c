@@ -254,7 +254,8 @@ static void drop_longest_ended(struct groups *groups)
 	if (!longest->reported) {
 		groups->ended_unreported++;
 		account_sums_add(&groups->dropped[longest->kind], &longest->account.used);
-		account_sums_subtract(&groups->dropped[longest->kind], &longest->account.reported);
+		if (longest->counted)
+			account_sums_subtract(&groups->dropped[longest->kind], &longest->account.reported);
 	}
 	drop(groups, longest);
 }

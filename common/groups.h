@@ -45,6 +45,7 @@ struct group {
 	/* What reports tell of it: of told.h. */
 	enum { GROUP_NOT_ASKED, GROUP_SELECTED, GROUP_PASSED_OVER } selected; /* by the options */
 	bool telling, was_told;		/* one by one, in the last report and in the one before */
+	bool counted;			/* what it used is in lines: its own, or (other) */
 	struct account_sums *elsewhere; /* what was told in (other); NULL: nothing */
 };
 

@@ -201,7 +201,7 @@ static void choose_of_kind(struct told *told, struct groups *groups, enum identi
 		count = told->most[kind];
 	}
 	for (size_t i = 0; i < count; i++)
-		told->candidates[i]->telling = true;
+		told->candidates[i]->telling = told->candidates[i]->counted = true;
 }
 
 /* ---- The others --------------------------------------------------------------------------------- */
@@ -219,18 +219,38 @@ static void add_to_other(struct told *told, enum identity_kind kind, const struc
 	told->has_other[kind] = true;
 }
 
+/* What it used before the first report is in no rate, but in the total, and so in a line. */
+static void move_beginning(struct told *told, struct group *group)
+{
+	struct account *other = &told->other[group->kind];
+	const struct account_sums *before = &group->account.reported;
+
+	if (group->counted)
+		return;
+	group->counted = true;
+	if (is_nothing(before))
+		return;
+	account_sums_add(group->elsewhere, before);
+	account_sums_add(&other->used, before);
+	account_sums_add(&other->reported, before);
+	told->has_other[group->kind] = true;
+}
+
 static int move_to_other(struct told *told, struct group *group)
 {
 	struct account_sums fresh = group->account.used;
 
 	group->reported = group->ended_number != 0;
 	account_sums_subtract(&fresh, &group->account.reported);
-	if (is_nothing(&fresh))
+	if (is_nothing(&fresh) && (group->counted || is_nothing(&group->account.reported)))
 		return 0;
 	if (!group->elsewhere)
 		group->elsewhere = calloc(1, sizeof(*group->elsewhere));
 	if (!group->elsewhere)
 		return -ENOMEM;
+	move_beginning(told, group);
+	if (is_nothing(&fresh))
+		return 0;
 	account_sums_add(group->elsewhere, &fresh);
 	add_to_other(told, group->kind, &fresh);
 	group->account.reported = group->account.used;

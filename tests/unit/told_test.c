@@ -224,6 +224,29 @@ START_TEST(those_that_use_most_are_told)
 }
 END_TEST
 
+/* In the total it is, so in a line it must be; but no rate is of it. */
+START_TEST(what_was_used_before_the_first_report_is_in_a_line)
+{
+	struct group *web = container("web"), *db = container("db");
+
+	set("Container", "web");
+	open();
+	use(web, 5, 0);
+	use(db, 7, 0);
+	web->account.reported = web->account.used;
+	db->account.reported = db->account.used;
+	ck_assert_int_eq(told_choose(&told, &groups), 0);
+	ck_assert_uint_eq(told_cpu(web), 5);
+	ck_assert_uint_eq(other_cpu(IDENTITY_CONTAINER), 7);
+	ck_assert_uint_eq(told.other[IDENTITY_CONTAINER].reported.cpu_ns, 7);
+	tell();
+	use(db, 2, 0);
+	tell();
+	ck_assert_uint_eq(other_cpu(IDENTITY_CONTAINER), 9);
+	ck_assert_uint_eq(told_cpu(db), 0);
+}
+END_TEST
+
 START_TEST(the_system_has_a_limit_of_its_own)
 {
 	struct group *web = container("web"), *cron = join(IDENTITY_SYSTEM, "cron"),
@@ -409,6 +432,7 @@ int main(void)
 	tcase_add_test(all, a_container_without_a_pod_is_in_no_namespace);
 	tcase_add_test(all, a_name_that_comes_late_is_selected_then);
 	tcase_add_test(all, those_that_use_most_are_told);
+	tcase_add_test(all, what_was_used_before_the_first_report_is_in_a_line);
 	tcase_add_test(all, the_system_has_a_limit_of_its_own);
 	tcase_add_test(all, who_never_ran_is_told_if_it_is_a_container);
 	tcase_add_test(all, an_end_past_the_limit_is_in_other);
