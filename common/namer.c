@@ -125,6 +125,7 @@ static void look_again(struct namer *namer, const struct look *look)
 {
 	struct identity identity;
 	uint64_t written = names_written(namer->names, look->runtime, look->id);
+	char name_told[IDENTITY_NAME_MAX];
 	struct group *group;
 	int r;
 
@@ -135,11 +136,13 @@ static void look_again(struct namer *namer, const struct look *look)
 	identity.runtime = look->runtime;
 	strcpy(identity.id, look->id);
 	r = names_read(namer->names, &identity);
+	strcpy(name_told, identity.name);
 	pthread_mutex_lock(namer->lock);
 	if (!r)
 		take_up(namer, &identity, look->id);
 	group = groups_find_container(namer->groups, look->id);
-	if (!r && group)
+	/* One that had to take another name is looked at until its own is free. */
+	if (!r && group && !strcmp(group->name, name_told))
 		group->name_written = written;
 	pthread_mutex_unlock(namer->lock);
 }

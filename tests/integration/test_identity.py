@@ -81,10 +81,13 @@ def test_docker_containers_go_by_their_names(t):
     wait_until(lambda: containers(parent).get("web", web).fields["cpu_time_ns"] > before, LATE_SECONDS,
                "web going on after its restart where it was")
 
+    # Another takes its name at once: for a moment two of that name live.
     docker.cli("rename", "web", "shop-web")
-    named(parent, "shop-web")
-    wait_until(lambda: "web" not in containers(parent), LATE_SECONDS, "the end of the name web")
     docker.containers[docker.containers.index("web")] = "shop-web"
+    young = docker.run("web", *SLEEP)
+    named(parent, "shop-web", 2 * LATE_SECONDS)
+    wait_until(lambda: (point := containers(parent).get("web")) and point.fields["container_id"] == young,
+               2 * LATE_SECONDS, "the younger container by the name web")
 
     docker.cli("pause", "shop-web")
     time.sleep(2.5)
@@ -105,7 +108,7 @@ def test_docker_containers_go_by_their_names(t):
                "deepmon-test/busybox:1", *SLEEP)
     docker.containers.append("elsewhere")
     t.equal(named(parent, "elsewhere").tags.get("runtime"), "docker", "runtime of one under --cgroup-parent")
-    t.equal(sorted(containers(parent)), ["elsewhere", "idle", "shop-web"], "all containers reported")
+    t.equal(sorted(containers(parent)), ["elsewhere", "idle", "shop-web", "web"], "all containers reported")
     docker.clean()
 
 
