@@ -291,9 +291,12 @@ int told_choose(struct told *told, struct groups *groups)
 	for (size_t i = 0; i < groups->count && !r; i++) {
 		struct group *group = groups->all[i];
 
-		if (!told->one_by_one[group->kind])
+		if (!told->one_by_one[group->kind]) {
 			group->telling = false;
-		else if (!group->telling && !(group->ended_number && group->reported))
+			group->reported = group->ended_number != 0;
+			continue;
+		}
+		if (!group->telling && !(group->ended_number && group->reported))
 			r = move_to_other(told, group);
 	}
 	for (int kind = 0; kind < TOLD_KINDS; kind++)

@@ -344,6 +344,11 @@ START_TEST(without_units_nothing_is_moved)
 	use(cron, 5, 0);
 	tell();
 	ck_assert(!cron->telling && !told.has_other[IDENTITY_SYSTEM]);
+	groups_leave(&groups, cron);
+	tell();
+	groups.ended_most = 0;
+	groups_forget_ended(&groups);
+	ck_assert_msg(!groups.ended_unreported, "nobody waited for its end");
 }
 END_TEST
 
