@@ -76,6 +76,11 @@ def test_docker_containers_go_by_their_names(t):
             {"compose_project": "shop", "compose_service": "web", "label_team": "blue", "runtime": "docker",
              "container_image": "deepmon-test/busybox"}, "its labels")
 
+    unified = execd(t, "--docker-root", str(dockerd.data_root), "--cgroup-hierarchy", "unified", interval=1)
+    t.equal(named(unified, "web", 20).fields["container_id"], web.fields["container_id"],
+            "the same container in the unified hierarchy")
+    unified.stop()
+
     docker.cli("restart", "--time", "0", "web")
     before = containers(parent)["web"].fields["cpu_time_ns"]
     wait_until(lambda: containers(parent).get("web", web).fields["cpu_time_ns"] > before, LATE_SECONDS,
