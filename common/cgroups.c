@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "footprint.h"
 
@@ -66,6 +67,30 @@ struct cgroup *cgroups_find(const struct cgroups *cgroups, uint64_t id)
 	return node ? *node : NULL;
 }
 
+#define SLOW_NS	 50000000ull
+#define LATER_NS 10000000000ull
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* At once, as a name that comes a moment later makes two series. From a disk that is busy they come later. */
+static void read_name(struct cgroups *cgroups, struct identity *identity)
+{
+	uint64_t began_ns = now_ns(), ended_ns;
+
+	if (began_ns < cgroups->names_later_ns)
+		return;
+	names_read(cgroups->names, identity);
+	ended_ns = now_ns();
+	if (ended_ns - began_ns > SLOW_NS)
+		cgroups->names_later_ns = ended_ns + LATER_NS;
+}
+
 /* The group of the cgroup at that path. A container that is known by its id keeps the name it has. */
 static struct group *join(struct cgroups *cgroups, const char *path)
 {
@@ -81,7 +106,7 @@ static struct group *join(struct cgroups *cgroups, const char *path)
 			return groups_join(cgroups->groups, &identity);
 		}
 		if (!identity.named)
-			names_read(cgroups->names, &identity);
+			read_name(cgroups, &identity);
 		groups_part(cgroups->groups, &identity);
 	}
 	return groups_join(cgroups->groups, &identity);
