@@ -12,12 +12,12 @@ from stage.lineprotocol import find
 from stage.process import Skip, StageError
 from stage.rapl import RaplSim
 
-from support import (CPUS, SECOND, check_shared_by, duty, execd, growth, microjoules, one, reports_without_system, spin,
-                     sysroot_options, two_cpus)
+from support import (CPUS, SECOND, check_shared_by, duty, execd, growth, microjoules, one,
+                     reports_without_system, spin, sysroot_options, two_cpus)
 
 DOMAINS = ("package", "core", "dram")
 IDLE_WATTS = {"IdlePackageWatts": 10, "IdleCoreWatts": 0, "IdleDramWatts": 2}  # rapl-sim's, of one zone
-DYNAMIC_WATTS = 20  # of one busy CPU
+WATTS = {"package": 30, "core": 16, "dram": 5}  # of a zone with one busy CPU
 POLICIES = {
     "proportional": {"IdlePolicy": "proportional"},
     "separate": {"IdlePolicy": "separate", **IDLE_WATTS},
@@ -26,9 +26,8 @@ POLICIES = {
 STEP_MS = 200  # of 100 at least the simulator tells the truth of every step
 WINDOW_SECONDS = 10
 TOLERANCE = 0.02
-TOLERANCE_LEARNED = 0.05  # an estimate: what is set or divided by weight is held to TOLERANCE
-VARIETY = 0.15  # of a socket's use, that is enough to learn from
-QUIET = 0.1  # in use, of a socket that tells what idles
+STOLEN_MOST = 0.08  # is allowed for, of what a hypervisor took
+QUIET = 0.3  # in use, of a socket that is quiet enough to learn from
 PAGE = mmap.PAGESIZE
 
 
@@ -44,6 +43,7 @@ def containers(t, *keys):
 
 def simulate(t, stage, **settings):
     """The simulator, which tells the truth of those containers."""
+    two_cpus()
     cgroups = {key: cgroup.directory for key, (cgroup, _) in stage.items()}
     return t.enter(RaplSim(t.state / "rapl", t.built("rapl-sim"), cgroups=cgroups, **settings))
 
@@ -56,7 +56,7 @@ def metered(t, simulator, options, **settings):
 
 def report_at_steps(simulator, parents, seconds):
     """A report just after each step of the simulator, so that both look at the same stretches of time."""
-    ends, size = time.monotonic() + seconds, 0
+    ends, size = time.monotonic() + seconds, simulator.truth_file.stat().st_size
     while time.monotonic() < ends:
         if size != simulator.truth_file.stat().st_size:
             size = simulator.truth_file.stat().st_size
@@ -155,6 +155,13 @@ def steps_read(truth, reports):
 # ---- Attribution --------------------------------------------------------------------------------
 
 
+def check_joules(t, got, true_uj, domain, stolen, what):
+    """Within TOLERANCE of the truth, and what CPU time can cost that the kernel did not see used."""
+    true = true_uj / 1e6
+    with t.apart():
+        t.within(got, true, TOLERANCE + min(stolen * WATTS[domain] / true, STOLEN_MOST), f"{what}: J of {domain}")
+
+
 def truth_of(policy, key, domain, steps, bearers):
     """What the container used from the first of those steps to the last, in µJ."""
     kind = "proportional_uj" if policy == "proportional" else "dynamic_uj"
@@ -165,17 +172,29 @@ def truth_of(policy, key, domain, steps, bearers):
     return used
 
 
-def check_policy(t, policy, stage, truth, reports):
-    reports, steps = zip(*steps_read(truth, reports))
+def close_ends(pairs):
+    """Those pairs but for some at both ends, so that the first report and the last came soon after their step:
+    in between it does not matter."""
+
+    def late(index):
+        report, step = pairs[index]
+        return report[0].time_ns - step["time_ns"]
+
+    first = min(range(len(pairs) // 5), key=late)
+    last = min(range(len(pairs) * 4 // 5, len(pairs)), key=late)
+    return pairs[first:last + 1]
+
+
+def check_policy(t, policy, stage, truth, reports, stolen):
+    reports, steps = zip(*close_ends(steps_read(truth, reports)))
     bearers = [one(report, "deepmon_total_churn", kind="container").fields["reported"] for report in reports]
     t.true(len(reports) > WINDOW_SECONDS, "reports that saw one step", f"{len(reports)}")
     for key, (_, name) in stage.items():
         for domain in DOMAINS:
             got = growth(reports[0], reports[-1], "deepmon_container_energy", "energy_joules",
                          container_name=name, domain=domain)
-            with t.apart():
-                t.within(got, truth_of(policy, key, domain, steps, bearers) / 1e6, TOLERANCE,
-                         f"{policy}: J of {domain} of {key}")
+            check_joules(t, got, truth_of(policy, key, domain, steps, bearers), domain, stolen,
+                         f"{policy}, {key}")
 
 
 def test_each_idle_policy_against_the_model(t):
@@ -188,66 +207,69 @@ def test_each_idle_policy_against_the_model(t):
     parents = {policy: metered(t, simulator, options | {"SampleInterval": 60}, signal="STDIN", ticking=False)
                for policy, options in POLICIES.items()}
     time.sleep(1)
+    stolen = host.Stolen()
     report_at_steps(simulator, parents.values(), WINDOW_SECONDS)
     time.sleep(0.3)
     all_reports = {policy: reports_without_system(parent)[1:] for policy, parent in parents.items()}
-    truth = simulator.truth()
+    truth, stolen = simulator.truth(), stolen.seconds()
+    t.note(f"{stolen:.2f} CPU seconds stolen")
 
     for policy, reports in all_reports.items():
-        check_policy(t, policy, stage, truth, reports)
+        check_policy(t, policy, stage, truth, reports, stolen)
         t.note(f"{policy}: {check_books(t, reports)} sums of {len(reports)} reports are exact to the µJ")
         check_never_back(t, reports)
         check_watts(t, reports)
 
 
-def variety(steps):
-    """How much busier each socket was in the mean of those steps than in its quietest, in parts of its CPUs, of
-    the sockets the least; and how busy it was in its quietest, of the sockets the most."""
-    found, quietest = [], []
-    for socket in steps[0]["busy_ns"]:
-        used = [(after["busy_ns"][socket] - before["busy_ns"][socket]) /
-                (after["monotonic_ns"] - before["monotonic_ns"]) for before, after in zip(steps, steps[1:])
-                if after is not before]
-        found.append((sum(used) / len(used) - min(used)) * 2 / CPUS)
-        quietest.append(min(used) * 2 / CPUS)
-    return min(found), max(quietest)
+def busiest_of_quietest(truth, reports):
+    """In the quietest stretch between two reports, how much of a socket was in use; of the sockets the most.
+    What a socket did is learnt from each of these stretches."""
+    return max(min(truth.between(before[0].time_ns, after[0].time_ns, "busy_ns", socket) /
+                   (after[0].time_ns - before[0].time_ns) for before, after in zip(reports, reports[1:]))
+               for socket in ("0", "1")) * 2 / CPUS
+
+
+def wait_for_quiet(t, simulator, parent):
+    """Others may keep this host busy: without any quiet second nobody could learn what idles."""
+    used = 1
+    for _ in range(6):
+        parent.wait_for_batches(max(4, len(parent.batches) + 1), 10)
+        time.sleep(0.2)  # the truth must be past the last report
+        used = busiest_of_quietest(simulator.truth(), reports_without_system(parent))
+        if used < QUIET:
+            t.note(f"in a quiet second the sockets were in use for {used:.1%} at most")
+            return
+    raise Skip(f"others use {used:.0%} of a socket at least: what idles can't be learnt")
 
 
 def test_learned_idle_power_against_the_model(t):
-    """Nobody says what idles: deepmon learns it from a host that is now quiet and now busy."""
+    """Nobody says what idles: deepmon learns it from a host that is quiet first, and then busy."""
     host.require_bpf()
     stage = containers(t, "whole", "half", "fifth")
-    simulator = simulate(t, stage, sockets=2, period_ms=500)
-    parent = metered(t, simulator, {"IdlePolicy": "separate", "SampleInterval": 60}, signal="STDIN",
-                     ticking=False)
-    report_at_steps(simulator, [parent], 5)
+    simulator = simulate(t, stage, sockets=2, period_ms=5)
+    parent = metered(t, simulator, {"IdlePolicy": "separate"}, interval=1)
+    wait_for_quiet(t, simulator, parent)
     work(stage)
-    report_at_steps(simulator, [parent], 4)
-    learnt = len(parent.batches)
-    report_at_steps(simulator, [parent], 8)
-    time.sleep(0.3)
-
-    seen = steps_read(simulator.truth(), reports_without_system(parent)[1:])
-    enough, quietest = variety([step for _, step in seen[:learnt]])
-    t.note(f"at first the sockets were busier by {enough:.0%} than when they were quietest, at {quietest:.0%}")
-    if enough < VARIETY or quietest > QUIET:
-        raise Skip(f"others keep this host busy ({quietest:.0%} of a socket at least): what idles can't be learnt")
-    check_learned(t, stage, *seen[learnt], *seen[-1])
-    check_books(t, [report for report, _ in seen])
+    learnt, stolen = len(parent.batches) + 4, host.Stolen()
+    parent.wait_for_batches(learnt + 8, 20)
+    time.sleep(0.2)
+    reports = reports_without_system(parent)
+    check_learned(t, stage, simulator.truth(), reports[learnt - 1], reports[learnt + 7], stolen.seconds())
+    check_books(t, reports)
 
 
-def check_learned(t, stage, first, first_step, last, last_step):
-    seconds = (last_step["monotonic_ns"] - first_step["monotonic_ns"]) / SECOND
+def check_learned(t, stage, truth, first, last, stolen):
+    start, end = first[0].time_ns, last[0].time_ns
     for domain in DOMAINS:
-        watts = growth(first, last, "deepmon_total_energy", "energy_joules", kind="idle", domain=domain) / seconds
-        true_watts = (last_step["idle_uj"][domain] - first_step["idle_uj"][domain]) / 1e6 / seconds
-        t.note(f"learned: idle power of {domain}: {watts:.3f} W of both sockets, {true_watts:.3f} W in truth")
+        joules = growth(first, last, "deepmon_total_energy", "energy_joules", kind="idle", domain=domain)
+        true_joules = truth.between(start, end, "idle_uj", domain) / 1e6
+        t.note(f"learned: idle power of {domain}: {joules / (end - start) * SECOND:.3f} W of both sockets, "
+               f"{true_joules / (end - start) * SECOND:.3f} W in truth")
         for key, (_, name) in stage.items():
             got = growth(first, last, "deepmon_container_energy", "energy_joules", container_name=name,
                          domain=domain)
-            with t.apart():
-                t.within(got, truth_of("separate", key, domain, (first_step, last_step), ()) / 1e6,
-                         TOLERANCE_LEARNED, f"learned: J of {domain} of {key}")
+            check_joules(t, got, truth.between(start, end, "cgroups", key, "dynamic_uj", domain), domain,
+                         stolen, f"learned, {key}")
 
 
 # ---- Memory's energy ----------------------------------------------------------------------------
@@ -317,6 +339,7 @@ def test_what_ended_is_not_lost_and_goes_on_under_its_name(t):
         parent.tick()
         parent.wait_for_batches(len(parent.batches) + 1, 10)
 
+    stolen = host.Stolen()
     for _ in range(2):
         report()
     for _ in range(LIVES):
@@ -328,12 +351,16 @@ def test_what_ended_is_not_lost_and_goes_on_under_its_name(t):
     check_never_back(t, reports)
     seen = [find(report, "deepmon_container_energy", container_name=identifier[:12], domain="package")
             for report in reports]
-    t.equal([len(points) for points in seen], [0, 0] + [1, 0] * LIVES, "points of it in each report")
+    last = one(reports[-1], "deepmon_self").fields
+    told = [(len(find(report, "deepmon_host_energy")), sorted(point.tags["container_name"] for point in
+             find(report, "deepmon_container"))) for report in reports]
+    t.equal([len(points) for points in seen], [0, 0] + [1, 0] * LIVES,
+            f"points of {identifier[:12]} in each report (domains and containers: {told}; events dropped: "
+            f"{last['events_dropped']}; ended unreported: {last['ended_unreported']})")
     for domain in DOMAINS:
         last = one(reports[-2], "deepmon_container_energy", container_name=identifier[:12], domain=domain)
-        with t.apart():
-            t.within(last.fields["energy_joules"], truth["dynamic_uj"][domain] / 1e6, TOLERANCE,
-                     f"J of {domain} of its {LIVES} lives")
+        check_joules(t, last.fields["energy_joules"], truth["dynamic_uj"][domain], domain, stolen.seconds(),
+                     f"{LIVES} lives")
         kept = one(reports[-1], "deepmon_total_energy", kind="container", domain=domain)
         t.true(kept.fields["energy_joules"] >= last.fields["energy_joules"], "the total has it still", kept)
 

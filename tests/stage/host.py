@@ -46,6 +46,24 @@ def has_pmu():
     return fd >= 0
 
 
+class Stolen:
+    """How long, in CPU seconds, a hypervisor has kept our CPUs from us since this began.
+
+    To deepmon that is time of who was kept waiting, as CPUs x elapsed is its whole; the kernel's cgroups are
+    not charged for it. On bare metal there is none.
+    """
+
+    def __init__(self):
+        self.begin = self.ticks()
+
+    @staticmethod
+    def ticks():
+        return int(Path("/proc/stat").read_text().split("\n", 1)[0].split()[8])
+
+    def seconds(self):
+        return (self.ticks() - self.begin) / os.sysconf("SC_CLK_TCK")
+
+
 def has_rapl(sys_root="/sys"):
     """Whether some powercap zone can be read, as deepmon would."""
     for zone in Path(sys_root, "class/powercap").glob("*:*"):
