@@ -32,25 +32,39 @@ static void set_option(const char *name, const char *value)
 		plugin_log(LOG_WARNING, "deepmon plugin: %s. The option is ignored", why);
 }
 
+static void set_value(const char *name, const oconfig_value_t *value)
+{
+	char number[64];
+
+	switch (value->type) {
+	case OCONFIG_TYPE_NUMBER:
+		snprintf(number, sizeof(number), "%.15g", value->value.number);
+		set_option(name, number);
+		break;
+	case OCONFIG_TYPE_BOOLEAN:
+		set_option(name, value->value.boolean ? "true" : "false");
+		break;
+	default:
+		set_option(name, value->value.string);
+	}
+}
+
 static int configure(oconfig_item_t *block)
 {
 	for (int i = 0; i < block->children_num; i++) {
 		const oconfig_item_t *item = &block->children[i];
-		char number[64];
+		const struct deepmon_option *option = deepmon_option_find(item->key);
+		bool many = option && option->type == DEEPMON_OPTION_LIST;
 
-		if (item->values_num != 1 || item->values[0].type == OCONFIG_TYPE_BOOLEAN) {
+		if (item->values_num < 1 || (item->values_num > 1 && !many)) {
 			plugin_log(LOG_WARNING,
-				   "deepmon plugin: %s: one number or string is accepted. The "
-				   "option is ignored",
+				   "deepmon plugin: %s: one value is accepted. The option is "
+				   "ignored",
 				   item->key);
 			continue;
 		}
-		if (item->values[0].type == OCONFIG_TYPE_NUMBER) {
-			snprintf(number, sizeof(number), "%.15g", item->values[0].value.number);
-			set_option(item->key, number);
-		} else {
-			set_option(item->key, item->values[0].value.string);
-		}
+		for (int value = 0; value < item->values_num; value++)
+			set_value(item->key, &item->values[value]);
 	}
 	return 0;
 }
@@ -70,13 +84,39 @@ static void register_types(void)
 	}
 }
 
-/* Joins parts with '-'; a '/' would part an identifier, and control characters have no place in one. */
+/* FNV-1a. */
+static uint32_t hash_of(const char *text)
+{
+	uint32_t hash = 0x811c9dc5;
+
+	for (; *text; text++)
+		hash = (hash ^ (unsigned char)*text) * 0x01000193;
+	return hash;
+}
+
+/*
+ * Joins parts with '-'; a '/' would part an identifier, and control characters have no place in one. The
+ * daemon would cut a long one silently: it ends in a hash of the whole then, as does one that could be
+ * another's once its '/' is '_'.
+ */
 static void write_name(char *name, size_t size, const char *first, const char *second)
 {
-	snprintf(name, size, "%s%s%s", first, *first && *second ? "-" : "", second);
-	for (char *c = name; *c; c++)
+	char whole[1024], hash[16];
+	bool ambiguous;
+	size_t room;
+
+	snprintf(whole, sizeof(whole), "%s%s%s", first, *first && *second ? "-" : "", second);
+	snprintf(hash, sizeof(hash), "~%08x", hash_of(whole));
+	ambiguous = strchr(whole, '/') && strchr(whole, '_');
+	for (char *c = whole; *c; c++)
 		if (*c == '/' || (unsigned char)*c < 0x20 || *c == 0x7f)
 			*c = '_';
+	room = size - 1;
+	if (ambiguous || strlen(whole) > room)
+		room -= strlen(hash);
+	else
+		hash[0] = '\0';
+	snprintf(name, size, "%.*s%s", (int)room, whole, hash);
 }
 
 static bool value_of(const struct deepmon_record *record, const struct deepmon_metric *metric, value_t *value)

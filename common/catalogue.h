@@ -11,20 +11,21 @@
  * What a sample's records are about.
  * X(constant, name: Telegraf's measurement is deepmon_<name>, help, labels, the label that is its instance)
  */
-#define DEEPMON_ENTITIES(X)                                                                                 \
-	X(CONTAINER, container, "a container, with all cgroups nested in it",                               \
-	  "container_id, container_image, container_name, container_version, namespace, pod_name, runtime", \
-	  "container_name")                                                                                 \
-	X(SYSTEM, system, "a systemd unit or another cgroup that belongs to no container", "cgroup",        \
-	  "cgroup")                                                                                         \
-	X(PROCESS, process,                                                                                 \
-	  "the processes of one name in a container, those that used most; and (other), all its other "     \
-	  "use (Processes)",                                                                                \
-	  "container_name, namespace, pod_name, process", "container_name")                                 \
-	X(TOTAL, total, "everything of one kind, ended ones included: the parts of the whole", "kind",      \
-	  "kind")                                                                                           \
-	X(ZONE, zone, "one energy counter of the hardware", "domain, socket, source, zone", "zone")         \
-	X(HOST, host, "the host as a whole", "", "")                                                        \
+#define DEEPMON_ENTITIES(X)                                                                             \
+	X(CONTAINER, container, "a container, with all cgroups nested in it",                           \
+	  "compose_project, compose_service, container_id, container_image, container_name, "           \
+	  "container_version, namespace, node, owner_kind, owner_name, pod_name, runtime",              \
+	  "container_name")                                                                             \
+	X(SYSTEM, system, "a systemd unit or another cgroup that belongs to no container", "cgroup",    \
+	  "cgroup")                                                                                     \
+	X(PROCESS, process,                                                                             \
+	  "the processes of one name in a container, those that used most; and (other), all its other " \
+	  "use (Processes)",                                                                            \
+	  "container_name, namespace, pod_name, process", "container_name")                             \
+	X(TOTAL, total, "everything of one kind, ended ones included: the parts of the whole", "kind",  \
+	  "kind")                                                                                       \
+	X(ZONE, zone, "one energy counter of the hardware", "domain, socket, source, zone", "zone")     \
+	X(HOST, host, "the host as a whole", "", "")                                                    \
 	X(SELF, self, "deepmon itself", "", "")
 
 /*
@@ -65,12 +66,16 @@
  * X(key, TAG, or FIELD: a string field in Telegraf and not told to collectd, help)
  */
 #define DEEPMON_LABEL_ROWS(X)                                                                               \
-	X(cgroup, TAG, "The unit's name; of a cgroup that is no unit, its path")                            \
+	X(cgroup, TAG,                                                                                      \
+	  "The unit's name; of a cgroup that is no unit, its path; (other) for those past MaxUnits")        \
+	X(compose_project, TAG, "The project of Docker Compose")                                            \
+	X(compose_service, TAG, "The service within it")                                                    \
 	X(container_id, FIELD,                                                                              \
 	  "The runtime's id; a tag would make a series of each container that ever ran")                    \
 	X(container_image, TAG, "The image's name, without its tag")                                        \
 	X(container_name, TAG,                                                                              \
-	  "The container's name; until its runtime tells it, the first 12 digits of its id")                \
+	  "The container's name, in a pod that within the pod; until its runtime tells it, the first 12 "   \
+	  "digits of its id; (other) for those not told one by one")                                        \
 	X(container_version, TAG, "The image's tag")                                                        \
 	X(device, TAG,                                                                                      \
 	  "The block device's name in the kernel: vda, nvme0n1, dm-0; (other) for those past BlockDevices") \
@@ -78,9 +83,12 @@
 	X(kind, TAG,                                                                                        \
 	  "Which part of the whole: container, system, kernel, idle, other (past MaxCgroups), "             \
 	  "unattributed (nothing is known of who used it)")                                                 \
-	X(namespace, TAG, "Kubernetes' namespace")                                                          \
-	X(pod_name, TAG,                                                                                    \
-	  "Kubernetes' pod; in collectd's instance, namespace, pod and container are one name")             \
+	X(namespace, TAG, "The namespace of Kubernetes")                                                    \
+	X(node, TAG, "Kubernetes' name of the host (NodeName)")                                             \
+	X(owner_kind, TAG,                                                                                  \
+	  "What made the pod, as far as the pod's name tells it: Deployment, CronJob, StatefulSet")         \
+	X(owner_name, TAG, "Its name")                                                                      \
+	X(pod_name, TAG, "The pod's name")                                                                  \
 	X(process, TAG, "The name of the process's first thread; (other) for what is told of none")         \
 	X(runtime, TAG, "Who made the container: docker, containerd, cri-o, podman, lxc and so on")         \
 	X(socket, TAG, "The processor package's number; a counter of the whole platform has none")          \
@@ -290,7 +298,7 @@
  * X(member of struct deepmon_options, collectd name, type, default, least, most, unit, help)
  * On the command line the name is the same in lower case with dashes. Types: TEXT (at most
  * DEEPMON_TEXT_MAX - 1 bytes; least and most do not apply), NUMBER, COUNT (a whole number), CHOICE
- * (default and the words to choose from, parted by |).
+ * (default and the words to choose from, parted by |), BOOL, LIST (names and /regexes/, may be given again).
  */
 #define DEEPMON_OPTION_ROWS(X)                                                                               \
 	X(host_root, HostRoot, TEXT, "/", 0, 0, "",                                                          \
@@ -307,14 +315,31 @@
 	  "Docker's data directory under HostRoot: where containers' names are read")                        \
 	X(docker_socket, DockerSocket, TEXT, "/run/docker.sock", 0, 0, "",                                   \
 	  "Docker's socket under HostRoot, asked for a name that no file has; empty: never")                 \
+	X(containerd_root, ContainerdRoot, TEXT, "/run/containerd", 0, 0, "",                                \
+	  "containerd's state directory under HostRoot")                                                     \
+	X(crio_root, CrioRoot, TEXT, "/run/containers/storage", 0, 0, "",                                    \
+	  "The state directory of CRI-O's storage under HostRoot")                                           \
+	X(podman_root, PodmanRoot, TEXT, "/var/lib/containers/storage", 0, 0, "",                            \
+	  "podman's storage under HostRoot; that of a user's own is found in his home")                      \
+	X(kubernetes_log_root, KubernetesLogRoot, TEXT, "/var/log", 0, 0, "",                                \
+	  "Where the kubelet links the containers' logs, under HostRoot: their names tell of a pod "         \
+	  "whatever its runtime")                                                                            \
+	X(node_name, NodeName, TEXT, "", 0, 0, "",                                                           \
+	  "What Kubernetes calls this host, as a tag of its containers; empty: none")                        \
+	X(container_label, ContainerLabel, LIST, "", 0, 0, "",                                               \
+	  "Labels of the runtime's, or annotations, that become tags label_KEY: the first of them that "     \
+	  "find room")                                                                                       \
+	X(container, Container, LIST, "", 0, 0, "",                                                          \
+	  "Containers that are told one by one; all others are summed as (other). In a pod "                 \
+	  "NAMESPACE/POD/CONTAINER or the last of it")                                                       \
+	X(image, Image, LIST, "", 0, 0, "", "The same by image, with its tag or without")                    \
+	X(name_space, Namespace, LIST, "", 0, 0, "", "The same by namespace of Kubernetes")                  \
+	X(pod, Pod, LIST, "", 0, 0, "", "The same by name of the pod")                                       \
+	X(ignore_selected, IgnoreSelected, BOOL, "false", 0, 0, "",                                          \
+	  "Whether what Container, Image, Namespace or Pod name is summed, and all others are told one by "  \
+	  "one; without it what is told must fit each of them that is given")                                \
 	X(energy_source, EnergySource, CHOICE, "auto|powercap|perf|msr|hwmon|none", 0, 0, "",                \
 	  "Where the processors' energy is read; auto: the first of these that has counters")                \
-	X(containerd_root, ContainerdRoot, TEXT, "/run/containerd", 0, 0, "",                                \
-	  "containerd's state directory under HostRoot: where Kubernetes' and nerdctl's names are read")     \
-	X(crio_root, CrioRoot, TEXT, "/run/containers/storage", 0, 0, "",                                    \
-	  "CRI-O's directory of running containers under HostRoot, likewise")                                \
-	X(podman_root, PodmanRoot, TEXT, "/var/lib/containers/storage", 0, 0, "",                            \
-	  "podman's storage under HostRoot, likewise")                                                       \
 	X(sample_interval, SampleInterval, NUMBER, "1", 0.05, 60, "s",                                       \
 	  "How often energy and CPU time are read between reports, so that no counter wraps unseen")         \
 	X(cycles_event, CyclesEvent, TEXT, "cycles", 0, 0, "",                                               \
@@ -368,6 +393,32 @@
 	X(max_cgroups, MaxCgroups, COUNT, "8192", 16, 262144, "",                                            \
 	  "Cgroups accounted one by one; those past it are summed in the total of kind other")               \
 	X(max_ended, MaxEnded, COUNT, "1024", 16, 65536, "",                                                 \
-	  "Ended containers and system groups whose totals are kept, to go on if the name comes back")
+	  "Ended containers and system groups whose totals are kept, to go on if the name comes back")       \
+	X(max_containers, MaxContainers, COUNT, "1024", 1, 65536, "",                                        \
+	  "Containers told one by one in a report: those that used most energy, or CPU time; the others "    \
+	  "are summed as (other)")                                                                           \
+	X(max_units, MaxUnits, COUNT, "1024", 1, 65536, "", "The same of systemd units and other cgroups")   \
+	X(report_energy, ReportEnergy, BOOL, "true", 0, 0, "", "Whether energy and power are told")          \
+	X(report_cpu, ReportCPU, BOOL, "true", 0, 0, "", "Whether CPU time is told")                         \
+	X(report_counters, ReportCounters, BOOL, "true", 0, 0, "",                                           \
+	  "Whether the processors' performance counters are told")                                           \
+	X(report_network, ReportNetwork, BOOL, "true", 0, 0, "",                                             \
+	  "Whether the network is told; Network off does not measure it")                                    \
+	X(report_memory, ReportMemory, BOOL, "true", 0, 0, "",                                               \
+	  "Whether memory is told; Memory off does not read it")                                             \
+	X(report_block, ReportBlock, BOOL, "true", 0, 0, "",                                                 \
+	  "Whether block I/O is told; BlockDevices 0 does not read it")                                      \
+	X(report_file_io, ReportFileIO, BOOL, "true", 0, 0, "",                                              \
+	  "Whether file I/O is told; FileIO off does not count it")                                          \
+	X(report_containers, ReportContainers, BOOL, "true", 0, 0, "",                                       \
+	  "Whether containers are told one by one; their total is all the same")                             \
+	X(report_system, ReportSystem, BOOL, "true", 0, 0, "",                                               \
+	  "Whether systemd units and other cgroups are told one by one; their total is all the same")        \
+	X(report_processes, ReportProcesses, BOOL, "true", 0, 0, "",                                         \
+	  "Whether processes are told; Processes 0 does not tell them apart")                                \
+	X(report_totals, ReportTotals, BOOL, "true", 0, 0, "",                                               \
+	  "Whether the parts of the whole and the host are told")                                            \
+	X(report_zones, ReportZones, BOOL, "true", 0, 0, "", "Whether the single energy counters are told")  \
+	X(report_self, ReportSelf, BOOL, "true", 0, 0, "", "Whether deepmon's own cost is told")
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "footprint.h"
 
@@ -66,6 +67,30 @@ struct cgroup *cgroups_find(const struct cgroups *cgroups, uint64_t id)
 	return node ? *node : NULL;
 }
 
+#define SLOW_NS	 50000000ull
+#define LATER_NS 10000000000ull
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* At once, as a name that comes a moment later makes two series. From a disk that is busy they come later. */
+static void read_name(struct cgroups *cgroups, struct identity *identity)
+{
+	uint64_t began_ns = now_ns(), ended_ns;
+
+	if (began_ns < cgroups->names_later_ns)
+		return;
+	names_read(cgroups->names, identity);
+	ended_ns = now_ns();
+	if (ended_ns - began_ns > SLOW_NS)
+		cgroups->names_later_ns = ended_ns + LATER_NS;
+}
+
 /* The group of the cgroup at that path. A container that is known by its id keeps the name it has. */
 static struct group *join(struct cgroups *cgroups, const char *path)
 {
@@ -76,15 +101,13 @@ static struct group *join(struct cgroups *cgroups, const char *path)
 		const struct group *known = groups_find_container(cgroups->groups, identity.id);
 
 		if (known && known->named && known->kind == identity.kind) {
-			strcpy(identity.name, known->label);
-			strcpy(identity.space, known->space);
-			strcpy(identity.pod, known->pod);
-			strcpy(identity.image, known->image);
-			strcpy(identity.version, known->version);
+			strcpy(identity.name, known->name);
 			identity.named = true;
-		} else if (!identity.named) {
-			names_read(cgroups->names, &identity);
+			return groups_join(cgroups->groups, &identity);
 		}
+		if (!identity.named)
+			read_name(cgroups, &identity);
+		groups_part(cgroups->groups, &identity);
 	}
 	return groups_join(cgroups->groups, &identity);
 }
@@ -150,6 +173,7 @@ static void mark_removed(struct cgroups *cgroups, struct cgroup *cgroup, uint64_
 	if (cgroup->removed_ns)
 		return;
 	cgroup->removed_ns = now_ns;
+	cgroup->group->removed++;
 	if (cgroup->path)
 		tdelete(cgroup, &cgroups->by_path, compare_paths);
 	cgroup->next = cgroups->removed;
@@ -168,6 +192,7 @@ void cgroups_forget(struct cgroups *cgroups, struct cgroup *cgroup)
 {
 	tdelete(cgroup, &cgroups->by_id, compare_ids);
 	cgroups->count--;
+	cgroup->group->removed--;
 	groups_leave(cgroups->groups, cgroup->group);
 	cgroup_free(cgroup);
 }

@@ -19,17 +19,18 @@
 #include "file.h"
 #include "footprint.h"
 #include "log.h"
+#include "namer.h"
 #include "root.h"
 #include "sample.h"
 #include "self_meter.h"
-
-#define NAME_TRIES 8
 
 struct deepmon {
 	struct deepmon_options options;
 	struct deepmon_logger logger;
 	struct hierarchy hierarchy;
 	struct names names;
+	struct namer namer;
+	struct told told;
 	char sys_root[ROOT_PATH_MAX];
 	struct topology topology;
 	pthread_t thread;
@@ -86,6 +87,7 @@ static void read_events(struct deepmon *collector)
 	}
 	if (!collector->events || dropped != collector->events_dropped)
 		cgroups_search(&collector->cgroups, clock_ns(CLOCK_MONOTONIC));
+	namer_wake(&collector->namer);
 }
 
 /* None, if energy is not measured. */
@@ -149,49 +151,6 @@ static void take_turn(struct deepmon *collector)
 		take_sample(collector);
 }
 
-/* A container without a name whose turn it is to be asked for; its id goes to *identity. */
-static bool find_nameless(struct deepmon *collector, uint64_t now_ns, struct identity *identity)
-{
-	for (size_t i = 0; i < collector->groups.count; i++) {
-		struct group *group = collector->groups.all[i];
-
-		if (group->kind != IDENTITY_CONTAINER || group->named || group->ended_number ||
-		    group->name_tries >= NAME_TRIES || group->next_try_ns > now_ns)
-			continue;
-		group->next_try_ns = now_ns + (1000000000ull << group->name_tries++);
-		*identity = (struct identity){.kind = group->kind, .runtime = group->runtime};
-		snprintf(identity->id, sizeof(identity->id), "%s", group->id);
-		snprintf(identity->name, sizeof(identity->name), "%s", group->label);
-		return true;
-	}
-	return false;
-}
-
-/* Runtimes are asked without the lock, as they may take their time. One for each round. */
-static void name_one(struct deepmon *collector)
-{
-	struct identity identity;
-	bool found;
-
-	pthread_mutex_lock(&collector->lock);
-	found = find_nameless(collector, clock_ns(CLOCK_MONOTONIC), &identity);
-	pthread_mutex_unlock(&collector->lock);
-	/* A pod's sandbox is none of its containers; its group ends with it. */
-	if (!found || names_ask(&collector->names, &identity) || identity.kind != IDENTITY_CONTAINER)
-		return;
-	pthread_mutex_lock(&collector->lock);
-
-	struct group *group = groups_find_container(&collector->groups, identity.id);
-
-	if (group && !group->named) {
-		struct group *named = groups_name(&collector->groups, group, &identity);
-
-		if (named)
-			cgroups_regroup(&collector->cgroups, group, named);
-	}
-	pthread_mutex_unlock(&collector->lock);
-}
-
 static void *run(void *argument)
 {
 	struct deepmon *collector = argument;
@@ -212,8 +171,6 @@ static void *run(void *argument)
 			else if (read(fd, &expirations, sizeof(expirations)) > 0)
 				take_turn(collector);
 			pthread_mutex_unlock(&collector->lock);
-			if (fd == collector->timer_fd)
-				name_one(collector);
 		}
 	}
 }
@@ -378,7 +335,9 @@ static int begin(struct deepmon *collector)
 	pthread_mutex_unlock(&collector->lock);
 	attribution_begin(&collector->attribution);
 	collector->last_report_ns = clock_ns(CLOCK_MONOTONIC);
-	return start_thread(collector);
+	r = namer_start(&collector->namer, &collector->names, &collector->groups, &collector->cgroups,
+			&collector->lock);
+	return r ? r : start_thread(collector);
 }
 
 int deepmon_open(struct deepmon **opened, const struct deepmon_options *options,
@@ -397,8 +356,12 @@ int deepmon_open(struct deepmon **opened, const struct deepmon_options *options,
 	collector->footprints.memory.root_fd = collector->footprints.memory.pressure_fd = -1;
 	collector->footprints.block.root_fd = -1;
 	pthread_mutex_init(&collector->lock, NULL);
-	names_init(&collector->names, options);
-	r = open_sources(collector);
+	collector->sample.told = &collector->told;
+	r = names_init(&collector->names, options);
+	if (!r)
+		r = told_open(&collector->told, options);
+	if (!r)
+		r = open_sources(collector);
 	if (!r)
 		r = begin(collector);
 	if (r) {
@@ -460,11 +423,14 @@ void deepmon_close(struct deepmon *collector)
 		return;
 	if (collector->has_thread && write(collector->stop_fd, &one, sizeof(one)) == sizeof(one))
 		pthread_join(collector->thread, NULL);
+	namer_stop(&collector->namer);
 	sample_clear(&collector->sample);
 	processes_clear(&collector->processes);
 	attribution_clear(&collector->attribution);
 	cgroups_clear(&collector->cgroups);
 	groups_clear(&collector->groups);
+	told_close(&collector->told);
+	names_clear(&collector->names);
 	footprints_close(&collector->footprints);
 	topology_clear(&collector->topology);
 	self_meter_close(&collector->self);

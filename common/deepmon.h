@@ -6,7 +6,7 @@
  * agent's intervals reads a sample and hands every metric in it on, by the names of the catalogue.
  *
  * Functions return 0 or a negative errno. The core never prints, exits or changes signal handlers; it
- * runs one thread of its own between deepmon_open and deepmon_close.
+ * runs two threads of its own between deepmon_open and deepmon_close.
  */
 #ifndef DEEPMON_H
 #define DEEPMON_H
@@ -22,11 +22,20 @@
 /* ---- Options ---------------------------------------------------------------------------------- */
 
 #define DEEPMON_TEXT_MAX 1024
+#define DEEPMON_LIST_MAX 4096
+
+/* Texts that an option was given, each ended by NUL, one behind the other. */
+struct deepmon_list {
+	uint32_t count, length;
+	char texts[DEEPMON_LIST_MAX];
+};
 
 #define DEEPMON_MEMBER_TEXT(name)		       char name[DEEPMON_TEXT_MAX]
 #define DEEPMON_MEMBER_NUMBER(name)		       double name
 #define DEEPMON_MEMBER_COUNT(name)		       uint32_t name
 #define DEEPMON_MEMBER_CHOICE(name)		       uint32_t name /* index into the row's words */
+#define DEEPMON_MEMBER_BOOL(name)		       bool name
+#define DEEPMON_MEMBER_LIST(name)		       struct deepmon_list name
 #define DEEPMON_OPTION_MEMBER(member, NAME, TYPE, ...) DEEPMON_MEMBER_##TYPE(member);
 
 /* One member for each row of DEEPMON_OPTION_ROWS. */
@@ -39,6 +48,8 @@ enum deepmon_option_type {
 	DEEPMON_OPTION_NUMBER,
 	DEEPMON_OPTION_COUNT,
 	DEEPMON_OPTION_CHOICE,
+	DEEPMON_OPTION_BOOL,
+	DEEPMON_OPTION_LIST,
 };
 
 struct deepmon_option {
@@ -61,10 +72,11 @@ const struct deepmon_option *deepmon_option_find(const char *name);
 void deepmon_options_init(struct deepmon_options *options);
 
 /*
- * Sets the option that deepmon_option_find finds for that name. On failure the option keeps its value and
- * `why` gets one line (NUL-terminated, cut to why_size) that names the option, the value and what is
- * accepted. -ENOENT: there is no such option. -EINVAL: the value is no value of its type. -ERANGE: out of
- * range.
+ * Sets the option that deepmon_option_find finds for that name; of a LIST, adds the names and /regexes/ of
+ * the value, parted by commas. "true" and "false" also stand for a CHOICE's on and off. On failure the option
+ * keeps its value and `why` gets one line (NUL-terminated, cut to why_size) that names the option, the value
+ * and what is accepted. -ENOENT: there is no such option. -EINVAL: the value is no value of its type.
+ * -ERANGE: out of range.
  */
 int deepmon_options_set(struct deepmon_options *options, const char *name, const char *value, char *why,
 			size_t why_size);
@@ -141,7 +153,7 @@ struct deepmon_label {
 	bool tag;	   /* false: tells more, but would make a series of its own (an id) */
 };
 
-#define DEEPMON_LABELS_MAX 10
+#define DEEPMON_LABELS_MAX 24
 
 /* What is told of one entity on one subject. */
 struct deepmon_record {

@@ -3,12 +3,9 @@
  * What Docker calls a container, and its image: from the file that the daemon keeps, or from the daemon.
  * Reads only; whatever answers is not trusted to be short, quick or well-formed.
  */
-#include "identity.h"
+#include "runtimes.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,51 +27,69 @@
 
 /* ---- What Docker writes ------------------------------------------------------------------------- */
 
-static void json_delete(cJSON **json)
+/* A container of Kubernetes through cri-dockerd, which tells of it by labels. */
+static bool set_pod(struct identity *identity, const cJSON *labels)
 {
-	cJSON_Delete(*json);
-}
+	const char *type = runtime_string(labels, "io.kubernetes.docker.type");
 
-static const char *string_member(const cJSON *object, const char *name)
-{
-	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+	if (type && !strcmp(type, "podsandbox")) {
+		identity_set_pause(identity);
+		return true;
+	}
+	return runtime_set_pod(identity, "docker", runtime_string(labels, "io.kubernetes.pod.namespace"),
+			       runtime_string(labels, "io.kubernetes.pod.name"),
+			       runtime_string(labels, "io.kubernetes.container.name"));
 }
 
 int docker_name_from_json(const char *json, size_t length, struct identity *identity)
 {
-	__attribute__((cleanup(json_delete))) cJSON *container = cJSON_ParseWithLength(json, length);
-	const char *name = string_member(container, "Name");
-	const char *image = string_member(cJSON_GetObjectItemCaseSensitive(container, "Config"), "Image");
+	cleanup_json cJSON *container = runtime_parse(json, length);
+	const cJSON *config = cJSON_GetObjectItemCaseSensitive(container, "Config");
+	const cJSON *labels = cJSON_GetObjectItemCaseSensitive(config, "Labels");
+	const char *name = runtime_string(container, "Name");
+	const char *image = runtime_string(config, "Image");
 
 	if (name && *name == '/')
 		name++;
 	if (!name || !*name)
 		return -EINVAL;
-	identity_text(identity->name, sizeof(identity->name), name, strlen(name));
-	identity_set_image(identity, image ? image : "");
-	identity->runtime = "docker";
-	identity->named = true;
+	if (!set_pod(identity, labels))
+		runtime_set_name(identity, "docker", name);
+	if (identity->kind != IDENTITY_CONTAINER)
+		return 0;
+	runtime_set_image(identity, image ? image : "");
+	runtime_set_labels(identity, labels);
 	return 0;
 }
 
 /* ---- The file ----------------------------------------------------------------------------------- */
 
+static bool has_docker_id(const struct identity *identity)
+{
+	return identity_is_id(identity->id, strnlen(identity->id, sizeof(identity->id)));
+}
+
 int docker_name_from_file(const char *docker_root, struct identity *identity)
 {
 	cleanup_free char *config = NULL;
-	char path[PATH_MAX];
 	long length;
 
 	/* Also so that the id names one directory and leads nowhere else. */
-	if (!identity_has_id(identity))
+	if (!has_docker_id(identity))
 		return -EINVAL;
-	length = snprintf(path, sizeof(path), "%s/containers/%s/config.v2.json", docker_root, identity->id);
-	if (length >= (long)sizeof(path))
-		return -ENAMETOOLONG;
-	length = file_read_new(AT_FDCWD, path, CONFIG_MOST, &config);
+	length =
+	    runtime_read(CONFIG_MOST, &config, "%s/containers/%s/config.v2.json", docker_root, identity->id);
 	if (length < 0)
 		return (int)length;
 	return docker_name_from_json(config, (size_t)length, identity);
+}
+
+int docker_name_from_home(const char *host_root, struct identity *identity)
+{
+	cleanup_free char *root = NULL;
+	int r = runtime_home(host_root, identity->user, ".local/share/docker", &root);
+
+	return r ? r : docker_name_from_file(root, identity);
 }
 
 /* ---- The socket --------------------------------------------------------------------------------- */
@@ -246,7 +261,7 @@ int docker_name_from_socket(const char *socket_path, int timeout_ms, struct iden
 	long length;
 	int error;
 
-	if (!identity_has_id(identity))
+	if (!has_docker_id(identity))
 		return -EINVAL;
 	fd = connect_to(socket_path);
 	if (fd < 0)

@@ -36,17 +36,6 @@ static struct group *find(void *const *tree, const struct group *key,
 	return node ? *node : NULL;
 }
 
-#define FULL_NAME_MAX (3 * IDENTITY_NAME_MAX)
-
-/* What the group is known by: two pods may each have a container of one name. */
-static void full_name(const struct identity *identity, char *name)
-{
-	if (*identity->pod)
-		snprintf(name, FULL_NAME_MAX, "%s/%s/%s", identity->space, identity->pod, identity->name);
-	else
-		snprintf(name, FULL_NAME_MAX, "%s", identity->name);
-}
-
 static struct group *find_name(const struct groups *groups, enum identity_kind kind, const char *name)
 {
 	struct group key = {.kind = kind, .name = (char *)name};
@@ -69,12 +58,12 @@ void groups_init(struct groups *groups, size_t socket_count, size_t ended_most)
 static void group_free(struct group *group)
 {
 	free(group->name);
-	free(group->label);
-	free(group->space);
-	free(group->pod);
 	free(group->id);
+	free(group->container);
 	free(group->image);
 	free(group->version);
+	free(group->labels);
+	free(group->elsewhere);
 	free(group->account.claims);
 	process_free_all(group->processes);
 	footprint_free(group->footprint);
@@ -131,18 +120,40 @@ static bool set_text(char **text, const char *value)
 	return true;
 }
 
+/* Without memory for them there are none. */
+static void set_labels(struct group *group, const struct identity *identity)
+{
+	size_t size = identity->label_count * sizeof(*identity->labels);
+
+	free(group->labels);
+	group->labels = size ? malloc(size) : NULL;
+	group->label_count = group->labels ? identity->label_count : 0;
+	if (group->labels)
+		memcpy(group->labels, identity->labels, size);
+}
+
+const char *group_label(const struct group *group, const char *key)
+{
+	for (unsigned i = 0; i < group->label_count; i++)
+		if (strcmp(group->labels[i].key, key) == 0)
+			return group->labels[i].value;
+	return NULL;
+}
+
 /* What a container that came back under its name has anew. */
 static void refresh(struct groups *groups, struct group *group, const struct identity *identity)
 {
 	forget_id(groups, group);
 	set_text(&group->id, identity->id);
-	set_text(&group->label, identity->name);
-	set_text(&group->space, identity->space);
-	set_text(&group->pod, identity->pod);
+	set_text(&group->container, identity->container);
 	set_text(&group->image, identity->image);
 	set_text(&group->version, identity->version);
+	set_labels(group, identity);
 	group->runtime = identity->runtime;
+	group->user = identity->user;
 	group->named = identity->named;
+	group->selected = GROUP_NOT_ASKED;
+	group->name_written = 0;
 	remember_id(groups, group);
 }
 
@@ -161,7 +172,7 @@ static bool make_room(struct groups *groups)
 	return true;
 }
 
-static struct group *add(struct groups *groups, const struct identity *identity, const char *name)
+static struct group *add(struct groups *groups, const struct identity *identity)
 {
 	struct group *group = make_room(groups) ? calloc(1, sizeof(*group)) : NULL;
 
@@ -169,17 +180,17 @@ static struct group *add(struct groups *groups, const struct identity *identity,
 		return NULL;
 	group->kind = identity->kind;
 	group->runtime = identity->runtime;
+	group->user = identity->user;
 	group->named = identity->named;
-	group->name = strdup(name);
-	group->label = strdup(identity->name);
-	group->space = strdup(identity->space);
-	group->pod = strdup(identity->pod);
+	group->name = strdup(identity->name);
 	group->id = strdup(identity->id);
+	group->container = strdup(identity->container);
 	group->image = strdup(identity->image);
 	group->version = strdup(identity->version);
 	group->account.claims = calloc(groups->socket_count, sizeof(struct account_claim));
-	if (!group->name || !group->label || !group->space || !group->pod || !group->id || !group->image ||
-	    !group->version || !group->account.claims || !tsearch(group, &groups->by_name, compare_names)) {
+	set_labels(group, identity);
+	if (!group->name || !group->id || !group->container || !group->image || !group->version ||
+	    !group->account.claims || !tsearch(group, &groups->by_name, compare_names)) {
 		group_free(group);
 		return NULL;
 	}
@@ -189,36 +200,42 @@ static struct group *add(struct groups *groups, const struct identity *identity,
 	return group;
 }
 
+static void revive(struct groups *groups, struct group *group)
+{
+	groups->ended_count -= group->ended_number != 0;
+	group->ended_number = 0;
+}
+
+static void end(struct groups *groups, struct group *group)
+{
+	group->ended_number = ++groups->ended_number;
+	group->reported = false;
+	groups->ended_count++;
+}
+
 struct group *groups_join(struct groups *groups, const struct identity *identity)
 {
-	char name[FULL_NAME_MAX];
-
-	full_name(identity, name);
-
-	struct group *group = find_name(groups, identity->kind, name);
+	struct group *group = find_name(groups, identity->kind, identity->name);
 
 	if (!group)
-		group = add(groups, identity, name);
+		group = add(groups, identity);
 	else if (strcmp(group->id, identity->id) != 0)
 		refresh(groups, group, identity);
 	if (!group)
 		return NULL;
 	if (group->cgroups++ == 0) {
-		groups->ended_count -= group->ended_number != 0;
-		group->ended_number = 0;
+		revive(groups, group);
 		group->name_tries = 0;
 		group->next_try_ns = 0;
+		groups->nameless |= group->kind == IDENTITY_CONTAINER && !group->named;
 	}
 	return group;
 }
 
 void groups_leave(struct groups *groups, struct group *group)
 {
-	if (--group->cgroups)
-		return;
-	group->ended_number = ++groups->ended_number;
-	group->reported = false;
-	groups->ended_count++;
+	if (--group->cgroups == 0)
+		end(groups, group);
 }
 
 static void drop_longest_ended(struct groups *groups)
@@ -234,7 +251,12 @@ static void drop_longest_ended(struct groups *groups)
 	if (!longest)
 		return;
 	groups->ended_count--;
-	groups->ended_unreported += !longest->reported;
+	if (!longest->reported) {
+		groups->ended_unreported++;
+		account_sums_add(&groups->dropped[longest->kind], &longest->account.used);
+		if (longest->counted)
+			account_sums_subtract(&groups->dropped[longest->kind], &longest->account.reported);
+	}
 	drop(groups, longest);
 }
 
@@ -247,6 +269,12 @@ void groups_forget_ended(struct groups *groups)
 /* What `from` used becomes `to`'s. Between intervals there are no claims to add. */
 static void absorb(struct group *to, struct group *from)
 {
+	if (from->elsewhere && !to->elsewhere) {
+		to->elsewhere = from->elsewhere;
+		from->elsewhere = NULL;
+	} else if (from->elsewhere) {
+		account_sums_add(to->elsewhere, from->elsewhere);
+	}
 	account_sums_add(&to->account.used, &from->account.used);
 	account_sums_add(&to->account.reported, &from->account.reported);
 	account_sums_add(&to->untold, &from->untold);
@@ -254,30 +282,98 @@ static void absorb(struct group *to, struct group *from)
 	footprint_absorb(&to->footprint, &from->footprint);
 }
 
+/* 8 hex digits of FNV-1a. */
+static void append_hash(char *name, size_t size, const char *of)
+{
+	char hash[16];
+	uint32_t sum = 0x811c9dc5;
+	size_t length = strlen(name);
+
+	for (; *of; of++)
+		sum = (sum ^ (unsigned char)*of) * 0x01000193;
+	snprintf(hash, sizeof(hash), "~%08x", sum);
+	if (length + strlen(hash) >= size)
+		length = size - 1 - strlen(hash);
+	strcpy(name + length, hash);
+}
+
+/* Whether a container that lives has the name. One whose cgroups are gone has left it to who comes now. */
+static bool is_taken(const struct groups *groups, const struct identity *identity, const char *name)
+{
+	const struct group *other = find_name(groups, identity->kind, name);
+
+	return other && other->cgroups > other->removed && strcmp(other->id, identity->id) != 0;
+}
+
+void groups_part(const struct groups *groups, struct identity *identity)
+{
+	char name[IDENTITY_NAME_MAX];
+
+	if (identity->kind != IDENTITY_CONTAINER || !is_taken(groups, identity, identity->name))
+		return;
+	/* The runtime parts most, and does so for good; ids are new each time. */
+	strcpy(name, identity->name);
+	append_hash(name, sizeof(name), identity->runtime ? identity->runtime : "");
+	if (is_taken(groups, identity, name)) {
+		strcpy(name, identity->name);
+		append_hash(name, sizeof(name), identity->id);
+	}
+	if (*identity->container)
+		append_hash(identity->container, sizeof(identity->container), strrchr(name, '~'));
+	strcpy(identity->name, name);
+}
+
+static void move_cgroups(struct groups *groups, struct group *from, struct group *to)
+{
+	if (from->cgroups)
+		revive(groups, to);
+	to->cgroups += from->cgroups;
+	to->removed += from->removed;
+	from->cgroups = from->removed = 0;
+}
+
+/* It ends here, and goes on as another. */
+static struct group *go_on_as(struct groups *groups, struct group *group, const struct identity *identity)
+{
+	struct group *other = find_name(groups, identity->kind, identity->name);
+
+	if (!other)
+		other = add(groups, identity);
+	if (!other)
+		return NULL;
+	forget_id(groups, group);
+	refresh(groups, other, identity);
+	if (group->cgroups) {
+		move_cgroups(groups, group, other);
+		end(groups, group);
+	} else if (!other->cgroups && !other->ended_number) {
+		end(groups, other);
+	}
+	return other;
+}
+
 struct group *groups_name(struct groups *groups, struct group *group, const struct identity *identity)
 {
-	char full[FULL_NAME_MAX];
-
-	full_name(identity, full);
-
-	struct group *same = find_name(groups, identity->kind, full);
+	struct group *same = find_name(groups, identity->kind, identity->name);
 
 	if (same && same == group) {
 		refresh(groups, group, identity);
 		return group;
 	}
+	if (group->named || group->kind != identity->kind)
+		return go_on_as(groups, group, identity);
 	if (same) {
 		absorb(same, group);
-		if (!same->cgroups)
-			groups->ended_count--;
-		same->ended_number = 0;
-		same->cgroups += group->cgroups;
+		move_cgroups(groups, group, same);
+		groups->ended_count -= group->ended_number != 0;
+		/* What it used last is in no report yet. */
+		same->reported = false;
 		drop(groups, group);
 		refresh(groups, same, identity);
 		return same;
 	}
 
-	char *name = strdup(full);
+	char *name = strdup(identity->name);
 
 	if (!name)
 		return NULL;

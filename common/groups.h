@@ -18,11 +18,13 @@ struct group {
 	enum identity_kind kind;
 	bool named;	     /* its runtime gave the name; false: the name stands in for one */
 	const char *runtime; /* static; NULL: not known */
-	char *name;	     /* unique among its kind: of a pod's container SPACE/POD/LABEL */
-	char *label;	     /* what it calls itself; else the name */
-	char *space, *pod;   /* of Kubernetes; "" for what is in no pod */
-	char *id;	     /* of the container that had the name last; "" for a system group */
+	char *name;
+	char *id;	 /* of the container that had the name last; "" for a system group */
+	char *container; /* its name within its pod; "": it is in none */
 	char *image, *version;
+	int64_t user;		       /* whose manager it runs under; -1: nobody's */
+	struct identity_label *labels; /* sorted by key */
+	unsigned label_count;
 	struct account account;
 	struct process *processes;	  /* list; of processes.h */
 	struct account_sums untold;	  /* used, and in no report told of any of them */
@@ -31,12 +33,20 @@ struct group {
 	struct footprint *footprint; /* of memory and block devices; NULL: nothing was read */
 
 	uint32_t cgroups;      /* alive */
+	uint32_t removed;      /* of them, those whose directory went */
 	bool reported;	       /* its end is in a report already */
 	uint64_t ended_number; /* among those that ended: the lowest ended first */
 	size_t index;	       /* in groups.all */
 
 	unsigned name_tries;
-	uint64_t next_try_ns; /* when to look for its name again, CLOCK_MONOTONIC */
+	uint64_t next_try_ns;  /* when to look for its name again, CLOCK_MONOTONIC */
+	uint64_t name_written; /* when what told the name was written, as names_written has it */
+
+	/* What reports tell of it: of told.h. */
+	enum { GROUP_NOT_ASKED, GROUP_SELECTED, GROUP_PASSED_OVER } selected; /* by the options */
+	bool telling, was_told;		/* one by one, in the last report and in the one before */
+	bool counted;			/* what it used is in lines: its own, or (other) */
+	struct account_sums *elsewhere; /* what was told in (other); NULL: nothing */
 };
 
 /* Whose account that is. */
@@ -51,6 +61,8 @@ struct groups {
 	size_t ended_count, ended_most;
 	uint64_t ended_number;
 	uint64_t ended_unreported; /* dropped before any report told of their end; only grows */
+	struct account_sums dropped[IDENTITY_CONTAINER + 1]; /* by kind: what no report told of those */
+	bool nameless; /* a container came whose name is not known; cleared by who looks for it */
 	size_t socket_count;
 	void *by_name, *by_id; /* tsearch trees */
 };
@@ -71,9 +83,20 @@ void groups_leave(struct groups *groups, struct group *group);
 /* Drops those that ended longest ago, until ended_most are left. */
 void groups_forget_ended(struct groups *groups);
 
+/* NULL: it has none. */
+const char *group_label(const struct group *group, const char *key);
+
 /*
- * Gives a group the name that was found for it. If another has that name, what `group` used is added to it
- * and `group` is freed: the caller moves its cgroups to the one returned. NULL: out of memory, no change.
+ * Of two containers that live with one name (of two daemons, say), the later gets a hash behind it. To be
+ * called before an identity joins or is given.
+ */
+void groups_part(const struct groups *groups, struct identity *identity);
+
+/*
+ * Gives a group the identity that was found for it. One that had no name takes what it used along; if another
+ * has the new name, that is added to it and `group` is freed. One that had a name, or turns out to be no
+ * container, ends under it, and another goes on. The caller moves the cgroups to the one returned, before
+ * `group` may be freed by anything else. NULL: out of memory, no change.
  */
 struct group *groups_name(struct groups *groups, struct group *group, const struct identity *identity);
 

@@ -12,12 +12,14 @@
 
 #define ID_DIGITS    64
 #define SHORT_DIGITS 12 /* of an id, as `docker ps` shows it */
+#define UUID_LENGTH  36
 
 /* ---- The table ---------------------------------------------------------------------------------- */
 
 /* What stands in a component between `before` and `after`. */
 enum shape {
 	ID,	  /* 64 hex digits */
+	WORD,	  /* an id as people choose it */
 	NAME,	  /* the container's name */
 	NUMBERED, /* "3-web": the third machine since libvirt's start, called web */
 	POD,	  /* 64 hex digits, but not of a container: look further up */
@@ -43,6 +45,7 @@ static const struct rule rules[] = {
     {"containerd", NULL, "cri-containerd-", ID, ".scope"},
     {"containerd", NULL, "nerdctl-", ID, ".scope"},
     {"containerd", "default", "", ID, ""}, /* containerd's namespace for ctr and nerdctl */
+    {"containerd", "default", "", WORD, ""},
 
     {"cri-o", NULL, "crio-", ID, ".scope"},
     {"cri-o", NULL, "crio-", ID, ""},
@@ -266,7 +269,23 @@ static bool rule_fits(const struct rule *rule, struct part parent, struct part p
 	return name->length > 0;
 }
 
-static bool container_from_component(struct part parent, struct part component, struct identity *identity)
+/* The UID in "user@UID.service". */
+static int64_t user_of(const char *path)
+{
+	const char *manager = strstr(path, "/user@");
+	int64_t user = 0;
+	const char *c;
+
+	if (!manager)
+		return -1;
+	manager += strlen("/user@");
+	for (c = manager; *c >= '0' && *c <= '9' && user < UINT32_MAX; c++)
+		user = user * 10 + *c - '0';
+	return c > manager && user < UINT32_MAX && !strncmp(c, ".service", strlen(".service")) ? user : -1;
+}
+
+static bool container_from_component(const char *path, struct part parent, struct part component,
+				     struct identity *identity)
 {
 	char buffer[NAME_MAX];
 	struct part part = unescape(component, buffer);
@@ -281,7 +300,8 @@ static bool container_from_component(struct part parent, struct part component, 
 			return false;
 		identity->kind = IDENTITY_CONTAINER;
 		identity->runtime = rule->runtime;
-		identity->named = rule->shape != ID;
+		identity->named = rule->shape != ID && rule->shape != WORD;
+		identity->user = user_of(path);
 		identity_text(identity->id, sizeof(identity->id), id.text, id.length);
 		identity_text(identity->name, sizeof(identity->name), name.text, name.length);
 		return true;
@@ -299,7 +319,7 @@ static bool container_from_path(const char *path, struct identity *identity)
 		struct part parent;
 
 		component_before(path, &above, &parent);
-		if (container_from_component(parent, component, identity))
+		if (container_from_component(path, parent, component, identity))
 			return true;
 	}
 	return false;
@@ -332,24 +352,58 @@ static size_t telling_length(const char *path)
 	size_t end = length;
 	struct part part;
 
-	while (component_before(path, &end, &part))
-		if (is_unit(part))
-			return end + part.length;
+	while (component_before(path, &end, &part)) {
+		struct part above;
+		size_t stop = end;
+
+		if (!is_unit(part))
+			continue;
+		if (part_begins(part, "session-") && part_ends(part, ".scope") &&
+		    component_before(path, &stop, &above) && part_begins(above, "user-") && is_slice(above))
+			return stop + above.length;
+		return end + part.length;
+	}
 	return length;
 }
 
-/* Runs of 64 hex digits become "ID". */
+/* Where the run of hex digits (or of none) before `end` begins. */
+static size_t run_before(struct part part, size_t end)
+{
+	bool hex = end > 0 && hex_digit(part.text[end - 1]) >= 0;
+
+	while (end > 0 && (hex_digit(part.text[end - 1]) >= 0) == hex)
+		end--;
+	return end;
+}
+
+/* Whether a UUID ends there, of which the kubelet makes dashes '_' for systemd; it is of that length. */
+static bool is_uuid_before(struct part part, size_t end)
+{
+	static const char pattern[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+	size_t start = end - UUID_LENGTH;
+
+	if (end < UUID_LENGTH)
+		return false;
+	for (size_t i = 0; i < UUID_LENGTH; i++) {
+		char c = part.text[start + i];
+
+		if (pattern[i] == 'x' ? hex_digit(c) < 0 : c != '-' && c != '_')
+			return false;
+	}
+	return true;
+}
+
+/* Ids become "ID". */
 static void prepend_without_ids(struct tail *tail, struct part part)
 {
-	size_t end = part.length;
-
-	while (end > 0) {
+	for (size_t end = part.length; end > 0;) {
+		size_t start = run_before(part, end);
 		bool hex = hex_digit(part.text[end - 1]) >= 0;
-		size_t start = end;
+		bool uuid = hex && is_uuid_before(part, end);
 
-		while (start > 0 && (hex_digit(part.text[start - 1]) >= 0) == hex)
-			start--;
-		if (hex && end - start == ID_DIGITS)
+		if (uuid)
+			start = end - UUID_LENGTH;
+		if (uuid || (hex && (end - start == ID_DIGITS || end - start == ID_DIGITS / 2)))
 			tail_prepend(tail, "ID", 2);
 		else
 			tail_prepend(tail, part.text + start, end - start);
@@ -387,39 +441,28 @@ static void system_from_path(const char *path, struct identity *identity)
 	tail_write(&tail, whole, identity->name, sizeof(identity->name));
 }
 
+/* Field by field, as the labels are large and none of them counts. */
+static void clear(struct identity *identity)
+{
+	identity->kind = IDENTITY_SYSTEM;
+	identity->runtime = NULL;
+	identity->id[0] = identity->name[0] = identity->container[0] = '\0';
+	identity->image[0] = identity->version[0] = '\0';
+	identity->named = false;
+	identity->user = -1;
+	identity->label_count = 0;
+	identity->chosen = NULL;
+}
+
 void identity_from_path(const char *path, struct identity *identity)
 {
-	*identity = (struct identity){.kind = IDENTITY_SYSTEM};
+	clear(identity);
 	if (!container_from_path(path, identity))
 		system_from_path(path, identity);
 }
 
-void identity_set_image(struct identity *identity, const char *text)
+void identity_set_pause(struct identity *identity)
 {
-	static const char digest[] = "sha256:";
-	size_t length = strlen(text);
-	const char *slash, *tag;
-
-	identity->version[0] = '\0';
-	if (!strncmp(text, digest, strlen(digest)) &&
-	    identity_is_id(text + strlen(digest), length - strlen(digest))) {
-		identity_text(identity->image, sizeof(identity->image), text, length);
-		return;
-	}
-	length = strcspn(text, "@");
-	slash = memrchr(text, '/', length);
-	tag = memrchr(text, ':', length);
-	if (tag && (!slash || tag > slash)) {
-		const char *version = tag + 1;
-
-		identity_text(identity->version, sizeof(identity->version), version,
-			      (size_t)(text + length - version));
-		length = (size_t)(tag - text);
-	}
-	identity_text(identity->image, sizeof(identity->image), text, length);
-}
-
-bool identity_has_id(const struct identity *identity)
-{
-	return identity_is_id(identity->id, strnlen(identity->id, sizeof(identity->id)));
+	clear(identity);
+	strcpy(identity->name, IDENTITY_PAUSE);
 }

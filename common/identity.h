@@ -7,28 +7,42 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "deepmon.h"
 
-#define IDENTITY_NAME_MAX 256
-#define IDENTITY_ID_MAX	  128
+#define IDENTITY_NAME_MAX   256
+#define IDENTITY_ID_MAX	    128
+#define IDENTITY_KEY_MAX    96
+#define IDENTITY_LABELS_MAX 16
+
+struct selection;
 
 enum identity_kind {
 	IDENTITY_SYSTEM, /* a unit, or any cgroup that belongs to no container */
 	IDENTITY_CONTAINER,
 };
 
+/* What more is told of a container: of its pod, of its compose project, by its own labels. */
+struct identity_label {
+	char key[IDENTITY_KEY_MAX]; /* as the catalogue has it; label_KEY for one that ContainerLabel chose */
+	char value[IDENTITY_NAME_MAX];
+};
+
 struct identity {
 	enum identity_kind kind;
-	const char *runtime;		 /* "docker", "podman", …; static; NULL: not told by the path */
-	char id[IDENTITY_ID_MAX];	 /* the container's id in full; "" for IDENTITY_SYSTEM */
-	char name[IDENTITY_NAME_MAX];	 /* what people call it; until known, the id's first 12 digits */
-	char image[IDENTITY_NAME_MAX];	 /* as the runtime has it, without the tag; "" if not known */
-	char version[IDENTITY_NAME_MAX]; /* the image's tag; "" if not known */
-	/* Of Kubernetes: its namespace and pod, in which `name` is unique. "" for what is in no pod. */
-	char space[IDENTITY_NAME_MAX];
-	char pod[IDENTITY_NAME_MAX];
-	bool named; /* name is the one the runtime gave */
+	const char *runtime;		   /* "docker", "podman", …; static; NULL: not told by the path */
+	char id[IDENTITY_ID_MAX];	   /* the container's id in full; "" for IDENTITY_SYSTEM */
+	char name[IDENTITY_NAME_MAX];	   /* what people call it, "NAMESPACE/POD/CONTAINER" in a pod; until
+					      known, the id, of which the first 12 digits where it is one */
+	char container[IDENTITY_NAME_MAX]; /* the name within its pod; "": it is in none */
+	char image[IDENTITY_NAME_MAX];	   /* as the runtime has it, without the tag; "" if not known */
+	char version[IDENTITY_NAME_MAX];   /* the image's tag; "" if not known */
+	bool named;			   /* name is the one the runtime gave */
+	int64_t user;			   /* whose manager it runs under (rootless); -1: nobody's */
+	unsigned label_count;
+	struct identity_label labels[IDENTITY_LABELS_MAX]; /* sorted by key */
+	const struct selection *chosen; /* the runtime's labels that are to be kept; NULL: none */
 };
 
 /*
@@ -37,20 +51,23 @@ struct identity {
  *
  * A cgroup nested in a container is that container; in containers within containers, the innermost one.
  * Where the runtime puts a name into the path instead of an id (LXC, nspawn, libvirt), that is the name, and
- * the id as well.
+ * the id as well. So it is of an id that people choose (ctr), but there may be a better name in its files.
  *
  * What is no container is IDENTITY_SYSTEM, its name the path shortened. Several cgroups may get one name:
  * they are to be summed. The name is never "".
  *   - Below the deepest systemd unit that is no slice, all is left out:
  *       /system.slice/nginx.service/worker	-> nginx.service
  *   - A slice above a unit or another slice is left out, so units of a user's manager keep the manager:
- *       /user.slice/user-1000.slice/session-3.scope			  -> session-3.scope
  *       /user.slice/user-1000.slice/user@1000.service/app.slice/foo.service -> user@1000.service/foo.service
  *       /user.slice/user-1000.slice						  -> user-1000.slice
+ *   - Sessions are counted up for ever; what is told is whose they are:
+ *       /user.slice/user-1000.slice/session-3.scope			  -> user-1000.slice
  *   - Other components stay: /mygroup/sub -> mygroup/sub, /system.slice/sub -> system.slice/sub; "/" is root.
  *   - Units lose systemd's escapes: home-my\x2dfiles.mount -> home-my-files.mount.
- *   - 64 hex digits become "ID", so that helpers of containers do not make a name for each container:
+ *   - 64 or 32 hex digits and UUIDs become "ID", so that pods and helpers of containers do not make a name
+ *     for each:
  *       /machine.slice/libpod-conmon-4f1c….scope -> libpod-conmon-ID.scope
+ *       /kubepods/burstable/pod0a1b2c3d-1111-…   -> kubepods/burstable/podID
  *   - One too long is cut as identity_text does.
  */
 void identity_from_path(const char *path, struct identity *identity);
@@ -64,45 +81,13 @@ bool identity_is_id(const char *text, size_t length);
  */
 void identity_text(char *copy, size_t size, const char *text, size_t length);
 
-/*
- * Takes a reference such as "host:5000/team/web:1.2@sha256:…": image host:5000/team/web, version 1.2. One
- * that is an image's id, "sha256:…", is no name and tag: it is all image.
- */
-void identity_set_image(struct identity *identity, const char *reference);
+/* What has no part in a pod but to hold it together: IDENTITY_SYSTEM by this name, all of a host in one. */
+#define IDENTITY_PAUSE "pause"
+void identity_set_pause(struct identity *identity);
 
-/* Whether the id is one that names a single directory and leads nowhere else. */
-bool identity_has_id(const struct identity *identity);
-
-/*
- * Fills in the name and image of a Docker container from its config.v2.json below docker_root, and that
- * Docker is its runtime. Reads one file; never blocks. 0: named. -ENOENT: no such file. -EINVAL: not what
- * Docker writes, or the id is none of Docker's. -EFBIG: no config is that long. Else what open or read gave.
- * Untouched on error.
- */
-int docker_name_from_file(const char *docker_root, struct identity *identity);
-
-/*
- * The same by asking the daemon on its socket (GET /containers/ID/json). Takes at most timeout_ms in all.
- * -ETIMEDOUT, -ENOENT (no such container or socket), -EINVAL, -EFBIG, or what connect gave (-EAGAIN: the
- * daemon has too many callers waiting; -ECONNREFUSED: it does not run).
- */
-int docker_name_from_socket(const char *socket_path, int timeout_ms, struct identity *identity);
-
-/*
- * The same from the OCI configuration that containerd and CRI-O keep of each container, and its annotations:
- * of Kubernetes (both), and of nerdctl. A pod's sandbox becomes IDENTITY_SYSTEM, for it is none of the pod's
- * containers. `storage` is podman's and CRI-O's directory of running containers.
- */
-int containerd_name_from_file(const char *containerd_root, struct identity *identity);
-int crio_name_from_file(const char *storage, struct identity *identity);
-int oci_name_from_json(const char *json, size_t length, struct identity *identity);
-
-/* The same from the lists that podman keeps of all its containers below its storage. */
-int podman_name_from_file(const char *storage, struct identity *identity);
-int podman_name_from_json(const char *json, size_t length, struct identity *identity);
-
-/* Their reading of a config or an answer's body (Name, Config.Image), and of a whole HTTP answer. Pure. */
-int docker_name_from_json(const char *json, size_t length, struct identity *identity);
-int docker_name_from_answer(const char *answer, size_t length, struct identity *identity);
+/* Sets a label; one that is "" or finds no room is left out. The value is copied as identity_text does. */
+void identity_set_label(struct identity *identity, const char *key, const char *value);
+/* NULL: it has none. */
+const char *identity_label(const struct identity *identity, const char *key);
 
 #endif

@@ -5,56 +5,139 @@
 #include "names.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#include "runtimes.h"
+#include "selection.h"
 
 /* A daemon that takes longer is busy; it is asked again later. */
 #define ASK_TIMEOUT_MS 300
 
-void names_init(struct names *names, const struct deepmon_options *options)
+static int read_containerd(const struct names *names, struct identity *identity)
 {
+	return containerd_name_from_file(names->containerd_root, identity);
+}
+
+static int read_crio(const struct names *names, struct identity *identity)
+{
+	return crio_name_from_file(names->crio_root, identity);
+}
+
+static int read_docker(const struct names *names, struct identity *identity)
+{
+	return docker_name_from_file(names->docker_root, identity);
+}
+
+static int ask_docker(const struct names *names, struct identity *identity)
+{
+	if (!*names->docker_socket)
+		return -ENOENT;
+	return docker_name_from_socket(names->docker_socket, ASK_TIMEOUT_MS, identity);
+}
+
+static int read_podman(const struct names *names, struct identity *identity)
+{
+	return podman_name_from_file(names->podman_root, identity);
+}
+
+static int read_home_podman(const struct names *names, struct identity *identity)
+{
+	return podman_name_from_home(names->host_root, identity);
+}
+
+static int read_home_docker(const struct names *names, struct identity *identity)
+{
+	return docker_name_from_home(names->host_root, identity);
+}
+
+static int read_logs(const struct names *names, struct identity *identity)
+{
+	return kubernetes_name_from_logs(names->kubernetes_log_root, identity);
+}
+
+/* In the order in which they are tried. */
+static const struct source {
+	const char *runtime; /* whose containers it knows; NULL: any one's */
+	int (*read)(const struct names *, struct identity *);
+	bool slow; /* not for the thread that samples */
+} sources[] = {
+    {"containerd", read_containerd, false}, {"cri-o", read_crio, false},  {"docker", read_docker, false},
+    {"podman", read_podman, false},	    {NULL, read_logs, false},	  {"podman", read_home_podman, true},
+    {"docker", read_home_docker, true},	    {"docker", ask_docker, true},
+};
+
+int names_init(struct names *names, const struct deepmon_options *options)
+{
+	root_host(options, "", names->host_root);
 	root_host(options, options->docker_root, names->docker_root);
-	root_host(options, options->containerd_root, names->containerd_root);
-	root_host(options, options->crio_root, names->crio_root);
-	root_host(options, options->podman_root, names->podman_root);
 	names->docker_socket[0] = '\0';
 	if (*options->docker_socket)
 		root_host(options, options->docker_socket, names->docker_socket);
+	root_host(options, options->containerd_root, names->containerd_root);
+	root_host(options, options->crio_root, names->crio_root);
+	root_host(options, options->podman_root, names->podman_root);
+	root_host(options, options->kubernetes_log_root, names->kubernetes_log_root);
+	memcpy(names->node, options->node_name, sizeof(names->node));
+	return selection_open(&names->labels, &options->container_label);
 }
 
-/* A container of that runtime, or one whose path does not tell which it is. */
-static bool may_be(const struct identity *identity, const char *runtime)
+void names_clear(struct names *names)
 {
-	return identity->kind == IDENTITY_CONTAINER &&
-	       (!identity->runtime || strcmp(identity->runtime, runtime) == 0);
+	selection_close(names->labels);
+	names->labels = NULL;
 }
 
-/* Under Kubernetes a path may not tell the runtime: the first that knows the container is it. */
+/* Whether a container of that runtime, NULL if its path does not tell it, may be known there. */
+static bool may_know(const struct source *source, const struct identity *identity)
+{
+	if (!source->runtime)
+		return identity->runtime == NULL || strcmp(identity->runtime, "podman") != 0;
+	return !identity->runtime || !strcmp(identity->runtime, source->runtime);
+}
+
+static int find(const struct names *names, struct identity *identity, bool also_slow)
+{
+	int r = -ENOENT;
+
+	if (identity->kind != IDENTITY_CONTAINER)
+		return -ENOENT;
+	identity->chosen = names->labels;
+	for (size_t i = 0; r && i < sizeof(sources) / sizeof(sources[0]); i++)
+		if ((also_slow || !sources[i].slow) && may_know(&sources[i], identity))
+			r = sources[i].read(names, identity);
+	if (!r && identity_label(identity, "pod_name"))
+		identity_set_label(identity, "node", names->node);
+	return r;
+}
+
 int names_read(const struct names *names, struct identity *identity)
 {
-	const struct {
-		const char *runtime, *root;
-		int (*read)(const char *root, struct identity *identity);
-	} runtimes[] = {
-	    {"docker", names->docker_root, docker_name_from_file},
-	    {"containerd", names->containerd_root, containerd_name_from_file},
-	    {"cri-o", names->crio_root, crio_name_from_file},
-	    {"podman", names->podman_root, podman_name_from_file},
-	};
-
-	for (size_t i = 0; i < sizeof(runtimes) / sizeof(runtimes[0]); i++) {
-		if (!may_be(identity, runtimes[i].runtime) || runtimes[i].read(runtimes[i].root, identity))
-			continue;
-		identity->runtime = runtimes[i].runtime;
-		return 0;
-	}
-	return -ENOENT;
+	return find(names, identity, false);
 }
 
 int names_ask(const struct names *names, struct identity *identity)
 {
-	int r = names_read(names, identity);
+	return find(names, identity, true);
+}
 
-	if (r && identity->runtime && may_be(identity, "docker") && *names->docker_socket)
-		r = docker_name_from_socket(names->docker_socket, ASK_TIMEOUT_MS, identity);
-	return r;
+/* podman does, too; but its one list of all containers changes with each that comes and goes. */
+bool names_may_change(const char *runtime)
+{
+	return runtime && strcmp(runtime, "docker") == 0;
+}
+
+uint64_t names_written(const struct names *names, const char *runtime, const char *id)
+{
+	char path[PATH_MAX];
+	struct stat status;
+
+	if (!names_may_change(runtime) || !identity_is_id(id, strlen(id)) ||
+	    snprintf(path, sizeof(path), "%s/containers/%s/config.v2.json", names->docker_root, id) >=
+		(int)sizeof(path) ||
+	    stat(path, &status))
+		return 0;
+	return (uint64_t)status.st_mtim.tv_sec * 1000000000u + (uint64_t)status.st_mtim.tv_nsec;
 }

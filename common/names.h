@@ -9,18 +9,35 @@
 #include "identity.h"
 #include "root.h"
 
+struct selection;
+
 struct names {
+	char host_root[ROOT_PATH_MAX];
 	char docker_root[ROOT_PATH_MAX];
-	char containerd_root[ROOT_PATH_MAX], crio_root[ROOT_PATH_MAX], podman_root[ROOT_PATH_MAX];
 	char docker_socket[ROOT_PATH_MAX]; /* "": not to be asked */
+	char containerd_root[ROOT_PATH_MAX];
+	char crio_root[ROOT_PATH_MAX];
+	char podman_root[ROOT_PATH_MAX];
+	char kubernetes_log_root[ROOT_PATH_MAX];
+	char node[DEEPMON_TEXT_MAX];
+	struct selection *labels; /* of the runtimes', those to be kept */
 };
 
-void names_init(struct names *names, const struct deepmon_options *options);
+/* -ENOMEM. */
+int names_init(struct names *names, const struct deepmon_options *options);
+void names_clear(struct names *names);
 
-/* Fills in name and image from the runtime's files; fast. 0, or -errno and the identity is as it was. */
+/* Fills in name, image and labels from the runtime's files; fast. 0, or -errno and the identity is as it was.
+ */
 int names_read(const struct names *names, struct identity *identity);
 
-/* The same, and then by asking the runtime: may wait for some tenths of a second. */
+/* The same, and then from what may take its time, some tenths of a second: homes of users, the runtime
+ * itself. */
 int names_ask(const struct names *names, struct identity *identity);
+
+/* Whether a runtime gives its containers new names as they run. NULL: not known. */
+bool names_may_change(const char *runtime);
+/* When what tells the name of such a one was last written, to be compared with another time; 0: not known. */
+uint64_t names_written(const struct names *names, const char *runtime, const char *id);
 
 #endif

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "file.h"
+#include "selection.h"
 
 #define ROW(member, NAME, TYPE, preset, least, most, unit, help) \
 	{#NAME,	 DEEPMON_OPTION_##TYPE,                          \
@@ -84,8 +85,42 @@ static int set_number(const struct deepmon_option *option, void *target, const c
 	return 0;
 }
 
-static int set_choice(const struct deepmon_option *option, uint32_t *choice, const char *value, char *why,
-		      size_t why_size)
+/* As collectd's own configuration has it. -EINVAL: the word is neither. */
+static int parse_bool(const char *value, bool *truth)
+{
+	static const char *const words[] = {"false", "no", "off", "0", "true", "yes", "on", "1"};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcasecmp(words[i], value) == 0) {
+			*truth = i >= 4;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static int set_bool(const struct deepmon_option *option, bool *target, const char *value, char *why,
+		    size_t why_size)
+{
+	if (parse_bool(value, target) == 0)
+		return 0;
+	snprintf(why, why_size, "%s: \"%.64s\" is neither true nor false", option->name, value);
+	return -EINVAL;
+}
+
+/* To a list is added. */
+static int set_list(const struct deepmon_option *option, struct deepmon_list *list, const char *value,
+		    char *why, size_t why_size)
+{
+	char reason[192];
+	int r = selection_add(list, value, reason, sizeof(reason));
+
+	if (r)
+		snprintf(why, why_size, "%s: %s", option->name, reason);
+	return r;
+}
+
+static bool choose(const struct deepmon_option *option, uint32_t *choice, const char *value)
 {
 	size_t length = strlen(value);
 	const char *word = option->preset;
@@ -95,10 +130,22 @@ static int set_choice(const struct deepmon_option *option, uint32_t *choice, con
 
 		if (word_length == length && strncasecmp(word, value, length) == 0) {
 			*choice = index;
-			return 0;
+			return true;
 		}
 		word = word[word_length] ? word + word_length + 1 : NULL;
 	}
+	return false;
+}
+
+/* collectd makes of an on or off without quotation marks true or false. */
+static int set_choice(const struct deepmon_option *option, uint32_t *choice, const char *value, char *why,
+		      size_t why_size)
+{
+	bool truth;
+
+	if (choose(option, choice, value) ||
+	    (parse_bool(value, &truth) == 0 && choose(option, choice, truth ? "on" : "off")))
+		return 0;
 	snprintf(why, why_size, "%s: \"%.64s\" is not one of %s", option->name, value, option->preset);
 	return -EINVAL;
 }
@@ -116,6 +163,10 @@ static int set(struct deepmon_options *options, const struct deepmon_option *opt
 		return set_number(option, target, value, why, why_size);
 	case DEEPMON_OPTION_CHOICE:
 		return set_choice(option, target, value, why, why_size);
+	case DEEPMON_OPTION_BOOL:
+		return set_bool(option, target, value, why, why_size);
+	case DEEPMON_OPTION_LIST:
+		return set_list(option, target, value, why, why_size);
 	}
 	return -EINVAL;
 }

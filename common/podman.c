@@ -1,87 +1,133 @@
 /* SPDX-License-Identifier: GPL-3.0-only
  *
- * What podman calls a container, and its image: from the lists of all its containers. Reads one or two files;
- * what is in them is not trusted to be short or well-formed.
+ * What podman tells of a container: the list of them that its storage keeps. Reads only.
  */
-#include "identity.h"
+#include "runtimes.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "file.h"
 
-/* A container takes half a KiB. */
+/* Some 600 bytes for each container. */
 #define LIST_MOST (16 << 20)
 
-static void json_delete(cJSON **json)
+/* "a85971a576d7-infra": what holds podman's pod of that id together. */
+static bool is_infra(const char *name)
 {
-	cJSON_Delete(*json);
+	return strspn(name, "0123456789abcdef") == 12 && !strcmp(name + 12, "-infra");
 }
 
-static const char *string_member(const cJSON *object, const char *name)
+static int name_from_object(const cJSON *container, struct identity *identity)
 {
-	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+	const char *id = runtime_string(container, "id");
+	const char *text = runtime_string(container, "metadata");
+	cleanup_json cJSON *metadata = text ? runtime_parse(text, strlen(text)) : NULL;
+	const char *name =
+	    cJSON_GetStringValue(cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(container, "names"), 0));
+	const char *image = runtime_string(metadata, "image-name");
+
+	if (!id || strcmp(id, identity->id) != 0)
+		return -ENOENT;
+	if (!name || !*name)
+		name = runtime_string(metadata, "name");
+	if (!name || !*name)
+		return -EINVAL;
+	if (is_infra(name)) {
+		identity_set_pause(identity);
+		return 0;
+	}
+	runtime_set_name(identity, "podman", name);
+	runtime_set_image(identity, image ? image : "");
+	return 0;
 }
 
-/* `metadata` is JSON again, as a text. */
-static void set_image(struct identity *identity, const cJSON *container)
+/*
+ * The end of the object that begins at json[start]; 0: it does not end. The list is not parsed as a whole for
+ * each container in it.
+ */
+static size_t end_of_object(const char *json, size_t length, size_t start)
 {
-	const char *text = string_member(container, "metadata");
-	__attribute__((cleanup(json_delete))) cJSON *metadata = text ? cJSON_Parse(text) : NULL;
-	const char *image = string_member(metadata, "image-name");
+	bool in_string = false;
+	size_t depth = 0;
 
-	identity_set_image(identity, image ? image : "");
+	for (size_t i = start; i < length; i++) {
+		if (in_string && json[i] == '\\')
+			i++;
+		else if (json[i] == '"')
+			in_string = !in_string;
+		else if (!in_string && json[i] == '{')
+			depth++;
+		else if (!in_string && json[i] == '}' && --depth == 0)
+			return i + 1;
+	}
+	return 0;
+}
+
+/* The whole list, if it is not written as podman writes it now. */
+static int name_from_list(const char *json, size_t length, struct identity *identity)
+{
+	cleanup_json cJSON *list = runtime_parse(json, length);
+	const cJSON *container;
+	int r = list ? -ENOENT : -EINVAL;
+
+	cJSON_ArrayForEach(container, list)
+	{
+		if (r == -ENOENT)
+			r = name_from_object(container, identity);
+	}
+	return r;
 }
 
 int podman_name_from_json(const char *json, size_t length, struct identity *identity)
 {
-	__attribute__((cleanup(json_delete))) cJSON *list = cJSON_ParseWithLength(json, length);
-	const cJSON *container;
+	char wanted[IDENTITY_ID_MAX + 16];
+	const char *found;
+	size_t start, end;
+	int before = snprintf(wanted, sizeof(wanted), "{\"id\":\"%s\"", identity->id);
 
-	if (!cJSON_IsArray(list))
+	if (!identity_is_id(identity->id, strlen(identity->id)))
 		return -EINVAL;
-	cJSON_ArrayForEach(container, list)
-	{
-		const char *id = string_member(container, "id");
-		const cJSON *names = cJSON_GetObjectItemCaseSensitive(container, "names");
-		const char *name = cJSON_GetStringValue(cJSON_GetArrayItem(names, 0));
+	if (!memmem(json, length, identity->id, strlen(identity->id)))
+		return -ENOENT;
+	found = memmem(json, length, wanted, (size_t)before);
+	if (!found)
+		return name_from_list(json, length, identity);
+	start = (size_t)(found - json);
+	end = end_of_object(json, length, start);
 
-		if (!id || strcmp(id, identity->id) != 0)
-			continue;
-		if (!name || !*name)
-			return -EINVAL;
-		identity_text(identity->name, sizeof(identity->name), name, strlen(name));
-		set_image(identity, container);
-		identity->named = true;
-		return 0;
-	}
-	return -ENOENT;
+	cleanup_json cJSON *container = end ? runtime_parse(json + start, end - start) : NULL;
+
+	return container ? name_from_object(container, identity) : -EINVAL;
 }
 
-int podman_name_from_file(const char *storage, struct identity *identity)
+int podman_name_from_file(const char *podman_root, struct identity *identity)
 {
-	/* By storage driver; volatile ones (podman run --rm) have a list of their own. */
-	static const char *const lists[] = {
+	static const char *const files[] = {
 	    "overlay-containers/containers.json", "overlay-containers/volatile-containers.json",
 	    "vfs-containers/containers.json",	  "vfs-containers/volatile-containers.json",
 	    "btrfs-containers/containers.json",	  "zfs-containers/containers.json"};
 	int r = -ENOENT;
 
-	if (!identity_has_id(identity))
+	if (!identity_is_id(identity->id, strlen(identity->id)))
 		return -EINVAL;
-	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]) && r == -ENOENT; i++) {
+	for (size_t i = 0; r && i < sizeof(files) / sizeof(files[0]); i++) {
 		cleanup_free char *list = NULL;
-		char path[PATH_MAX];
-		long length;
+		long length = runtime_read(LIST_MOST, &list, "%s/%s", podman_root, files[i]);
+		int one = length < 0 ? (int)length : podman_name_from_json(list, (size_t)length, identity);
 
-		if (snprintf(path, sizeof(path), "%s/%s", storage, lists[i]) >= (int)sizeof(path))
-			return -ENAMETOOLONG;
-		length = file_read_new(AT_FDCWD, path, LIST_MOST, &list);
-		r = length < 0 ? (int)length : podman_name_from_json(list, (size_t)length, identity);
+		if (!one || one != -ENOENT)
+			r = one;
 	}
 	return r;
+}
+
+int podman_name_from_home(const char *host_root, struct identity *identity)
+{
+	cleanup_free char *root = NULL;
+	int r = runtime_home(host_root, identity->user, ".local/share/containers/storage", &root);
+
+	return r ? r : podman_name_from_file(root, identity);
 }

@@ -9,107 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "footprint.h"
 #include "sample_parts.h"
-
-struct text {
-	struct text *next;
-	char bytes[];
-};
-
-const char *sample_keep_text(struct sample *sample, const char *value)
-{
-	struct text *text = malloc(sizeof(*text) + strlen(value) + 1);
-
-	if (!text) {
-		sample->failed = true;
-		return "?";
-	}
-	text->next = sample->texts;
-	sample->texts = text;
-	return strcpy(text->bytes, value);
-}
-
-static void clear_texts(struct sample *sample)
-{
-	struct text *next;
-
-	for (struct text *text = sample->texts; text; text = next) {
-		next = text->next;
-		free(text);
-	}
-	sample->texts = NULL;
-}
-
-/* A new record, or on lack of memory one that is thrown away. */
-static struct deepmon_record *add(struct sample *sample, enum deepmon_entity entity,
-				  enum deepmon_subject subject, const char *instance)
-{
-	static struct deepmon_record nowhere;
-	struct deepmon_record *record = &nowhere;
-	size_t *count = &sample->view.record_count;
-
-	if (*count == sample->capacity) {
-		size_t capacity = sample->capacity ? sample->capacity * 2 : 256;
-		struct deepmon_record *records = reallocarray(sample->records, capacity, sizeof(*records));
-
-		if (!records) {
-			sample->failed = true;
-			return memset(record, 0, sizeof(*record));
-		}
-		sample->records = records;
-		sample->capacity = capacity;
-	}
-	record = &sample->records[(*count)++];
-	memset(record, 0, sizeof(*record));
-	record->entity = entity;
-	record->subject = subject;
-	record->instance = instance;
-	record->qualifier = "";
-	return record;
-}
-
-/* Labels are added in the order of their keys; one without a value is left out. */
-static void label(struct deepmon_record *record, const char *key, const char *value, bool tag)
-{
-	if (value && *value)
-		record->labels[record->label_count++] = (struct deepmon_label){key, value, tag};
-}
-
-static void label_as(struct deepmon_record *record, const struct subject_of *of, const char *domain,
-		     const char *source)
-{
-	if (of->entity == DEEPMON_SYSTEM)
-		label(record, "cgroup", of->name, true);
-	if (of->entity == DEEPMON_PROCESS)
-		label(record, "container_name", of->label, true);
-	if (of->entity == DEEPMON_CONTAINER) {
-		label(record, "container_id", of->id, false);
-		label(record, "container_image", of->image, true);
-		label(record, "container_name", of->label, true);
-		label(record, "container_version", of->version, true);
-	}
-	label(record, "device", of->device, true);
-	label(record, "domain", domain, true);
-	label(record, "kind", of->kind, true);
-	label(record, "namespace", of->space, true);
-	label(record, "pod_name", of->pod, true);
-	label(record, "process", of->process, true);
-	if (of->group)
-		label(record, "runtime", of->group->runtime, true);
-	label(record, "source", source, true);
-}
-
-struct deepmon_record *sample_add_of(struct sample *sample, const struct subject_of *of,
-				     enum deepmon_subject subject)
-{
-	struct deepmon_record *record = add(sample, of->entity, subject, of->instance);
-
-	if (of->process)
-		record->qualifier = of->process;
-	label_as(record, of, "", "");
-	return record;
-}
 
 static void add_cpu(struct sample *sample, const struct attribution *attribution, const struct subject_of *of,
 		    const struct account *account)
@@ -252,13 +152,14 @@ static void add_file_io(struct sample *sample, const struct subject_of *of, cons
 static void add_energy(struct sample *sample, const struct subject_of *of, enum energy_domain domain,
 		       const struct domain_state *state, uint64_t used_uj, uint64_t reported_uj)
 {
-	struct deepmon_record *record = add(sample, of->entity, DEEPMON_SUBJECT_ENERGY, of->instance);
+	struct deepmon_record *record =
+	    sample_add_record(sample, of->entity, DEEPMON_SUBJECT_ENERGY, of->instance);
 	char qualifier[96];
 
 	snprintf(qualifier, sizeof(qualifier), "%s%s%s-%s", of->process ? of->process : "",
 		 of->process ? "-" : "", energy_domain_name(domain), state->source);
 	record->qualifier = sample_keep_text(sample, qualifier);
-	label_as(record, of, energy_domain_name(domain), state->source);
+	sample_label_as(record, of, energy_domain_name(domain), state->source);
 	record->values.energy.energy_joules = used_uj;
 	record->valid = VALID(ENERGY, energy_joules);
 	if (sample->view.interval_ns && !state->gap) {
@@ -296,14 +197,16 @@ static void add_process(struct sample *sample, const struct attribution *attribu
 			const struct account_sums *told, const struct account_sums *fresh)
 {
 	struct subject_of of = {.entity = DEEPMON_PROCESS,
-				.instance = container->name,
+				.instance = container->instance,
 				.name = container->name,
-				.label = container->label,
-				.space = container->space,
-				.pod = container->pod,
 				.process = sample_keep_text(sample, process)};
 	struct account account = {.used = *told, .reported = *told};
 
+	/* Of the container's labels, those that its name is nothing without. */
+	for (unsigned i = 0; i < container->label_count; i++)
+		if (!strcmp(container->labels[i].key, "namespace") ||
+		    !strcmp(container->labels[i].key, "pod_name"))
+			of.labels[of.label_count++] = container->labels[i];
 	account_sums_subtract(&account.reported, fresh);
 	add_account(sample, attribution, &of, &account);
 }
@@ -323,36 +226,55 @@ static void add_group(struct sample *sample, const struct attribution *attributi
 {
 	struct subject_of of = {
 	    .entity = group->kind == IDENTITY_CONTAINER ? DEEPMON_CONTAINER : DEEPMON_SYSTEM,
+	    .instance = sample_keep_text(sample, group->name),
 	    .group = group,
-	    .name = sample_keep_text(sample, group->name),
-	    .label = sample_keep_text(sample, group->label),
-	    .space = sample_keep_text(sample, group->space),
-	    .pod = sample_keep_text(sample, group->pod),
 	    .id = sample_keep_text(sample, group->id),
 	    .image = sample_keep_text(sample, group->image),
 	    .version = sample_keep_text(sample, group->version),
+	    .label_count = group->label_count,
 	};
+	struct account told;
 
-	of.instance = of.name;
+	of.name = *group->container ? sample_keep_text(sample, group->container) : of.instance;
+	for (unsigned i = 0; i < group->label_count; i++)
+		of.labels[i] = (struct deepmon_label){sample_keep_text(sample, group->labels[i].key),
+						      sample_keep_text(sample, group->labels[i].value), true};
 	if (attribution->processes && of.entity == DEEPMON_CONTAINER)
 		add_processes(sample, attribution, &of, group);
-	add_account(sample, attribution, &of, &group->account);
+	told_account(group, &told);
+	add_account(sample, attribution, &of, &told);
+	group->account.reported = group->account.used;
 	if (group->footprint)
 		sample_add_footprint(sample, &of, group->footprint);
+}
+
+/* What those of a kind used that are not told of one by one. */
+static void add_other(struct sample *sample, const struct attribution *attribution, enum identity_kind kind)
+{
+	struct subject_of of = {.entity = kind == IDENTITY_CONTAINER ? DEEPMON_CONTAINER : DEEPMON_SYSTEM,
+				.instance = TOLD_OTHER,
+				.name = TOLD_OTHER};
+
+	if (sample->told && sample->told->has_other[kind])
+		add_account(sample, attribution, &of, &sample->told->other[kind]);
 }
 
 /* Returns how many there were of each part. */
 static void add_groups(struct sample *sample, const struct attribution *attribution, uint64_t *reported)
 {
+	if (sample->told && told_choose(sample->told, attribution->groups))
+		sample->failed = true;
 	for (size_t i = 0; i < attribution->groups->count; i++) {
 		struct group *group = attribution->groups->all[i];
 
-		if (group->ended_number && group->reported)
+		if (sample->told ? !group->telling : group->ended_number && group->reported)
 			continue;
 		add_group(sample, attribution, group);
 		group->reported = group->ended_number != 0;
 		reported[group_part(group)]++;
 	}
+	for (int kind = 0; kind < TOLD_KINDS; kind++)
+		add_other(sample, attribution, (enum identity_kind)kind);
 }
 
 static void add_totals(struct sample *sample, struct attribution *attribution, const uint64_t *reported)
@@ -372,9 +294,9 @@ static void add_totals(struct sample *sample, struct attribution *attribution, c
 			continue;
 
 		struct deepmon_record *record =
-		    add(sample, DEEPMON_TOTAL, DEEPMON_SUBJECT_CHURN, kinds[part]);
+		    sample_add_record(sample, DEEPMON_TOTAL, DEEPMON_SUBJECT_CHURN, kinds[part]);
 
-		label(record, "kind", kinds[part], true);
+		sample_label(record, "kind", kinds[part], true);
 		record->values.churn =
 		    (struct deepmon_churn){.reported = reported[part],
 					   .ended_cgroups = attribution->churn[part].ended_cgroups,
@@ -417,15 +339,16 @@ static void add_host(struct sample *sample)
 static void label_zone(struct deepmon_record *record, const struct energy_zone *zone, const char *socket)
 {
 	record->qualifier = zone->source;
-	label(record, "domain", energy_domain_name(zone->domain), true);
-	label(record, "socket", socket, true);
-	label(record, "source", zone->source, true);
-	label(record, "zone", zone->name, true);
+	sample_label(record, "domain", energy_domain_name(zone->domain), true);
+	sample_label(record, "socket", socket, true);
+	sample_label(record, "source", zone->source, true);
+	sample_label(record, "zone", zone->name, true);
 }
 
 static void add_zone(struct sample *sample, const struct energy_zone *zone, struct zone_record *kept)
 {
-	struct deepmon_record *record = add(sample, DEEPMON_ZONE, DEEPMON_SUBJECT_COUNTER, zone->name);
+	struct deepmon_record *record =
+	    sample_add_record(sample, DEEPMON_ZONE, DEEPMON_SUBJECT_COUNTER, zone->name);
 	const char *socket = "";
 	char number[16];
 
@@ -438,7 +361,7 @@ static void add_zone(struct sample *sample, const struct energy_zone *zone, stru
 	record->valid = VALID(COUNTER, anomalies) | VALID(COUNTER, wraps);
 	if (!kept->measured)
 		return;
-	record = add(sample, DEEPMON_ZONE, DEEPMON_SUBJECT_ENERGY, zone->name);
+	record = sample_add_record(sample, DEEPMON_ZONE, DEEPMON_SUBJECT_ENERGY, zone->name);
 	label_zone(record, zone, socket);
 	record->values.energy.energy_joules = zone->total_uj;
 	record->valid = VALID(ENERGY, energy_joules);
@@ -455,7 +378,7 @@ int sample_build(struct sample *sample, struct attribution *attribution, const s
 {
 	uint64_t reported[PART_COUNT] = {0};
 
-	clear_texts(sample);
+	texts_clear(&sample->texts);
 	sample->failed = false;
 	sample->view = (struct deepmon_sample){.time_ns = sample->taken_ns, .interval_ns = interval_ns};
 	find_domains(sample, attribution, zones);
@@ -469,7 +392,8 @@ int sample_build(struct sample *sample, struct attribution *attribution, const s
 	}
 	attribution->counters_gap = false;
 
-	struct deepmon_record *record = add(sample, DEEPMON_SELF, DEEPMON_SUBJECT_SELF_COST, "");
+	struct deepmon_record *record =
+	    sample_add_record(sample, DEEPMON_SELF, DEEPMON_SUBJECT_SELF_COST, "");
 
 	record->values.self_cost = self->cost;
 	record->valid = self->valid;
@@ -479,7 +403,7 @@ int sample_build(struct sample *sample, struct attribution *attribution, const s
 
 void sample_clear(struct sample *sample)
 {
-	clear_texts(sample);
+	texts_clear(&sample->texts);
 	free(sample->records);
 	*sample = (struct sample){0};
 }

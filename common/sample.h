@@ -7,6 +7,8 @@
 
 #include "attribution.h"
 #include "deepmon.h"
+#include "texts.h"
+#include "told.h"
 
 /* A domain's zones, as the report tells of them. */
 struct domain_state {
@@ -16,12 +18,13 @@ struct domain_state {
 };
 
 struct sample {
+	struct told *told; /* what is told at all; NULL: everything, of everybody */
 	struct deepmon_sample view;
 	struct deepmon_record *records;
 	size_t capacity;
 	uint64_t taken_ns; /* CLOCK_REALTIME of what it tells of; the caller sets it before sample_build */
-	void *texts;	   /* blocks of text, one behind the other */
-	bool failed;	   /* out of memory: the sample is not whole */
+	struct texts texts;
+	bool failed; /* out of memory: the sample is not whole */
 	struct domain_state domains[ENERGY_DOMAIN_COUNT];
 };
 

@@ -16,16 +16,26 @@ struct subject_of {
 	const char *instance;
 	const char *kind; /* of a total */
 	const struct group *group;
-	const char *name, *label, *space, *pod; /* the group's, kept */
-	const char *id, *image, *version;
+	const char *name, *id, *image, *version; /* the group's, kept */
+	struct deepmon_label labels[IDENTITY_LABELS_MAX];
+	unsigned label_count;
 	const char *process;
 	const char *device;
 };
 
-/* A copy that lives as long as the sample. */
+/* A copy of a text that is good as long as the sample. */
 const char *sample_keep_text(struct sample *sample, const char *value);
 
-/* A new record, labelled; on lack of memory one that is thrown away. */
+/* A new record, or if it is not to be told, or on lack of memory, one that is thrown away. */
+struct deepmon_record *sample_add_record(struct sample *sample, enum deepmon_entity entity,
+					 enum deepmon_subject subject, const char *instance);
+
+/* Labels are added in the order of their keys; one without a value is left out. */
+void sample_label(struct deepmon_record *record, const char *key, const char *value, bool tag);
+void sample_label_as(struct deepmon_record *record, const struct subject_of *of, const char *domain,
+		     const char *source);
+
+/* A new record, labelled. */
 struct deepmon_record *sample_add_of(struct sample *sample, const struct subject_of *of,
 				     enum deepmon_subject subject);
 

@@ -318,6 +318,10 @@ static const char *accepted(const struct deepmon_option *option)
 			 *option->unit ? " " : "", option->unit);
 	if (option->type == DEEPMON_OPTION_CHOICE)
 		snprintf(text, sizeof(text), "%s", option->preset);
+	if (option->type == DEEPMON_OPTION_BOOL)
+		snprintf(text, sizeof(text), "true|false");
+	if (option->type == DEEPMON_OPTION_LIST)
+		snprintf(text, sizeof(text), "names and /regexes/, parted by commas; may be given again");
 	return text;
 }
 
@@ -350,7 +354,7 @@ static void print_collectd_conf(void)
 {
 	for (size_t i = 0; i < deepmon_option_count; i++) {
 		const struct deepmon_option *option = &deepmon_option_table[i];
-		const char *quote = is_number(option) ? "" : "\"";
+		const char *quote = is_number(option) || option->type == DEEPMON_OPTION_BOOL ? "" : "\"";
 
 		print_help("  ## ", option);
 		printf("  #%s %s%s%s\n", option->name, quote, preset(option), quote);

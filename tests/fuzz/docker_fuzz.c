@@ -3,7 +3,7 @@
  * Fuzzes what is read from Docker: a config, and the daemon's whole answer. Either leaves the identity as it
  * was, or names it.
  */
-#include "../../common/identity.h"
+#include "../../common/runtimes.h"
 
 #include <errno.h>
 #include <stdint.h>

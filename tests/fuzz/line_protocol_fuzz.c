@@ -27,7 +27,9 @@ struct head {
 	uint64_t valid;
 } __attribute__((packed));
 
-static const char *const keys[DEEPMON_LABELS_MAX] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
+static const char *const keys[DEEPMON_LABELS_MAX] = {"a", "b", "c", "d", "e", "f", "g", "h",
+						     "i", "j", "k", "l", "m", "n", "o", "p",
+						     "q", "r", "s", "t", "u", "v", "w", "x"};
 
 static char *text;	 /* all that was written */
 static const char *next; /* what of it is still to be read */

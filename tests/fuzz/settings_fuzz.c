@@ -45,6 +45,18 @@ static void check_number(const struct deepmon_option *option, double value)
 	must(value >= option->least && value <= option->most);
 }
 
+/* Its texts are as many as it says, and each ends within it. */
+static void check_list(const struct deepmon_list *list)
+{
+	uint32_t ends = 0;
+
+	must(list->length <= sizeof(list->texts));
+	for (uint32_t i = 0; i < list->length; i++)
+		ends += list->texts[i] == '\0';
+	must(ends == list->count);
+	must(!list->length || list->texts[list->length - 1] == '\0');
+}
+
 static void check_option(const struct deepmon_options *options, const struct deepmon_option *option)
 {
 	const void *value = (const char *)options + option->offset;
@@ -62,6 +74,12 @@ static void check_option(const struct deepmon_options *options, const struct dee
 	case DEEPMON_OPTION_CHOICE:
 		for (uint32_t i = *(const uint32_t *)value, words = 0; i > words; words++)
 			must(strchr(option->preset, '|'));
+		break;
+	case DEEPMON_OPTION_BOOL:
+		must(*(const uint8_t *)value <= 1);
+		break;
+	case DEEPMON_OPTION_LIST:
+		check_list(value);
 		break;
 	}
 }

@@ -81,7 +81,10 @@ static uint64_t weight_by_formula(const struct cpu_usage *used)
 	return (uint64_t)(amount * millionths / ((unsigned __int128)used->time_ns * SMT_PPM));
 }
 
-/* A container goes by its path's name, another one by its own. Of one that is gone nothing is known here. */
+/*
+ * A container goes by its path's name, another one by its own; where two of one name live, by that and a
+ * hash. Of one that is gone nothing is known here.
+ */
 static void check_identity(uint64_t id, const struct group *group)
 {
 	struct identity identity;
@@ -93,7 +96,8 @@ static void check_identity(uint64_t id, const struct group *group)
 		must(group->kind == identity.kind);
 		if (group->named)
 			fake_name(&identity);
-		must(strcmp(group->name, identity.name) == 0);
+		must(strncmp(group->name, identity.name, strlen(identity.name)) == 0);
+		must(strchr("~", group->name[strlen(identity.name)]));
 	}
 }
 

@@ -3,7 +3,7 @@
  * Docker's names: from a fixture and files made wrong on purpose, and from a small server in place of the
  * daemon that answers well, badly, too much, or never.
  */
-#include "../../common/identity.h"
+#include "../../common/runtimes.h"
 
 #include <check.h>
 #include <errno.h>

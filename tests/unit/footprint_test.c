@@ -173,16 +173,16 @@ END_TEST
 
 START_TEST(cgroups_of_one_name_are_summed)
 {
-	struct cgroup *one = make(1, "/user.slice/user-1.slice/session-1.scope", "100", "5");
-	struct cgroup *two = make(2, "/user.slice/user-2.slice/session-1.scope", "30", "3");
+	struct cgroup *one = make(1, "/user.slice/user-1.slice/app.scope", "100", "5");
+	struct cgroup *two = make(2, "/user.slice/user-2.slice/app.scope", "30", "3");
 
-	say("/user.slice/user-1.slice/session-1.scope", "memory.max", "200\n");
+	say("/user.slice/user-1.slice/app.scope", "memory.max", "200\n");
 	read_all();
 	ck_assert_ptr_eq(one->group, two->group);
 	ck_assert_usage(one, 130);
 	ck_assert_faults(one, 8);
 	ck_assert_msg(!(of(one)->memory_valid & MEMORY_VALID(limit_bytes)), "one of them has no limit");
-	say("/user.slice/user-2.slice/session-1.scope", "memory.max", "300\n");
+	say("/user.slice/user-2.slice/app.scope", "memory.max", "300\n");
 	read_all();
 	ck_assert_uint_eq(of(one)->memory.limit_bytes, 500);
 }

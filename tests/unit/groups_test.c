@@ -258,6 +258,124 @@ START_TEST(a_name_that_lives_takes_both_together)
 }
 END_TEST
 
+/* ---- One name, two containers ------------------------------------------------------------------ */
+
+static struct identity parted(const char *name, const char *id, const char *runtime)
+{
+	struct identity identity = identity_of(IDENTITY_CONTAINER, name, id);
+
+	identity.runtime = runtime;
+	identity.named = true;
+	groups_part(&groups, &identity);
+	return identity;
+}
+
+START_TEST(two_that_live_with_one_name_are_kept_apart)
+{
+	struct identity first = parted("web", "id1", "docker"), second, again, third;
+
+	ck_assert_str_eq(first.name, "web");
+	groups_join(&groups, &first);
+	ck_assert_str_eq(parted("web", "id1", "docker").name, "web");
+	second = parted("web", "id2", "podman");
+	again = parted("web", "id9", "podman");
+	ck_assert_uint_eq(strlen(second.name), strlen("web~01234567"));
+	ck_assert_str_eq(second.name, again.name);
+	groups_join(&groups, &second);
+	third = parted("web", "id3", "podman");
+	ck_assert_str_ne(third.name, second.name);
+	ck_assert_msg(!strncmp(third.name, "web~", 4), "%s", third.name);
+	ck_assert_str_eq(parted("db", "id4", "docker").name, "db");
+}
+END_TEST
+
+START_TEST(who_has_gone_leaves_the_name)
+{
+	struct identity first = parted("web", "id1", "docker");
+	struct group *web = groups_join(&groups, &first);
+
+	web->removed = 1;
+	ck_assert_msg(!strcmp(parted("web", "id2", "docker").name, "web"), "its cgroup is gone");
+	web->removed = 0;
+	groups_leave(&groups, web);
+	ck_assert_str_eq(parted("web", "id2", "docker").name, "web");
+}
+END_TEST
+
+START_TEST(the_longest_name_is_parted_too)
+{
+	struct identity first = identity_of(IDENTITY_CONTAINER, "", "id1"), second = first;
+
+	memset(first.name, 'a', sizeof(first.name) - 1);
+	first.name[sizeof(first.name) - 1] = '\0';
+	memcpy(second.name, first.name, sizeof(first.name));
+	strcpy(second.id, "id2");
+	strcpy(second.container, "a");
+	groups_join(&groups, &first);
+	groups_part(&groups, &second);
+	ck_assert_uint_eq(strlen(second.name), sizeof(second.name) - 1);
+	ck_assert_str_ne(second.name, first.name);
+	ck_assert_int_eq(second.container[1], '~');
+}
+END_TEST
+
+/* Its totals stay with the name that they were told under. */
+START_TEST(who_is_renamed_begins_anew)
+{
+	struct group *old, *young;
+
+	old = join("a", "id1");
+	old->named = true;
+	old->account.used.cpu_ns = 5;
+	young = name(old, "b");
+	ck_assert_ptr_ne(young, old);
+	ck_assert_uint_eq(young->cgroups, 1);
+	ck_assert_uint_eq(young->account.used.cpu_ns, 0);
+	ck_assert_uint_eq(old->cgroups, 0);
+	ck_assert_msg(old->ended_number && !old->reported, "its end is still to be told");
+	ck_assert_ptr_eq(groups_find_container(&groups, "id1"), young);
+	ck_assert_msg(name(young, "a") == old, "and back");
+	ck_assert_uint_eq(old->ended_number, 0);
+	ck_assert_uint_eq(groups.ended_count, 1);
+}
+END_TEST
+
+START_TEST(a_sandbox_is_no_container)
+{
+	struct group *group = join("0123456789ab", "id1"), *pause;
+	struct identity identity;
+
+	group->account.used.cpu_ns = 5;
+	identity_set_pause(&identity);
+	pause = groups_name(&groups, group, &identity);
+	ck_assert_int_eq(pause->kind, IDENTITY_SYSTEM);
+	ck_assert_str_eq(pause->name, IDENTITY_PAUSE);
+	ck_assert_uint_eq(pause->cgroups, 1);
+	ck_assert_msg(group->account.used.cpu_ns == 5, "what the containers' total has stays a container's");
+	ck_assert(group->ended_number);
+	ck_assert_ptr_null(groups_find_container(&groups, "id1"));
+}
+END_TEST
+
+START_TEST(labels_are_the_last_ones)
+{
+	struct identity identity = identity_of(IDENTITY_CONTAINER, "web", "id1");
+	struct group *web;
+
+	identity_set_label(&identity, "pod_name", "web-0");
+	identity_set_label(&identity, "namespace", "shop");
+	web = groups_join(&groups, &identity);
+	ck_assert_str_eq(group_label(web, "namespace"), "shop");
+	ck_assert_str_eq(group_label(web, "pod_name"), "web-0");
+	ck_assert_ptr_null(group_label(web, "node"));
+	ck_assert_str_eq(web->labels[0].key, "namespace");
+	groups_leave(&groups, web);
+	identity = identity_of(IDENTITY_CONTAINER, "web", "id2");
+	ck_assert_ptr_eq(groups_join(&groups, &identity), web);
+	ck_assert_ptr_null(group_label(web, "namespace"));
+}
+END_TEST
+
 /* ---- Any ---------------------------------------------------------------------------------------- */
 
 static uint64_t random_state = 5;
@@ -361,6 +479,12 @@ int main(void)
 	tcase_add_test(all, a_name_is_given);
 	tcase_add_test(all, a_name_that_has_ended_takes_both_together);
 	tcase_add_test(all, a_name_that_lives_takes_both_together);
+	tcase_add_test(all, two_that_live_with_one_name_are_kept_apart);
+	tcase_add_test(all, who_has_gone_leaves_the_name);
+	tcase_add_test(all, the_longest_name_is_parted_too);
+	tcase_add_test(all, who_is_renamed_begins_anew);
+	tcase_add_test(all, a_sandbox_is_no_container);
+	tcase_add_test(all, labels_are_the_last_ones);
 	tcase_add_test(all, any_order_of_steps);
 	tcase_set_timeout(all, 60);
 	suite_add_tcase(suite, all);

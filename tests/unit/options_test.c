@@ -46,6 +46,12 @@ static const char *value_of(const struct deepmon_option *option, char *text, siz
 	case DEEPMON_OPTION_CHOICE:
 		snprintf(text, size, "%u", *(uint32_t *)target(option));
 		break;
+	case DEEPMON_OPTION_BOOL:
+		snprintf(text, size, "%d", *(bool *)target(option));
+		break;
+	case DEEPMON_OPTION_LIST:
+		snprintf(text, size, "%u", ((struct deepmon_list *)target(option))->count);
+		break;
 	}
 	return text;
 }
@@ -285,6 +291,59 @@ START_TEST(a_message_fits)
 }
 END_TEST
 
+/* ---- Truth and lists --------------------------------------------------------------------------- */
+
+static const struct {
+	const char *value;
+	int truth; /* -1: refused */
+} truths[] = {{"true", 1}, {"Yes", 1}, {"on", 1}, {"1", 1},  {"false", 0}, {"no", 0},
+	      {"OFF", 0},  {"0", 0},   {"", -1},  {"2", -1}, {"tru", -1},  {"true ", -1}};
+
+START_TEST(a_truth_is_taken_or_refused)
+{
+	int r = set("ReportEnergy", "false");
+
+	ck_assert_int_eq(r, 0);
+	options.report_energy = truths[_i].truth != 1;
+	r = set("ReportEnergy", truths[_i].value);
+	if (truths[_i].truth < 0) {
+		ck_assert_int_eq(r, -EINVAL);
+		ck_assert_msg(strstr(why, "ReportEnergy") && strstr(why, "neither true nor false"), "%s",
+			      why);
+		return;
+	}
+	ck_assert_int_eq(r, 0);
+	ck_assert_int_eq(options.report_energy, truths[_i].truth);
+}
+END_TEST
+
+/* collectd makes true of an on that has no quotation marks. */
+START_TEST(true_is_on_where_there_is_such_a_word)
+{
+	ck_assert_int_eq(set("Network", "true"), 0);
+	ck_assert_uint_eq(options.network, 1);
+	ck_assert_int_eq(set("Network", "false"), 0);
+	ck_assert_uint_eq(options.network, 0);
+	ck_assert_int_eq(set("Memory", "false"), 0);
+	ck_assert_uint_eq(options.memory, 1);
+	ck_assert_int_eq(set("IdlePolicy", "true"), -EINVAL);
+}
+END_TEST
+
+START_TEST(a_list_grows)
+{
+	ck_assert_int_eq(set("Container", "web"), 0);
+	ck_assert_int_eq(set("--container", "db,/^x/"), 0);
+	ck_assert_uint_eq(options.container.count, 3);
+	ck_assert_int_eq(set("Container", "a,/[/"), -EINVAL);
+	ck_assert_msg(strstr(why, "Container: \"/[/\" is no regular expression"), "%s", why);
+	ck_assert_uint_eq(options.container.count, 3);
+	ck_assert_int_eq(set("Container", ""), 0);
+	ck_assert_uint_eq(options.container.count, 3);
+	ck_assert_uint_eq(options.image.count, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("options");
@@ -306,6 +365,9 @@ int main(void)
 	tcase_add_test(values, a_locale_with_a_comma_changes_nothing);
 	tcase_add_test(values, text_is_as_long_as_it_may_be);
 	tcase_add_test(values, a_message_fits);
+	tcase_add_loop_test(rows, a_truth_is_taken_or_refused, 0, COUNT(truths));
+	tcase_add_test(rows, true_is_on_where_there_is_such_a_word);
+	tcase_add_test(rows, a_list_grows);
 	suite_add_tcase(suite, rows);
 	suite_add_tcase(suite, values);
 	srunner_run_all(runner, CK_NORMAL);

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * Finds the names that were not there when their containers came, and those that change. Reads and asks
+ * through names.h alone, never under the lock.
+ */
+#include "namer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define SECOND_NS    1000000000ull
+#define QUIET_NS     (10 * SECOND_NS) /* for a runtime that did not answer */
+#define LOOK_NS	     SECOND_NS	      /* how often names are looked at that may have changed, */
+#define LOOKS	     64		      /* and how many each time */
+#define DOUBLED_MOST 6		      /* times that the wait of a second for a late name is doubled */
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
+}
+
+static void identity_of(const struct group *group, struct identity *identity)
+{
+	identity_from_path("", identity);
+	identity->kind = group->kind;
+	identity->runtime = group->runtime;
+	identity->user = group->user;
+	snprintf(identity->id, sizeof(identity->id), "%s", group->id);
+	snprintf(identity->name, sizeof(identity->name), "%s", group->name);
+}
+
+/* Whether it still waits for its name. One that ended keeps on until a report has told of it without. */
+static bool is_nameless(const struct group *group)
+{
+	return group->kind == IDENTITY_CONTAINER && !group->named &&
+	       !(group->ended_number && group->reported);
+}
+
+/* A container without a name whose turn it is. *due becomes the moment of the next one's, if it is sooner. */
+static struct group *find_nameless(const struct namer *namer, uint64_t now, uint64_t *due)
+{
+	for (size_t i = 0; i < namer->groups->count; i++) {
+		struct group *group = namer->groups->all[i];
+
+		if (!is_nameless(group))
+			continue;
+		if (group->next_try_ns <= now)
+			return group;
+		if (group->next_try_ns < *due)
+			*due = group->next_try_ns;
+	}
+	return NULL;
+}
+
+/* Gives the name that was found to the container that has the id by now. */
+static void take_up(struct namer *namer, struct identity *identity, const char *id)
+{
+	struct group *group = groups_find_container(namer->groups, id);
+	struct group *named;
+
+	if (!group)
+		return;
+	groups_part(namer->groups, identity);
+	if (group->named && identity->kind == group->kind && !strcmp(group->name, identity->name))
+		return;
+	named = groups_name(namer->groups, group, identity);
+	if (named)
+		cgroups_regroup(namer->cgroups, group, named);
+}
+
+/* Under the lock, which is let go meanwhile. */
+static void name(struct namer *namer, struct group *group, uint64_t now)
+{
+	struct identity identity;
+	char id[IDENTITY_ID_MAX];
+	bool ask = now >= namer->quiet_until_ns;
+	int r;
+
+	group->next_try_ns = now + (SECOND_NS << group->name_tries);
+	group->name_tries += group->name_tries < DOUBLED_MOST;
+	identity_of(group, &identity);
+	strcpy(id, identity.id);
+	pthread_mutex_unlock(namer->lock);
+	r = ask ? names_ask(namer->names, &identity) : names_read(namer->names, &identity);
+	pthread_mutex_lock(namer->lock);
+	if (r == -ETIMEDOUT)
+		namer->quiet_until_ns = now_ns() + QUIET_NS;
+	if (!r)
+		take_up(namer, &identity, id);
+}
+
+/* ---- Names that change -------------------------------------------------------------------------- */
+
+struct look {
+	const char *runtime;
+	char id[IDENTITY_ID_MAX];
+	uint64_t written;
+};
+
+/* The next some containers whose names may change. */
+static size_t choose_looks(struct namer *namer, struct look *looks)
+{
+	size_t count = 0;
+
+	if (namer->looked >= namer->groups->count)
+		namer->looked = 0;
+	for (; namer->looked < namer->groups->count && count < LOOKS; namer->looked++) {
+		const struct group *group = namer->groups->all[namer->looked];
+
+		if (group->kind != IDENTITY_CONTAINER || !group->named || !group->cgroups ||
+		    !names_may_change(group->runtime))
+			continue;
+		looks[count] = (struct look){.runtime = group->runtime, .written = group->name_written};
+		strcpy(looks[count++].id, group->id);
+	}
+	return count;
+}
+
+static void look_again(struct namer *namer, const struct look *look)
+{
+	struct identity identity;
+	uint64_t written = names_written(namer->names, look->runtime, look->id);
+	char name_told[IDENTITY_NAME_MAX];
+	struct group *group;
+	int r;
+
+	if (!written || written == look->written)
+		return;
+	identity_from_path("", &identity);
+	identity.kind = IDENTITY_CONTAINER;
+	identity.runtime = look->runtime;
+	strcpy(identity.id, look->id);
+	r = names_read(namer->names, &identity);
+	strcpy(name_told, identity.name);
+	pthread_mutex_lock(namer->lock);
+	if (!r)
+		take_up(namer, &identity, look->id);
+	group = groups_find_container(namer->groups, look->id);
+	/* One that had to take another name is looked at until its own is free. */
+	if (!r && group && !strcmp(group->name, name_told))
+		group->name_written = written;
+	pthread_mutex_unlock(namer->lock);
+}
+
+/* Under the lock, which is let go meanwhile. */
+static void look_for_changes(struct namer *namer)
+{
+	struct look looks[LOOKS];
+	size_t count = choose_looks(namer, looks);
+
+	pthread_mutex_unlock(namer->lock);
+	for (size_t i = 0; i < count; i++)
+		look_again(namer, &looks[i]);
+	pthread_mutex_lock(namer->lock);
+}
+
+/* ---- The thread --------------------------------------------------------------------------------- */
+
+static void wait_until(struct namer *namer, uint64_t moment)
+{
+	const struct timespec until = {.tv_sec = (time_t)(moment / SECOND_NS),
+				       .tv_nsec = (long)(moment % SECOND_NS)};
+
+	pthread_cond_timedwait(&namer->wake, namer->lock, &until);
+}
+
+static void *run(void *argument)
+{
+	struct namer *namer = argument;
+
+	pthread_mutex_lock(namer->lock);
+	while (!namer->stopping) {
+		uint64_t now = now_ns(), due = now + LOOK_NS;
+		struct group *group = find_nameless(namer, now, &due);
+
+		if (group) {
+			name(namer, group, now);
+		} else if (now >= namer->next_look_ns) {
+			namer->next_look_ns = now + LOOK_NS;
+			look_for_changes(namer);
+		} else {
+			wait_until(namer, due);
+		}
+	}
+	pthread_mutex_unlock(namer->lock);
+	return NULL;
+}
+
+int namer_start(struct namer *namer, const struct names *names, struct groups *groups,
+		struct cgroups *cgroups, pthread_mutex_t *lock)
+{
+	pthread_condattr_t attributes;
+	int r;
+
+	*namer = (struct namer){.names = names, .groups = groups, .cgroups = cgroups, .lock = lock};
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	r = pthread_cond_init(&namer->wake, &attributes);
+	pthread_condattr_destroy(&attributes);
+	if (!r)
+		r = pthread_create(&namer->thread, NULL, run, namer);
+	namer->runs = !r;
+	return -r;
+}
+
+void namer_stop(struct namer *namer)
+{
+	if (!namer->runs)
+		return;
+	pthread_mutex_lock(namer->lock);
+	namer->stopping = true;
+	pthread_cond_signal(&namer->wake);
+	pthread_mutex_unlock(namer->lock);
+	pthread_join(namer->thread, NULL);
+	pthread_cond_destroy(&namer->wake);
+	namer->runs = false;
+}
+
+void namer_wake(struct namer *namer)
+{
+	if (!namer->runs || !namer->groups->nameless)
+		return;
+	namer->groups->nameless = false;
+	pthread_cond_signal(&namer->wake);
+}

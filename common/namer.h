@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * Finds the names that were not there when their containers came, and those that change. A thread of its own,
+ * so that a runtime that answers late, or never, holds up nothing but its containers' names.
+ */
+#ifndef DEEPMON_NAMER_H
+#define DEEPMON_NAMER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cgroups.h"
+#include "groups.h"
+#include "names.h"
+
+struct namer {
+	const struct names *names;
+	struct groups *groups;
+	struct cgroups *cgroups;
+	pthread_mutex_t *lock; /* of groups and cgroups, and of what follows */
+	pthread_cond_t wake;
+	pthread_t thread;
+	bool runs, stopping;
+	uint64_t quiet_until_ns; /* until when no runtime is asked, since one did not answer */
+	uint64_t next_look_ns;	 /* when to look for names that changed */
+	size_t looked;		 /* how far that got among the groups */
+};
+
+/* Starts it; what is passed must outlive it. -errno of what failed. */
+int namer_start(struct namer *namer, const struct names *names, struct groups *groups,
+		struct cgroups *cgroups, pthread_mutex_t *lock);
+/* Without the lock. May wait for a runtime that is being asked, some tenths of a second. */
+void namer_stop(struct namer *namer);
+
+/* Under the lock, after cgroups came: if there are containers without a name, they are looked for at once. */
+void namer_wake(struct namer *namer);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * The records of a sample and their labels. Memory only.
+ */
+#include "sample_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *sample_keep_text(struct sample *sample, const char *value)
+{
+	const char *kept = texts_keep(&sample->texts, value);
+
+	sample->failed |= !kept;
+	return kept ? kept : "?";
+}
+
+struct deepmon_record *sample_add_record(struct sample *sample, enum deepmon_entity entity,
+					 enum deepmon_subject subject, const char *instance)
+{
+	static struct deepmon_record nowhere;
+	struct deepmon_record *record = &nowhere;
+	size_t *count = &sample->view.record_count;
+
+	if (sample->told && !sample->told->tells[entity][subject])
+		return memset(record, 0, sizeof(*record));
+	if (*count == sample->capacity) {
+		size_t capacity = sample->capacity ? sample->capacity * 2 : 256;
+		struct deepmon_record *records = reallocarray(sample->records, capacity, sizeof(*records));
+
+		if (!records) {
+			sample->failed = true;
+			return memset(record, 0, sizeof(*record));
+		}
+		sample->records = records;
+		sample->capacity = capacity;
+	}
+	record = &sample->records[(*count)++];
+	memset(record, 0, sizeof(*record));
+	record->entity = entity;
+	record->subject = subject;
+	record->instance = instance;
+	record->qualifier = "";
+	return record;
+}
+
+void sample_label(struct deepmon_record *record, const char *key, const char *value, bool tag)
+{
+	if (value && *value)
+		record->labels[record->label_count++] = (struct deepmon_label){key, value, tag};
+}
+
+/* A label of the container's own, in its place among the others. */
+static void label_between(struct deepmon_record *record, const struct deepmon_label *added)
+{
+	unsigned at = record->label_count;
+
+	if (at == DEEPMON_LABELS_MAX)
+		return;
+	for (; at > 0 && strcmp(record->labels[at - 1].key, added->key) > 0; at--)
+		record->labels[at] = record->labels[at - 1];
+	record->labels[at] = *added;
+	record->label_count++;
+}
+
+void sample_label_as(struct deepmon_record *record, const struct subject_of *of, const char *domain,
+		     const char *source)
+{
+	if (of->entity == DEEPMON_SYSTEM)
+		sample_label(record, "cgroup", of->name, true);
+	if (of->entity == DEEPMON_PROCESS)
+		sample_label(record, "container_name", of->name, true);
+	if (of->entity == DEEPMON_CONTAINER) {
+		sample_label(record, "container_id", of->id, false);
+		sample_label(record, "container_image", of->image, true);
+		sample_label(record, "container_name", of->name, true);
+		sample_label(record, "container_version", of->version, true);
+	}
+	sample_label(record, "device", of->device, true);
+	sample_label(record, "domain", domain, true);
+	sample_label(record, "kind", of->kind, true);
+	sample_label(record, "process", of->process, true);
+	if (of->group)
+		sample_label(record, "runtime", of->group->runtime, true);
+	sample_label(record, "source", source, true);
+	for (unsigned i = 0; i < of->label_count; i++)
+		label_between(record, &of->labels[i]);
+}
+
+struct deepmon_record *sample_add_of(struct sample *sample, const struct subject_of *of,
+				     enum deepmon_subject subject)
+{
+	struct deepmon_record *record = sample_add_record(sample, of->entity, subject, of->instance);
+
+	if (of->process)
+		record->qualifier = of->process;
+	sample_label_as(record, of, "", "");
+	return record;
+}

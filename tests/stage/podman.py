@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-only
+"""podman with storage of its own and no daemon: containers without a network, from a static busybox."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+
+from . import cgroups
+from .dockerd import APPLETS, complaint
+from .mounts import unmount_below
+from .process import Skip, StageError, find_program
+
+IMAGE = "localhost/deepmon-test/busybox:2"
+
+# What a build machine may set: podman asks for more by default.
+LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096")
+
+
+class Podman:
+    """The podman command. Its containers go with it, and the cgroups that it leaves if they were not there."""
+
+    def __init__(self, state):
+        self.state = Path(state).absolute()
+        self.runtime = None  # podman wants a short path, so this is a directory of /run
+        self.left_cgroups = []
+
+    @property
+    def storage(self):
+        return self.state / "storage"
+
+    def cli(self, *arguments, seconds=60):
+        """Runs a podman command; its output, or StageError with what it complained of."""
+        program = find_program("podman", "podman", "podman")
+        runtime = find_program("runc", "podman", "runc")  # crun refuses v2 beside v1
+        done = subprocess.run([program, "--root", self.storage, "--runroot", self.runtime / "run",
+                               "--tmpdir", self.runtime / "tmp", "--cgroup-manager", "cgroupfs",
+                               "--events-backend", "file", "--runtime", runtime, *map(str, arguments)],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              timeout=seconds, check=False)
+        if done.returncode:
+            raise StageError(f"podman {arguments[0]} failed: {complaint(done)}")
+        return done.stdout.decode(errors="replace").strip()
+
+    def __enter__(self):
+        if os.geteuid() != 0:
+            raise Skip("only root's podman is tested", needs="podman")
+        find_program("podman", "podman", "podman")
+        self.state.mkdir(parents=True, exist_ok=True)
+        self.runtime = Path(tempfile.mkdtemp(prefix="deepmon-", dir="/run"))
+        self.left_cgroups = [place / "libpod_parent" for place in cgroups.hierarchies()
+                             if not (place / "libpod_parent").exists()]
+        try:
+            self.make_image()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def make_image(self):
+        busybox = find_program("busybox", "podman", "busybox-static")
+        with tempfile.NamedTemporaryFile(suffix=".tar") as archive:
+            with tarfile.open(fileobj=archive, mode="w") as tree:
+                tree.add(os.path.realpath(busybox), "bin/busybox")
+                for applet in APPLETS:
+                    link = tarfile.TarInfo(f"bin/{applet}")
+                    link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+                    tree.addfile(link)
+            archive.flush()
+            self.cli("import", archive.name, IMAGE)
+
+    def run(self, name, *command):
+        """Starts a container and returns its full id; Skip if this host lets podman start none."""
+        try:
+            return self.cli("run", "--detach", "--network", "none", "--name", name, *LIMITS, IMAGE, *command)
+        except StageError as error:
+            raise Skip(f"podman can't start a container here: {error}", needs="podman") from error
+
+    def __exit__(self, *_):
+        with contextlib.suppress(StageError, Skip, subprocess.TimeoutExpired):
+            self.cli("rm", "--all", "--force", "--time", "0")
+        unmount_below(self.runtime, self.state)
+        shutil.rmtree(self.runtime, ignore_errors=True)
+        for directory in self.left_cgroups:
+            for path in reversed(cgroups.below(directory)):
+                cgroups.removed(path)
