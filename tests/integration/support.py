@@ -93,8 +93,9 @@ def one(report, measurement, **tags):
 
 
 def growth(before, after, measurement, field, **tags):
-    """By how much that field grew from one report to another."""
-    return (one(after, measurement, **tags).fields[field] - one(before, measurement, **tags).fields[field])
+    """By how much that field grew from one report to another. A unit that has done nothing yet is not in one."""
+    first = one(before, measurement, **tags).fields[field] if find(before, measurement, **tags) else 0
+    return one(after, measurement, **tags).fields[field] - first
 
 
 def system_name(cgroup):

@@ -75,10 +75,6 @@ def asleep(pids):
     return all(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "S" for pid in pids)
 
 
-def perf(report, cgroup):
-    return one(report, "deepmon_system_perf", cgroup=system_name(cgroup))
-
-
 def next_report(parent, count=1):
     """One that begins after now."""
     parent.wait_for_batches(len(parent.batches) + count + 1, 15)
@@ -111,7 +107,7 @@ def test_counters_against_the_kernel(t):
     made = kernel_after[0] - kernel_before[0]
     t.note(f"{PAGES} fresh pages made {made} faults; {2 * ROUNDS} turns made "
            f"{kernel_after[1] - kernel_before[1]} switches")
-    grown = {cgroup: {name: perf(after, cgroup).fields[name] - perf(before, cgroup).fields[name]
+    grown = {cgroup: {name: growth(before, after, "deepmon_system_perf", name, cgroup=system_name(cgroup))
                       for name in COUNTERS} for cgroup in (faulting, switching)}
     with t.apart():
         t.within(grown[faulting]["cache_references"], made, TOLERANCE_EVENTS, "page faults")
