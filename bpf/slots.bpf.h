@@ -94,7 +94,7 @@ static __always_inline __u32 slot_of_trusted(struct cpu_state *cpu, struct task_
 	if ((task->flags & PF_KTHREAD) && !css->parent)
 		return CPU_SLOT_KERNEL;
 
-	__u64 serial = css->serial_nr;
+	__u64 serial = css->serial_nr + 1; /* that of cgroup v2's root is 0, as is what is not in use here */
 	struct cpu_known_cgroup *known = &cpu->known[serial % CPU_KNOWN_CGROUPS];
 
 	if (serial == known->serial)

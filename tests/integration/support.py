@@ -92,6 +92,12 @@ def one(report, measurement, **tags):
     return points[0]
 
 
+def next_report(parent, count=1):
+    """One that begins after now."""
+    parent.wait_for_batches(len(parent.batches) + count + 1, 15)
+    return parent.reports()[-1]
+
+
 def growth(before, after, measurement, field, **tags):
     """By how much that field grew from one report to another. A unit that has done nothing yet is not in one."""
     first = one(before, measurement, **tags).fields[field] if find(before, measurement, **tags) else 0

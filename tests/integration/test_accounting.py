@@ -4,10 +4,12 @@
 import time
 
 from stage import host
-from stage.cgroups import Cgroup, UsagePoller, burn_ns, cpu_hierarchy
+from stage.cgroups import Cgroup, UsagePoller, burn_ns, cpu_hierarchy, join, read_usage_ns
 from stage.lineprotocol import find
+from stage.mounts import mounts
+from stage.process import Skip
 
-from support import CPUS, KINDS, SECOND, execd
+from support import CPUS, KINDS, SECOND, duty, execd, growth, next_report, two_cpus
 
 GROUPS = 200
 TURN_SECONDS = 0.04
@@ -73,3 +75,22 @@ def test_all_groups_and_idle_make_the_whole(t):
     with t.apart():
         t.within(used / SECOND, poller.between("root", start_ns, end_ns) / SECOND, TOLERANCE_KERNEL,
                  "CPU seconds used, against the root's cpuacct")
+
+
+def test_tasks_of_the_unified_root(t):
+    """The root of cgroup v2 has 0 as its serial number: who ran there was once taken for idle."""
+    host.require_bpf()
+    roots = [mount.point for mount in mounts() if mount.kind == "cgroup2"]
+    if not roots or not cpu_hierarchy()[1]:
+        raise Skip("only where v1 is beside v2 can a task of v2's root have an account of its own")
+    group = t.enter(Cgroup())
+    join(roots[0], group.run(duty, two_cpus()[0], 0.5))
+    parent = execd(t, "--cgroup-hierarchy", "unified", interval=0.5)
+    before = next_report(parent)
+    least = -read_usage_ns(group.directory)
+    time.sleep(2)
+    least += read_usage_ns(group.directory)
+    after = next_report(parent)
+    used = growth(before, after, "deepmon_system", "cpu_time_ns", cgroup="root")
+    t.note(f"{used / SECOND:.3f} s of the root, {least / SECOND:.3f} s of them of a task whose time is known")
+    t.between(used, least, CPUS * (after[0].time_ns - before[0].time_ns), "CPU time of the root")

@@ -12,7 +12,7 @@ from stage.execd_parent import command_line
 from stage.lineprotocol import find
 from stage.process import Skip, wait_until
 
-from support import CPUS, SECOND, duty, execd, growth, one, system_name, two_cpus
+from support import CPUS, SECOND, duty, execd, growth, next_report, one, system_name, two_cpus
 
 EVENTS = {"CyclesEvent": "cpu-clock", "InstructionsEvent": "task-clock",
           "CacheReferencesEvent": "page-faults", "CacheMissesEvent": "context-switches"}
@@ -73,12 +73,6 @@ def ping(gate, cpu, inbox, outbox, first):
 
 def asleep(pids):
     return all(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "S" for pid in pids)
-
-
-def next_report(parent, count=1):
-    """One that begins after now."""
-    parent.wait_for_batches(len(parent.batches) + count + 1, 15)
-    return parent.reports()[-1]
 
 
 def test_counters_against_the_kernel(t):
