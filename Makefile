@@ -36,7 +36,7 @@ PACKAGES_BUILD = gcc make clang llvm bpftool pkg-config libc6-dev libbpf-dev lib
 PACKAGES_TEST = libclang-rt-14-dev check locales python3 collectd-core influxdb curl docker.io containerd runc busybox-static \
                 valgrind iproute2 procps podman
 PACKAGES_LINT = clang-format clang-tidy cppcheck
-PACKAGES_KERNELS = python3 qemu-system-x86
+PACKAGES_KERNELS = python3 qemu-system-x86 busybox-static
 
 core_sources := $(wildcard common/*.c)
 core_objects := $(core_sources:%.c=$(BUILD)/%.o)

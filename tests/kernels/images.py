@@ -88,6 +88,34 @@ class Apt:
         return self.depends(image, "linux-binary") or image
 
 
+def headers(cache, series):
+    """Directory to build modules for that series' kernel with; Skip where it cannot be had."""
+    kernel = fetch(cache, series)
+    flavour = kernel.name.removeprefix("linux-image-")
+    directory = Path(cache, series, "headers").absolute()
+    build = directory / "usr/src" / f"linux-headers-{flavour}"
+    if build.is_dir():
+        return build
+    uri = archives().get("-security" if SUITES[series].endswith("-security") else "")
+    apt = Apt(kernel.parent, uri, SUITES[series])
+    try:
+        apt.get("update")
+        package = f"linux-headers-{flavour}"
+        packages = [package, apt.depends(package, "linux-headers"), apt.depends(package, "linux-kbuild")]
+        apt.get("download", *packages)
+        shutil.rmtree(directory, ignore_errors=True)
+        for deb in apt.directory.glob("*.deb"):
+            run(["dpkg-deb", "-x", deb, directory])
+        # It expects to be where packages are installed.
+        makefile = build / "Makefile"
+        makefile.write_text(makefile.read_text().replace(" /usr/src/", f" {build.parent}/"))
+    except (StageError, subprocess.TimeoutExpired) as error:
+        raise Skip(f"the headers of {flavour} cannot be had: {error}", needs="kernels") from error
+    finally:
+        apt.clean()
+    return build
+
+
 def unpack_kernel(deb, path):
     """The kernel inside a package."""
     with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE) as process:

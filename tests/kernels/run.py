@@ -6,6 +6,7 @@ Boots each under QEMU's software emulation, once for each layout of cgroups; gue
 method of deepmon's is a test: SERIES.LAYOUT.METHOD. A guest that does not say its last line has failed.
 """
 
+import contextlib
 import os
 import platform
 import re
@@ -20,6 +21,7 @@ HERE = Path(__file__).resolve().parent
 SOURCE = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+import energy  # noqa: E402
 import images  # noqa: E402
 import initramfs  # noqa: E402
 from stage import host, tap  # noqa: E402
@@ -40,6 +42,8 @@ REFUSED = {
 }
 GUEST_SECONDS = 120
 NOT_OURS = re.compile(r"\[ *\d+\.\d+\] |qemu-system")
+
+ENERGY_SERIES = "6.1"  # whose modules this distribution's compiler builds
 
 QEMU = "qemu-system-x86_64"
 
@@ -153,6 +157,16 @@ class Run:
             return
         for layout in LAYOUTS[series]:
             self.guest(series, kernel, layout)
+        if series == ENERGY_SERIES and os.environ.get("ONLY", "energy") == "energy":
+            self.energy(series)
+
+    def energy(self, series):
+        state = self.build / "kernels" / "runs" / f"{series}.energy"
+        shutil.rmtree(state, ignore_errors=True)
+        state.mkdir(parents=True)
+        with contextlib.ExitStack() as stack:
+            self.report.test(f"{series}.energy", lambda t: energy.test_powercap(t, series),
+                             tap.Bench(state, self.build, stack))
 
     def table(self):
         """README's: when it was, a row for each guest, a column for each method."""
