@@ -233,21 +233,45 @@ void cgroups_search(struct cgroups *cgroups, uint64_t now_ns)
 struct visiting {
 	cgroups_visitor *visit;
 	void *user;
+	struct cgroup *before;
 };
+
+/* Whether the path of one begins with the other's. */
+static bool is_below(const struct cgroup *cgroup, const struct cgroup *above)
+{
+	size_t length = strcmp(above->path, "/") ? strlen(above->path) : 0;
+
+	return strncmp(cgroup->path, above->path, length) == 0 && cgroup->path[length] == '/';
+}
+
+/* In the order of compare_paths all that is below one's path follows it at once. NULL: no more follow. */
+static void visit_before(struct visiting *visiting, struct cgroup *cgroup)
+{
+	struct cgroup *before = visiting->before;
+
+	visiting->before = cgroup;
+	if (before)
+		visiting->visit(visiting->user, before, cgroup && is_below(cgroup, before));
+}
 
 static void visit_topmost(const void *node, VISIT visit, void *closure)
 {
-	const struct visiting *visiting = closure;
-
 	if (visit == postorder || visit == leaf)
-		visiting->visit(visiting->user, *(struct cgroup *const *)node);
+		visit_before(closure, *(struct cgroup *const *)node);
 }
 
 void cgroups_each_topmost(const struct cgroups *cgroups, cgroups_visitor *visit, void *user)
 {
-	struct visiting visiting = {visit, user};
+	struct visiting visiting = {visit, user, NULL};
 
 	twalk_r(cgroups->by_path, visit_topmost, &visiting);
+	visit_before(&visiting, NULL);
+}
+
+bool cgroup_is_its_own(const struct cgroup *cgroup, bool holds_others)
+{
+	return cgroup->group->kind == IDENTITY_CONTAINER ||
+	       (!holds_others && strcmp(cgroup->path, "/") != 0);
 }
 
 struct regrouping {
