@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "footprint.h"
 
 static int compare_ids(const void *a, const void *b)
@@ -70,23 +70,15 @@ struct cgroup *cgroups_find(const struct cgroups *cgroups, uint64_t id)
 #define SLOW_NS	 50000000ull
 #define LATER_NS 10000000000ull
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 /* At once, as a name that comes a moment later makes two series. From a disk that is busy they come later. */
 static void read_name(struct cgroups *cgroups, struct identity *identity)
 {
-	uint64_t began_ns = now_ns(), ended_ns;
+	uint64_t began_ns = clock_ns(CLOCK_MONOTONIC), ended_ns;
 
 	if (began_ns < cgroups->names_later_ns)
 		return;
 	names_read(cgroups->names, identity);
-	ended_ns = now_ns();
+	ended_ns = clock_ns(CLOCK_MONOTONIC);
 	if (ended_ns - began_ns > SLOW_NS)
 		cgroups->names_later_ns = ended_ns + LATER_NS;
 }
@@ -270,8 +262,7 @@ void cgroups_each_topmost(const struct cgroups *cgroups, cgroups_visitor *visit,
 
 bool cgroup_is_its_own(const struct cgroup *cgroup, bool holds_others)
 {
-	return cgroup->group->kind == IDENTITY_CONTAINER ||
-	       (!holds_others && strcmp(cgroup->path, "/") != 0);
+	return cgroup->group->kind == IDENTITY_CONTAINER || (!holds_others && strcmp(cgroup->path, "/") != 0);
 }
 
 struct regrouping {

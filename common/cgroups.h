@@ -64,8 +64,8 @@ typedef void cgroups_visitor(void *user, struct cgroup *cgroup, bool holds_other
 void cgroups_each_topmost(const struct cgroups *cgroups, cgroups_visitor *visit, void *user);
 
 /*
- * Whether what files tell of a topmost cgroup, with all that is nested in it, is its group's. That of a system
- * group in which others are nested (a slice) is theirs, and the root's is the whole host's.
+ * Whether what files tell of a topmost cgroup, with all that is nested in it, is its group's. That of a
+ * system group in which others are nested (a slice) is theirs, and the root's is the whole host's.
  */
 bool cgroup_is_its_own(const struct cgroup *cgroup, bool holds_others);
 

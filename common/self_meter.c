@@ -99,7 +99,7 @@ static void sum_used(const struct attribution *attribution, uint64_t *busy_ns, u
 static void measure_energy(struct self_meter *meter, const struct self_sources *sources,
 			   struct deepmon_self_cost *cost, uint64_t *valid)
 {
-	uint64_t own_ns = cost->sample_cpu_time_ns + cost->bpf_run_time_ns;
+	uint64_t own_ns = cost->sample_cpu_time_ns + cost->survey_cpu_time_ns + cost->bpf_run_time_ns;
 	uint64_t busy_ns, used_uj;
 
 	sum_used(sources->attribution, &busy_ns, &used_uj);
@@ -131,6 +131,8 @@ void self_meter_report(struct self_meter *meter, const struct self_sources *sour
 	cost->ended_unreported = sources->attribution->groups->ended_unreported;
 	self->valid =
 	    VALID(sample_cpu_time_ns) | VALID(sample_duration_ns) | VALID(samples) | VALID(ended_unreported);
+	if (surveyor_cpu_time(sources->surveyor, &cost->survey_cpu_time_ns))
+		self->valid |= VALID(survey_cpu_time_ns);
 	measure_process(cost, &self->valid);
 	if (sources->kernel)
 		measure_kernel(meter, sources, cost, &self->valid);
