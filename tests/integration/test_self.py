@@ -127,7 +127,8 @@ def test_energy_of_its_own(t):
     cgroup.run(duty, two_cpus()[0], 0.5)
     simulator = t.enter(RaplSim(t.state / "rapl", t.built("rapl-sim"), period_ms=10))
     # One sample for each report, so that both tell of the same one.
-    options = sysroot_options(simulator.root) | {"BpfStats": "on", "SampleInterval": 60, "IdlePackageWatts": 10}
+    options = sysroot_options(simulator.root) | {"BpfStats": "on", "SampleInterval": 60, "IdlePackageWatts": 10,
+                                                 "ProportionalMemory": "on", "ProportionalMemoryInterval": 0.2}
     parent = execd(t, *command_line(options), interval=0.5)
     parent.wait_for_batches(7, 15)
     reports = reports_without_system(parent)
@@ -138,6 +139,7 @@ def test_energy_of_its_own(t):
     t.note(f"skew between energy and CPU time: {min(skews) / 1e3:.0f} to {max(skews) / 1e3:.0f} µs")
     for before, after in zip(reports, reports[1:]):
         check_own_energy(t, before, after)
+    t.true(growth(reports[0], reports[-1], "deepmon_self", "survey_cpu_time_ns") > 0, "surveys are in it")
     joules, watts = (own(reports[-1])[field] for field in ("energy_joules", "power_watts"))
     t.note(f"of its own: {joules:.4f} J, at last {watts * 1000:.2f} mW")
     t.true(joules > 0 and watts > 0, "energy and power of its own", (joules, watts))
@@ -150,7 +152,7 @@ def check_own_energy(t, before, after):
     joules = sum(growth(before, after, "deepmon_total_energy", "energy_joules", kind=kind, domain="package")
                  for kind in kinds)
     used = sum(growth(before, after, "deepmon_self", field)
-               for field in ("sample_cpu_time_ns", "bpf_run_time_ns"))
+               for field in ("sample_cpu_time_ns", "survey_cpu_time_ns", "bpf_run_time_ns"))
     expected = joules * used / busy
     t.between(growth(before, after, "deepmon_self", "energy_joules"), 0.999 * expected - 2e-6,
               1.001 * expected + 2e-6, "J of its own")
