@@ -5,6 +5,7 @@
  */
 #include "sample_look.h"
 
+#include "../../common/footprint.h"
 #include "random_host.h"
 
 #define COUNT(of) (sizeof(of) / sizeof((of)[0]))
@@ -147,6 +148,44 @@ START_TEST(figures)
 	a_second(40 * JOULE);
 	assert_told(energy_of(DEEPMON_CONTAINER, "c0001"), "energy_joules", 45);
 	assert_told(energy_of(DEEPMON_CONTAINER, "c0001"), "power_watts", 15);
+}
+END_TEST
+
+/* What its processes map is as old as it is, with its cgroup's files or without. */
+START_TEST(memory_of_processes)
+{
+	const struct resident read = {.sum = {30, 20, 10}, .processes = 2, .read_ns = 5 * SECOND};
+	struct group *web = cgroups_find(&cgroups, WEB_CGROUP)->group;
+	const struct deepmon_record *told;
+
+	a_second(60 * JOULE);
+	ck_assert_ptr_null(find(DEEPMON_CONTAINER, DEEPMON_SUBJECT_MEMORY, "c0001", ""));
+	web->resident = read;
+	sample.now_ns = 8 * SECOND;
+	a_second(60 * JOULE);
+	told = find(DEEPMON_CONTAINER, DEEPMON_SUBJECT_MEMORY, "c0001", "");
+	assert_told(told, "rss_bytes", 30);
+	assert_told(told, "pss_bytes", 20);
+	assert_told(told, "uss_bytes", 10);
+	assert_told(told, "rss_processes", 2);
+	assert_told(told, "rss_age_seconds", 3);
+	assert_untold(told, "usage_bytes");
+	ck_assert_ptr_null(find(DEEPMON_SYSTEM, DEEPMON_SUBJECT_MEMORY, "cron.service", ""));
+	web->footprint = calloc(1, sizeof(*web->footprint));
+	web->footprint->memory.usage_bytes = 40;
+	web->footprint->memory_valid = 1ull << DEEPMON_INDEX_MEMORY_usage_bytes;
+	sample.now_ns = 4 * SECOND;
+	a_second(60 * JOULE);
+	ck_assert_uint_eq(count_of(DEEPMON_CONTAINER, DEEPMON_SUBJECT_MEMORY), 1);
+	told = find(DEEPMON_CONTAINER, DEEPMON_SUBJECT_MEMORY, "c0001", "");
+	assert_told(told, "usage_bytes", 40);
+	assert_told(told, "rss_age_seconds", 0);
+	web->resident = (struct resident){.read_ns = 9 * SECOND};
+	a_second(60 * JOULE);
+	told = find(DEEPMON_CONTAINER, DEEPMON_SUBJECT_MEMORY, "c0001", "");
+	assert_told(told, "usage_bytes", 40);
+	assert_untold(told, "rss_bytes");
+	assert_untold(told, "rss_age_seconds");
 }
 END_TEST
 
@@ -413,6 +452,7 @@ END_TEST
 static void add_tests(TCase *told, TCase *absent)
 {
 	tcase_add_test(told, figures);
+	tcase_add_test(told, memory_of_processes);
 	tcase_add_test(told, the_platform_is_the_hosts);
 	tcase_add_test(told, labels);
 	tcase_add_test(told, texts_are_its_own);
