@@ -310,7 +310,8 @@
  * X(member of struct deepmon_options, collectd name, type, default, least, most, unit, help)
  * On the command line the name is the same in lower case with dashes. Types: TEXT (at most
  * DEEPMON_TEXT_MAX - 1 bytes; least and most do not apply), NUMBER, COUNT (a whole number), CHOICE
- * (default and the words to choose from, parted by |), BOOL, LIST (names and /regexes/, may be given again).
+ * (default and the words to choose from, parted by |), BOOL, LIST (names and /regexes/, may be given again),
+ * EVENT (of a performance counter).
  */
 #define DEEPMON_OPTION_ROWS(X)                                                                               \
 	X(host_root, HostRoot, TEXT, "/", 0, 0, "",                                                          \
@@ -354,14 +355,13 @@
 	  "Where the processors' energy is read; auto: the first of these that has counters")                \
 	X(sample_interval, SampleInterval, NUMBER, "1", 0.05, 60, "s",                                       \
 	  "How often energy and CPU time are read between reports, so that no counter wraps unseen")         \
-	X(cycles_event, CyclesEvent, TEXT, "cycles", 0, 0, "",                                               \
-	  "The event counted as cycles, by which energy is shared: a name of `perf list`, a raw code such "  \
-	  "as r003c, or none")                                                                               \
-	X(instructions_event, InstructionsEvent, TEXT, "instructions", 0, 0, "",                             \
+	X(cycles_event, CyclesEvent, EVENT, "cycles", 0, 0, "",                                              \
+	  "The event counted as cycles, by which energy is shared")                                          \
+	X(instructions_event, InstructionsEvent, EVENT, "instructions", 0, 0, "",                            \
 	  "The event counted as instructions")                                                               \
-	X(cache_references_event, CacheReferencesEvent, TEXT, "cache-references", 0, 0, "",                  \
+	X(cache_references_event, CacheReferencesEvent, EVENT, "cache-references", 0, 0, "",                 \
 	  "The event counted as cache references")                                                           \
-	X(cache_misses_event, CacheMissesEvent, TEXT, "cache-misses", 0, 0, "",                              \
+	X(cache_misses_event, CacheMissesEvent, EVENT, "cache-misses", 0, 0, "",                             \
 	  "The event counted as cache misses, by which memory's energy is shared")                           \
 	X(smt_overlap, SmtOverlap, CHOICE, "auto|off", 0, 0, "",                                             \
 	  "Whether CPU time beside a busy sibling hardware thread is accounted; auto: where there are some") \
