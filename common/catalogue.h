@@ -270,9 +270,9 @@
 	  "From the first reading of an energy counter to the last CPU's account: the longest "      \
 	  "since the last report")                                                                   \
 	X(SELF_COST, bpf_run_time_ns, U64, COUNTER, "ns", "deepmon_cpu_ns", "bpf",                   \
-	  "CPU time in deepmon's program at context switches, by the kernel's count (BpfStats on)")  \
+	  "CPU time in deepmon's programs in the kernel, by its own count (BpfStats on)")            \
 	X(SELF_COST, bpf_runs, U64, COUNTER, "", "total_operations", "bpf",                          \
-	  "Times that it ran (BpfStats on)")                                                         \
+	  "Times that they ran (BpfStats on)")                                                       \
 	X(SELF_COST, energy_joules, MICRO, COUNTER, "J", "energy", "self",                           \
 	  "Energy of deepmon's own samples, surveys and programs: their part of the CPU time in "    \
 	  "use, of the packages' energy in use")                                                     \
@@ -302,6 +302,8 @@
 	  "turns and are scaled")                                                                    \
 	X(SELF_COST, processes_refused, U64, COUNTER, "", "total_events", "processes_refused",       \
 	  "Times that a process found no room: MaxProcesses is the limit")                           \
+	X(SELF_COST, file_io_refused, U64, COUNTER, "", "total_events", "file_io_refused",           \
+	  "Tasks that the kernel had no memory for: their file I/O is told of nobody")               \
 	X(SELF_COST, ended_unreported, U64, COUNTER, "", "total_events", "ended_unreported",         \
 	  "Groups that ended and, past MaxEnded, were dropped before a report; the totals have them")
 

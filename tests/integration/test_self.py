@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-only
 """What deepmon says that it costs itself, against what the kernel says of it."""
 
+import json
 import os
+import subprocess
 import time
 from pathlib import Path
 
 from stage import host
 from stage.cgroups import Cgroup
 from stage.execd_parent import command_line
-from stage.process import wait_until
+from stage.process import find_program, wait_until
 from stage.rapl import RaplSim
 
 from support import SECOND, duty, execd, growth, one, reports_without_system, sysroot_options, two_cpus
@@ -56,6 +58,41 @@ def test_runs_of_its_program(t):
     t.note(f"{runs} runs of {run_time / runs:.0f} ns each, during {2 * ROUNDS} switches of our own at least")
     t.true(runs >= 2 * ROUNDS, f"{2 * ROUNDS} runs at least", runs)
     t.between(run_time / runs, 20, 5000, "ns of a run")
+
+
+def programs_of(pid):
+    """The ids of the BPF programs that a process has open."""
+    found = set()
+    for file in Path(f"/proc/{pid}/fdinfo").iterdir():
+        found |= {int(line.split()[1]) for line in file.read_text().splitlines() if line.startswith("prog_id:")}
+    return found
+
+
+def programs_runs(pid):
+    """Runs of those of its programs that hang on hooks, by the kernel; the others it runs itself."""
+    done = subprocess.run([find_program("bpftool", None, "bpftool"), "-j", "prog", "show"], capture_output=True,
+                          check=True)
+    ours = programs_of(pid)
+    return sum(program.get("run_cnt", 0) for program in json.loads(done.stdout) if program["id"] in ours
+               and not program["name"].startswith(("cpu_flush", "file_io_flush", "file_io_begin")))
+
+
+def test_runs_of_all_its_programs(t):
+    """Those of the network and of file I/O, too: between two accounts of the kernel's own."""
+    host.require_bpf()
+    parent = execd(t, "--bpf-stats", "on", "--network", "on", "--file-io", "counts", signal="STDIN", ticking=False)
+    parent.tick()
+    parent.wait_for_batches(1, 10)
+    pid = parent.process.pid
+    for count in range(2, 5):
+        earliest = programs_runs(pid)
+        parent.tick()
+        parent.wait_for_batches(count, 10)
+        latest = programs_runs(pid)
+        fields = own(reports_without_system(parent)[-1])
+        t.note(f"{fields['bpf_runs']} runs, between {earliest} and {latest}")
+        t.between(fields["bpf_runs"], earliest, latest, "runs of all programs")
+        t.equal(fields["file_io_refused"], 0, "tasks without memory for their file I/O")
 
 
 def test_runs_are_absent_without_statistics(t):
