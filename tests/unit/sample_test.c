@@ -449,6 +449,33 @@ START_TEST(an_end_is_told_once)
 }
 END_TEST
 
+/*
+ * While a counter can't be read nobody is charged of it, so that who ends meanwhile has told all of its
+ * energy in the reports before: what the counter shows later is of those that run then.
+ */
+START_TEST(an_end_in_a_gap_leaves_nothing_untold)
+{
+	const struct group *web = cgroups_find(&cgroups, WEB_CGROUP)->group;
+	double told;
+
+	a_second(60 * JOULE);
+	told = value(energy_of(DEEPMON_CONTAINER, "c0001"), "energy_joules");
+	cgroups_remove(&cgroups, WEB_CGROUP, now_ns);
+	a_second(-1);
+	ck_assert_uint_ne(web->ended_number, 0);
+	ck_assert(web->reported);
+	assert_told(find(DEEPMON_CONTAINER, DEEPMON_SUBJECT_CPU, "c0001", ""), "cpu_time_ns", 600 * MS);
+	ck_assert_ptr_null(energy_of(DEEPMON_CONTAINER, "c0001"));
+	ck_assert_double_eq(told * JOULE, (double)web->account.used.energy_uj[ENERGY_PACKAGE]);
+	use(UNIT_CGROUP, 100 * MS);
+	charge(120 * JOULE, 8 * JOULE, 0);
+	report(SECOND);
+	ck_assert_ptr_null(energy_of(DEEPMON_CONTAINER, "c0001"));
+	ck_assert_double_eq(told * JOULE, (double)web->account.used.energy_uj[ENERGY_PACKAGE]);
+	assert_told(energy_of(DEEPMON_TOTAL, "container"), "energy_joules", told);
+}
+END_TEST
+
 static void add_tests(TCase *told, TCase *absent)
 {
 	tcase_add_test(told, figures);
@@ -457,6 +484,7 @@ static void add_tests(TCase *told, TCase *absent)
 	tcase_add_test(told, labels);
 	tcase_add_test(told, texts_are_its_own);
 	tcase_add_test(told, an_end_is_told_once);
+	tcase_add_test(told, an_end_in_a_gap_leaves_nothing_untold);
 	tcase_add_test(absent, without_a_kernel_energy_is_nobodys);
 	tcase_add_test(absent, without_zones_there_is_no_energy);
 	tcase_add_test(absent, a_counter_that_is_never_read);
