@@ -10,6 +10,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <bpf/bpf.h>
+
 #include "log.h"
 
 static int keep_quiet(enum libbpf_print_level level, const char *format, va_list args)
@@ -54,6 +56,27 @@ void bpf_object_log_refusal(const struct deepmon_logger *logger, const char *wha
 		remedy = "a smaller MaxCgroups takes less memory";
 	log_warning(logger, "eBPF: %s can't be %s (%s): %s. %s", what, step, strerror(-error), remedy,
 		    left_out);
+}
+
+int bpf_object_add_run_time(const struct bpf_object *object, uint64_t *run_time_ns, uint64_t *runs)
+{
+	struct bpf_program *program;
+
+	bpf_object__for_each_program(program, object)
+	{
+		struct bpf_prog_info info = {0};
+		uint32_t size = sizeof(info);
+		int fd = bpf_program__fd(program), r;
+
+		if (fd < 0 || !bpf_program__autoattach(program))
+			continue;
+		r = bpf_obj_get_info_by_fd(fd, &info, &size);
+		if (r)
+			return r;
+		*run_time_ns += info.run_time_ns;
+		*runs += info.run_cnt;
+	}
+	return 0;
 }
 
 int bpf_mapping_open(struct bpf_mapping *mapping, const struct bpf_map *map)

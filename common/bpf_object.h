@@ -7,6 +7,7 @@
 
 #include <bpf/libbpf.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "deepmon.h"
 
@@ -20,6 +21,12 @@ libbpf_print_fn_t bpf_object_silence(void);
  */
 void bpf_object_log_refusal(const struct deepmon_logger *logger, const char *what, const char *step,
 			    int error, const char *left_out);
+
+/*
+ * Adds what the kernel counted, while its BPF statistics were on, of those of an object's programs that hang
+ * on hooks. -errno.
+ */
+int bpf_object_add_run_time(const struct bpf_object *object, uint64_t *run_time_ns, uint64_t *runs);
 
 /* A map's values as memory that the kernel goes on writing. */
 struct bpf_mapping {

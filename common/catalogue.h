@@ -180,38 +180,48 @@
 	X(NETWORK, tcp_rtt_seconds, F64, GAUGE, "s", "latency", "tcp_rtt",                                  \
 	  "Mean of TCP's smoothed round-trip time, read at each message received since the last report")
 
-#define DEEPMON_MEMORY_METRICS(X)                                                                         \
-	X(MEMORY, usage_bytes, U64, GAUGE, "B", "memory", "used",                                         \
-	  "Memory charged to its cgroups, page cache included; of a system group in which others are "    \
-	  "nested, and of the root, no memory is told")                                                   \
-	X(MEMORY, working_set_bytes, U64, GAUGE, "B", "memory", "working_set",                            \
-	  "Usage less inactive page cache: what is not to be had back easily, as Kubernetes counts it")   \
-	X(MEMORY, anonymous_bytes, U64, GAUGE, "B", "memory", "anonymous",                                \
-	  "Anonymous memory: heaps, stacks and private copies")                                           \
-	X(MEMORY, page_cache_bytes, U64, GAUGE, "B", "memory", "page_cache",                              \
-	  "Page cache, shared memory included")                                                           \
-	X(MEMORY, shared_bytes, U64, GAUGE, "B", "memory", "shared",                                      \
-	  "Shared memory and tmpfs, which is in the page cache too")                                      \
-	X(MEMORY, kernel_bytes, U64, GAUGE, "B", "memory", "kernel",                                      \
-	  "Kernel memory; on v2 before Linux 5.18 the sum of stacks, page tables, per-CPU data and slab") \
-	X(MEMORY, swap_bytes, U64, GAUGE, "B", "swap", "used", "Swap used")                               \
-	X(MEMORY, limit_bytes, U64, GAUGE, "B", "memory", "limit",                                        \
-	  "The limit of its own cgroup; absent without one")                                              \
-	X(MEMORY, limit_percent, F64, GAUGE, "percent", "percent", "memory_limit",                        \
-	  "Working set per limit: at 100 the kernel must kill")                                           \
-	X(MEMORY, minor_faults, U64, COUNTER, "", "vmpage_action", "minor_faults",                        \
-	  "Page faults that were served from memory")                                                     \
-	X(MEMORY, major_faults, U64, COUNTER, "", "vmpage_action", "major_faults",                        \
-	  "Page faults that had to read")                                                                 \
-	X(MEMORY, oom_kills, U64, COUNTER, "", "total_events", "oom_kills",                               \
-	  "Processes killed for want of memory; on v1 those of its own cgroup, without nested ones")      \
-	X(MEMORY, pressure_some_percent, F64, GAUGE, "percent", "percent", "memory_pressure_some",        \
-	  "Time in which some task waited for memory, of the last 10 s (PSI some avg10)")                 \
-	X(MEMORY, pressure_full_percent, F64, GAUGE, "percent", "percent", "memory_pressure_full",        \
-	  "Time in which all tasks did (PSI full avg10)")                                                 \
-	X(MEMORY, pressure_some_ns, U64, COUNTER, "ns", "deepmon_wait_ns", "memory_some",                 \
-	  "Time in which some task waited for memory")                                                    \
-	X(MEMORY, pressure_full_ns, U64, COUNTER, "ns", "deepmon_wait_ns", "memory_full",                 \
+#define DEEPMON_MEMORY_METRICS(X)                                                                            \
+	X(MEMORY, usage_bytes, U64, GAUGE, "B", "memory", "used",                                            \
+	  "Memory charged to its cgroups, page cache included; of a system group in which others are "       \
+	  "nested, and of the root, no memory is told")                                                      \
+	X(MEMORY, working_set_bytes, U64, GAUGE, "B", "memory", "working_set",                               \
+	  "Usage less inactive page cache: what is not to be had back easily, as Kubernetes counts it")      \
+	X(MEMORY, anonymous_bytes, U64, GAUGE, "B", "memory", "anonymous",                                   \
+	  "Anonymous memory: heaps, stacks and private copies")                                              \
+	X(MEMORY, page_cache_bytes, U64, GAUGE, "B", "memory", "page_cache",                                 \
+	  "Page cache, shared memory included")                                                              \
+	X(MEMORY, shared_bytes, U64, GAUGE, "B", "memory", "shared",                                         \
+	  "Shared memory and tmpfs, which is in the page cache too")                                         \
+	X(MEMORY, kernel_bytes, U64, GAUGE, "B", "memory", "kernel",                                         \
+	  "Kernel memory; on v2 before Linux 5.18 the sum of stacks, page tables, per-CPU data and slab")    \
+	X(MEMORY, swap_bytes, U64, GAUGE, "B", "swap", "used", "Swap used")                                  \
+	X(MEMORY, limit_bytes, U64, GAUGE, "B", "memory", "limit",                                           \
+	  "The limit of its own cgroup; absent without one")                                                 \
+	X(MEMORY, limit_percent, F64, GAUGE, "percent", "percent", "memory_limit",                           \
+	  "Working set per limit: at 100 the kernel must kill")                                              \
+	X(MEMORY, rss_bytes, U64, GAUGE, "B", "memory", "rss",                                               \
+	  "Resident memory of its processes, summed: what several of them share counts for each "            \
+	  "(ProportionalMemory)")                                                                            \
+	X(MEMORY, pss_bytes, U64, GAUGE, "B", "memory", "pss",                                               \
+	  "The same, but what is shared counts by its part: once for all who share it")                      \
+	X(MEMORY, uss_bytes, U64, GAUGE, "B", "memory", "uss",                                               \
+	  "Of it, what one process has for itself alone")                                                    \
+	X(MEMORY, rss_processes, U64, GAUGE, "", "count", "rss_processes", "Processes whose memory that is") \
+	X(MEMORY, rss_age_seconds, F64, GAUGE, "s", "duration", "rss_age",                                   \
+	  "Age of these four figures: since the first of the processes was read")                            \
+	X(MEMORY, minor_faults, U64, COUNTER, "", "vmpage_action", "minor_faults",                           \
+	  "Page faults that were served from memory")                                                        \
+	X(MEMORY, major_faults, U64, COUNTER, "", "vmpage_action", "major_faults",                           \
+	  "Page faults that had to read")                                                                    \
+	X(MEMORY, oom_kills, U64, COUNTER, "", "total_events", "oom_kills",                                  \
+	  "Processes killed for want of memory; on v1 those of its own cgroup, without nested ones")         \
+	X(MEMORY, pressure_some_percent, F64, GAUGE, "percent", "percent", "memory_pressure_some",           \
+	  "Time in which some task waited for memory, of the last 10 s (PSI some avg10)")                    \
+	X(MEMORY, pressure_full_percent, F64, GAUGE, "percent", "percent", "memory_pressure_full",           \
+	  "Time in which all tasks did (PSI full avg10)")                                                    \
+	X(MEMORY, pressure_some_ns, U64, COUNTER, "ns", "deepmon_wait_ns", "memory_some",                    \
+	  "Time in which some task waited for memory")                                                       \
+	X(MEMORY, pressure_full_ns, U64, COUNTER, "ns", "deepmon_wait_ns", "memory_full",                    \
 	  "Time in which all tasks did")
 
 #define DEEPMON_BLOCK_METRICS(X)                                                                             \
@@ -260,14 +270,16 @@
 	  "From the first reading of an energy counter to the last CPU's account: the longest "      \
 	  "since the last report")                                                                   \
 	X(SELF_COST, bpf_run_time_ns, U64, COUNTER, "ns", "deepmon_cpu_ns", "bpf",                   \
-	  "CPU time in deepmon's program at context switches, by the kernel's count (BpfStats on)")  \
+	  "CPU time in deepmon's programs in the kernel, by its own count (BpfStats on)")            \
 	X(SELF_COST, bpf_runs, U64, COUNTER, "", "total_operations", "bpf",                          \
-	  "Times that it ran (BpfStats on)")                                                         \
+	  "Times that they ran (BpfStats on)")                                                       \
 	X(SELF_COST, energy_joules, MICRO, COUNTER, "J", "energy", "self",                           \
-	  "Energy of deepmon's own samples and programs: their part of the CPU time in use, of "     \
-	  "the packages' energy in use")                                                             \
+	  "Energy of deepmon's own samples, surveys and programs: their part of the CPU time in "    \
+	  "use, of the packages' energy in use")                                                     \
 	X(SELF_COST, power_watts, F64, GAUGE, "W", "power", "self",                                  \
 	  "The same as power since the last report")                                                 \
+	X(SELF_COST, survey_cpu_time_ns, U64, COUNTER, "ns", "deepmon_cpu_ns", "survey",             \
+	  "CPU time that reading RSS, PSS and USS took (ProportionalMemory)")                        \
 	X(SELF_COST, resident_bytes, U64, GAUGE, "B", "memory", "resident",                          \
 	  "Resident memory of that process")                                                         \
 	X(SELF_COST, samples, U64, COUNTER, "", "total_operations", "samples",                       \
@@ -290,6 +302,8 @@
 	  "turns and are scaled")                                                                    \
 	X(SELF_COST, processes_refused, U64, COUNTER, "", "total_events", "processes_refused",       \
 	  "Times that a process found no room: MaxProcesses is the limit")                           \
+	X(SELF_COST, file_io_refused, U64, COUNTER, "", "total_events", "file_io_refused",           \
+	  "Tasks that the kernel had no memory for: their file I/O is told of nobody")               \
 	X(SELF_COST, ended_unreported, U64, COUNTER, "", "total_events", "ended_unreported",         \
 	  "Groups that ended and, past MaxEnded, were dropped before a report; the totals have them")
 
@@ -298,7 +312,8 @@
  * X(member of struct deepmon_options, collectd name, type, default, least, most, unit, help)
  * On the command line the name is the same in lower case with dashes. Types: TEXT (at most
  * DEEPMON_TEXT_MAX - 1 bytes; least and most do not apply), NUMBER, COUNT (a whole number), CHOICE
- * (default and the words to choose from, parted by |), BOOL, LIST (names and /regexes/, may be given again).
+ * (default and the words to choose from, parted by |), BOOL, LIST (names and /regexes/, may be given again),
+ * EVENT (of a performance counter).
  */
 #define DEEPMON_OPTION_ROWS(X)                                                                               \
 	X(host_root, HostRoot, TEXT, "/", 0, 0, "",                                                          \
@@ -342,14 +357,13 @@
 	  "Where the processors' energy is read; auto: the first of these that has counters")                \
 	X(sample_interval, SampleInterval, NUMBER, "1", 0.05, 60, "s",                                       \
 	  "How often energy and CPU time are read between reports, so that no counter wraps unseen")         \
-	X(cycles_event, CyclesEvent, TEXT, "cycles", 0, 0, "",                                               \
-	  "The event counted as cycles, by which energy is shared: a name of `perf list`, a raw code such "  \
-	  "as r003c, or none")                                                                               \
-	X(instructions_event, InstructionsEvent, TEXT, "instructions", 0, 0, "",                             \
+	X(cycles_event, CyclesEvent, EVENT, "cycles", 0, 0, "",                                              \
+	  "The event counted as cycles, by which energy is shared")                                          \
+	X(instructions_event, InstructionsEvent, EVENT, "instructions", 0, 0, "",                            \
 	  "The event counted as instructions")                                                               \
-	X(cache_references_event, CacheReferencesEvent, TEXT, "cache-references", 0, 0, "",                  \
+	X(cache_references_event, CacheReferencesEvent, EVENT, "cache-references", 0, 0, "",                 \
 	  "The event counted as cache references")                                                           \
-	X(cache_misses_event, CacheMissesEvent, TEXT, "cache-misses", 0, 0, "",                              \
+	X(cache_misses_event, CacheMissesEvent, EVENT, "cache-misses", 0, 0, "",                             \
 	  "The event counted as cache misses, by which memory's energy is shared")                           \
 	X(smt_overlap, SmtOverlap, CHOICE, "auto|off", 0, 0, "",                                             \
 	  "Whether CPU time beside a busy sibling hardware thread is accounted; auto: where there are some") \
@@ -376,6 +390,12 @@
 	  "receive")                                                                                         \
 	X(memory, Memory, CHOICE, "on|off", 0, 0, "",                                                        \
 	  "Whether the memory of containers and units is told, from their cgroups' files")                   \
+	X(proportional_memory, ProportionalMemory, CHOICE, "off|on", 0, 0, "",                               \
+	  "Whether RSS, PSS and USS are told, from each process's smaps_rollup: between reports, by turns")  \
+	X(proportional_memory_interval, ProportionalMemoryInterval, NUMBER, "60", 0.1, 86400, "s",           \
+	  "How often those of a container or unit are read, if the budget allows")                           \
+	X(proportional_memory_budget, ProportionalMemoryBudget, NUMBER, "1", 0.01, 100, "percent",           \
+	  "CPU time for that, of one CPU; where it is not enough, the figures get older")                    \
 	X(block_devices, BlockDevices, COUNT, "8", 0, 1024, "",                                              \
 	  "Block devices whose use is told of each container and unit; those past it are summed as "         \
 	  "(other); 0: "                                                                                     \

@@ -97,3 +97,8 @@ uint64_t cgroup_events_dropped(const struct cgroup_events *events)
 {
 	return __atomic_load_n(&events->bpf->bss->cgroup_events_dropped, __ATOMIC_RELAXED);
 }
+
+int cgroup_events_add_run_time(const struct cgroup_events *events, uint64_t *run_time_ns, uint64_t *runs)
+{
+	return bpf_object_add_run_time(events->bpf->obj, run_time_ns, runs);
+}

@@ -29,4 +29,7 @@ void cgroup_events_read(struct cgroup_events *events);
 /* Events lost so far for want of room; only grows. */
 uint64_t cgroup_events_dropped(const struct cgroup_events *events);
 
+/* As bpf_object_add_run_time. */
+int cgroup_events_add_run_time(const struct cgroup_events *events, uint64_t *run_time_ns, uint64_t *runs);
+
 #endif

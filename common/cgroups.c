@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "footprint.h"
 
 static int compare_ids(const void *a, const void *b)
@@ -70,23 +70,15 @@ struct cgroup *cgroups_find(const struct cgroups *cgroups, uint64_t id)
 #define SLOW_NS	 50000000ull
 #define LATER_NS 10000000000ull
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 /* At once, as a name that comes a moment later makes two series. From a disk that is busy they come later. */
 static void read_name(struct cgroups *cgroups, struct identity *identity)
 {
-	uint64_t began_ns = now_ns(), ended_ns;
+	uint64_t began_ns = clock_ns(CLOCK_MONOTONIC), ended_ns;
 
 	if (began_ns < cgroups->names_later_ns)
 		return;
 	names_read(cgroups->names, identity);
-	ended_ns = now_ns();
+	ended_ns = clock_ns(CLOCK_MONOTONIC);
 	if (ended_ns - began_ns > SLOW_NS)
 		cgroups->names_later_ns = ended_ns + LATER_NS;
 }
@@ -233,21 +225,44 @@ void cgroups_search(struct cgroups *cgroups, uint64_t now_ns)
 struct visiting {
 	cgroups_visitor *visit;
 	void *user;
+	struct cgroup *before;
 };
+
+/* Whether the path of one begins with the other's. */
+static bool is_below(const struct cgroup *cgroup, const struct cgroup *above)
+{
+	size_t length = strcmp(above->path, "/") ? strlen(above->path) : 0;
+
+	return strncmp(cgroup->path, above->path, length) == 0 && cgroup->path[length] == '/';
+}
+
+/* In the order of compare_paths all that is below one's path follows it at once. NULL: no more follow. */
+static void visit_before(struct visiting *visiting, struct cgroup *cgroup)
+{
+	struct cgroup *before = visiting->before;
+
+	visiting->before = cgroup;
+	if (before)
+		visiting->visit(visiting->user, before, cgroup && is_below(cgroup, before));
+}
 
 static void visit_topmost(const void *node, VISIT visit, void *closure)
 {
-	const struct visiting *visiting = closure;
-
 	if (visit == postorder || visit == leaf)
-		visiting->visit(visiting->user, *(struct cgroup *const *)node);
+		visit_before(closure, *(struct cgroup *const *)node);
 }
 
 void cgroups_each_topmost(const struct cgroups *cgroups, cgroups_visitor *visit, void *user)
 {
-	struct visiting visiting = {visit, user};
+	struct visiting visiting = {visit, user, NULL};
 
 	twalk_r(cgroups->by_path, visit_topmost, &visiting);
+	visit_before(&visiting, NULL);
+}
+
+bool cgroup_is_its_own(const struct cgroup *cgroup, bool holds_others)
+{
+	return cgroup->group->kind == IDENTITY_CONTAINER || (!holds_others && strcmp(cgroup->path, "/") != 0);
 }
 
 struct regrouping {

@@ -59,12 +59,15 @@ void cgroups_forget(struct cgroups *cgroups, struct cgroup *cgroup);
 /* Walks the hierarchy: adds what is there, removes what is not. For the start, and after lost events. */
 void cgroups_search(struct cgroups *cgroups, uint64_t now_ns);
 
-/*
- * Gets each topmost cgroup of a group that is there, if paths are kept, in such an order that all that is
- * below one's path follows it at once.
- */
-typedef void cgroups_visitor(void *user, struct cgroup *cgroup);
+/* Gets each topmost cgroup of a group that is there, if paths are kept, those above before what is below. */
+typedef void cgroups_visitor(void *user, struct cgroup *cgroup, bool holds_others);
 void cgroups_each_topmost(const struct cgroups *cgroups, cgroups_visitor *visit, void *user);
+
+/*
+ * Whether what files tell of a topmost cgroup, with all that is nested in it, is its group's. That of a
+ * system group in which others are nested (a slice) is theirs, and the root's is the whole host's.
+ */
+bool cgroup_is_its_own(const struct cgroup *cgroup, bool holds_others);
 
 /* Moves all cgroups of one group to another. */
 void cgroups_regroup(struct cgroups *cgroups, const struct group *from, struct group *to);

@@ -11,11 +11,11 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "attribution.h"
 #include "cgroup_events.h"
+#include "clock.h"
 #include "file.h"
 #include "footprint.h"
 #include "log.h"
@@ -23,6 +23,7 @@
 #include "root.h"
 #include "sample.h"
 #include "self_meter.h"
+#include "surveyor.h"
 
 struct deepmon {
 	struct deepmon_options options;
@@ -30,6 +31,7 @@ struct deepmon {
 	struct hierarchy hierarchy;
 	struct names names;
 	struct namer namer;
+	struct surveyor surveyor;
 	struct told told;
 	char sys_root[ROOT_PATH_MAX];
 	struct topology topology;
@@ -57,14 +59,6 @@ struct deepmon {
 	struct self_meter self;
 	struct sample sample;
 };
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static void handle_event(void *user, const struct cgroup_event *event)
 {
@@ -315,7 +309,8 @@ static int begin(struct deepmon *collector)
 	groups_init(&collector->groups, collector->topology.socket_count, collector->options.max_ended);
 	cgroups_init(&collector->cgroups, &collector->hierarchy, &collector->names, &collector->groups,
 		     (size_t)collector->options.max_cgroups * 2);
-	collector->cgroups.keeps_paths = footprints_any(&collector->footprints);
+	collector->cgroups.keeps_paths =
+	    footprints_any(&collector->footprints) || surveyor_is_wanted(&collector->options);
 	r = attribution_init(&collector->attribution, collector->kernel, &collector->topology,
 			     &collector->cgroups, &collector->groups, zone_count, &rules);
 	collector->attribution.network = collector->network;
@@ -337,6 +332,9 @@ static int begin(struct deepmon *collector)
 	collector->last_report_ns = clock_ns(CLOCK_MONOTONIC);
 	r = namer_start(&collector->namer, &collector->names, &collector->groups, &collector->cgroups,
 			&collector->lock);
+	if (!r && collector->kernel && surveyor_is_wanted(&collector->options))
+		surveyor_start(&collector->surveyor, &collector->options, &collector->cgroups,
+			       &collector->told, &collector->lock, &collector->logger);
 	return r ? r : start_thread(collector);
 }
 
@@ -391,7 +389,8 @@ int deepmon_read(struct deepmon *collector, const struct deepmon_sample **sample
 	struct self_sources sources = {.attribution = &collector->attribution,
 				       .kernel = collector->kernel,
 				       .events = collector->events,
-				       .counters = &collector->counters};
+				       .counters = &collector->counters,
+				       .surveyor = &collector->surveyor};
 	struct sample_self self;
 	size_t zone_count;
 	uint64_t now;
@@ -402,6 +401,7 @@ int deepmon_read(struct deepmon *collector, const struct deepmon_sample **sample
 	take_sample(collector);
 	now = clock_ns(CLOCK_MONOTONIC);
 	collector->sample.taken_ns = clock_ns(CLOCK_REALTIME);
+	collector->sample.now_ns = now;
 	read_footprints(collector, now, false);
 	sources.interval_ns = now - collector->last_report_ns;
 	collector->last_report_ns = now;
@@ -424,6 +424,7 @@ void deepmon_close(struct deepmon *collector)
 	if (collector->has_thread && write(collector->stop_fd, &one, sizeof(one)) == sizeof(one))
 		pthread_join(collector->thread, NULL);
 	namer_stop(&collector->namer);
+	surveyor_stop(&collector->surveyor);
 	sample_clear(&collector->sample);
 	processes_clear(&collector->processes);
 	attribution_clear(&collector->attribution);

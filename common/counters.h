@@ -9,19 +9,8 @@
 #include <stdint.h>
 
 #include "../bpf/cpu.h"
+#include "counter_event.h"
 #include "deepmon.h"
-
-/* As in struct perf_event_attr. */
-struct counter_event {
-	uint32_t type;
-	uint64_t config;
-};
-
-/*
- * Reads an event's name as `perf list` has it ("cycles", "cache-misses", "page-faults") or a raw code as
- * perf takes it ("r1a2b"). -ENOENT: "" or "none", that counter is not wanted. -EINVAL: there is none.
- */
-int counter_event_parse(const char *text, struct counter_event *event);
 
 struct counters {
 	uint32_t mask; /* a bit for each enum cpu_counter that is open on every CPU that is online */

@@ -6,7 +6,7 @@
  * agent's intervals reads a sample and hands every metric in it on, by the names of the catalogue.
  *
  * Functions return 0 or a negative errno. The core never prints, exits or changes signal handlers; it
- * runs two threads of its own between deepmon_open and deepmon_close.
+ * runs two threads of its own between deepmon_open and deepmon_close, with ProportionalMemory three.
  */
 #ifndef DEEPMON_H
 #define DEEPMON_H
@@ -35,6 +35,7 @@ struct deepmon_list {
 #define DEEPMON_MEMBER_COUNT(name)		       uint32_t name
 #define DEEPMON_MEMBER_CHOICE(name)		       uint32_t name /* index into the row's words */
 #define DEEPMON_MEMBER_BOOL(name)		       bool name
+#define DEEPMON_MEMBER_EVENT(name)		       char name[DEEPMON_TEXT_MAX]
 #define DEEPMON_MEMBER_LIST(name)		       struct deepmon_list name
 #define DEEPMON_OPTION_MEMBER(member, NAME, TYPE, ...) DEEPMON_MEMBER_##TYPE(member);
 
@@ -50,6 +51,7 @@ enum deepmon_option_type {
 	DEEPMON_OPTION_CHOICE,
 	DEEPMON_OPTION_BOOL,
 	DEEPMON_OPTION_LIST,
+	DEEPMON_OPTION_EVENT, /* a text that names what a performance counter counts */
 };
 
 struct deepmon_option {

@@ -131,24 +131,35 @@ uint64_t energy_clock_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+/* A zone that comes and goes all the time is said to do so once a minute. */
 static void say_failing(struct energy *energy, size_t index, int error)
 {
 	struct energy_zone *zone = &energy->zones[index];
 	const struct energy_counter *counter = &energy->counters[index];
 	const struct energy_opened *opened = &energy->opened[counter->opened];
-	char why[ENERGY_WHY_MAX] = "";
+	uint64_t now = energy_clock_ns();
+	char why[ENERGY_WHY_MAX] = "", before[64] = "";
 
-	if (zone->failing)
-		return;
 	zone->failing = true;
+	if (zone->failing_said || (zone->said_ns && now - zone->said_ns < ENERGY_QUIET_NS))
+		return;
+	if (zone->unsaid)
+		snprintf(before, sizeof(before), " (and %" PRIu64 " times in between)", zone->unsaid);
+	zone->failing_said = true;
+	zone->said_ns = now;
+	zone->unsaid = 0;
 	opened->source->explain(opened->context, counter->index, error, why, sizeof(why));
-	log_warning(&energy->logger, "energy of %s is not measured for now: %s", zone->name, why);
+	log_warning(&energy->logger, "energy of %s is not measured for now%s: %s", zone->name, before, why);
 }
 
 /* `before` is the zone as it was before the reading. */
 static void say_well(struct energy *energy, struct energy_zone *zone, const struct energy_zone *before)
 {
 	zone->failing = false;
+	zone->unsaid += !zone->failing_said;
+	if (!zone->failing_said)
+		return;
+	zone->failing_said = false;
 	if (before->has_reading)
 		log_info(&energy->logger,
 			 "energy of %s is measured again after %.1f s; what was used in them is %s",

@@ -29,6 +29,7 @@ bool energy_is_divided(enum energy_domain domain);
 
 #define ENERGY_SOCKET_NONE   (-1)
 #define ENERGY_ZONE_NAME_MAX 64
+#define ENERGY_QUIET_NS	     60000000000ull
 
 /* One counter, and what was made of it. */
 struct energy_zone {
@@ -42,7 +43,10 @@ struct energy_zone {
 	uint64_t raw_uj;   /* the last reading that was taken */
 	uint64_t read_ns;  /* when: CLOCK_MONOTONIC */
 	bool has_reading;  /* raw_uj and read_ns hold one */
-	bool failing;	   /* the last reading failed: said once, until it is well again */
+	bool failing;	   /* the last reading failed */
+	bool failing_said; /* and that was said, once, until it is well again */
+	uint64_t said_ns;  /* when it was said last: not again before ENERGY_QUIET_NS; 0: never */
+	uint64_t unsaid;   /* times that it failed since and came back */
 	bool anomaly_said; /* the first anomaly was said; the others are only counted */
 
 	/* What the last energy_read found. */

@@ -143,3 +143,13 @@ void file_io_take(struct file_io *file_io, uint32_t slot, struct file_io_usage *
 		taken[i] = sum;
 	}
 }
+
+uint64_t file_io_refused(const struct file_io *file_io)
+{
+	return __atomic_load_n(&file_io->bpf->bss->file_io_tasks_refused, __ATOMIC_RELAXED);
+}
+
+int file_io_add_run_time(const struct file_io *file_io, uint64_t *run_time_ns, uint64_t *runs)
+{
+	return bpf_object_add_run_time(file_io->bpf->obj, run_time_ns, runs);
+}

@@ -26,4 +26,10 @@ void file_io_flush(const struct file_io *file_io);
 /* What was counted in the slot since the last call for it. */
 void file_io_take(struct file_io *file_io, uint32_t slot, struct file_io_usage *used);
 
+/* Tasks that nothing could be kept with, so that what they read and write is told of nobody; only grows. */
+uint64_t file_io_refused(const struct file_io *file_io);
+
+/* As bpf_object_add_run_time. */
+int file_io_add_run_time(const struct file_io *file_io, uint64_t *run_time_ns, uint64_t *runs);
+
 #endif

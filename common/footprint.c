@@ -315,14 +315,6 @@ bool footprints_any(const struct footprints *footprints)
 	return footprints->has_memory || footprints->has_block;
 }
 
-/* Whether the path of one begins with the other's. */
-static bool is_below(const struct cgroup *cgroup, const struct cgroup *above)
-{
-	size_t length = strcmp(above->path, "/") ? strlen(above->path) : 0;
-
-	return strncmp(cgroup->path, above->path, length) == 0 && cgroup->path[length] == '/';
-}
-
 /* What is gone has counters alone; what lives is read anew. */
 static void forget_gauges(const struct groups *groups)
 {
@@ -344,7 +336,6 @@ static void forget_gauges(const struct groups *groups)
 
 struct report {
 	struct footprints *footprints;
-	struct cgroup *before;
 	uint64_t now_ns;
 	bool cpu_known, first;
 };
@@ -423,20 +414,12 @@ static void choose(const struct report *report, struct cgroup *cgroup, bool hold
 	place->cpu_ns = cpu_ns;
 }
 
-/* Gets each topmost cgroup after the one that it is nested in. */
-static void visit(void *user, struct cgroup *cgroup)
+static void visit(void *user, struct cgroup *cgroup, bool holds_others)
 {
-	struct report *report = user;
-	struct cgroup *before = report->before;
-	bool holds_others = before && cgroup && is_below(cgroup, before);
-
-	report->before = cgroup;
-	/* The root's figures are the whole host's. */
-	if (before && before->group->kind != IDENTITY_CONTAINER &&
-	    (holds_others || !strcmp(before->path, "/")))
-		pass_over(before);
-	else if (before)
-		choose(report, before, holds_others);
+	if (cgroup_is_its_own(cgroup, holds_others))
+		choose(user, cgroup, holds_others);
+	else
+		pass_over(cgroup);
 }
 
 void footprints_choose(struct footprints *footprints, const struct cgroups *cgroups, uint64_t now_ns,
@@ -447,7 +430,6 @@ void footprints_choose(struct footprints *footprints, const struct cgroups *cgro
 
 	footprints->chosen_count = 0;
 	cgroups_each_topmost(cgroups, visit, &report);
-	visit(&report, NULL);
 }
 
 void footprints_read(struct footprints *footprints)

@@ -209,6 +209,7 @@ static void revive(struct groups *groups, struct group *group)
 static void end(struct groups *groups, struct group *group)
 {
 	group->ended_number = ++groups->ended_number;
+	group->resident = (struct resident){0};
 	group->reported = false;
 	groups->ended_count++;
 }
@@ -280,6 +281,7 @@ static void absorb(struct group *to, struct group *from)
 	account_sums_add(&to->untold, &from->untold);
 	process_absorb_all(&to->processes, &from->processes);
 	footprint_absorb(&to->footprint, &from->footprint);
+	resident_absorb(&to->resident, &from->resident);
 }
 
 /* 8 hex digits of FNV-1a. */

@@ -13,6 +13,7 @@
 
 #include "account.h"
 #include "identity.h"
+#include "resident.h"
 
 struct group {
 	enum identity_kind kind;
@@ -31,6 +32,7 @@ struct group {
 	struct account_sums untold_fresh; /* of it, in the last report */
 
 	struct footprint *footprint; /* of memory and block devices; NULL: nothing was read */
+	struct resident resident;    /* of those that live */
 
 	uint32_t cgroups;      /* alive */
 	uint32_t removed;      /* of them, those whose directory went */

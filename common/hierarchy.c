@@ -213,15 +213,28 @@ static int walk_below(struct walk *walk, int fd, size_t length)
 	return r;
 }
 
-int hierarchy_walk(const struct hierarchy *hierarchy, hierarchy_visitor *visit, void *user)
+int hierarchy_walk_from(const struct hierarchy *hierarchy, const char *path, hierarchy_visitor *visit,
+			void *user)
 {
 	struct walk walk = {.visit = visit, .user = user};
-	struct stat root;
-	int fd = openat(hierarchy->root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	size_t length = strcmp(path, "/") ? strlen(path) : 0;
+	char relative[CGROUP_PATH_MAX + 1];
+	struct stat status;
+	int fd;
 
+	if (length >= sizeof(walk.path))
+		return -ENAMETOOLONG;
+	memcpy(walk.path, path, length);
+	snprintf(relative, sizeof(relative), ".%s", path);
+	fd = openat(hierarchy->root_fd, relative, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &root) == 0)
-		visit(user, root.st_ino, "/");
-	return walk_below(&walk, fd, 0);
+	if (fstat(fd, &status) == 0)
+		visit(user, status.st_ino, path);
+	return walk_below(&walk, fd, length);
+}
+
+int hierarchy_walk(const struct hierarchy *hierarchy, hierarchy_visitor *visit, void *user)
+{
+	return hierarchy_walk_from(hierarchy, "/", visit, user);
 }

@@ -37,5 +37,8 @@ typedef void hierarchy_visitor(void *user, uint64_t cgroup_id, const char *path)
  * are cgroups that go meanwhile. -errno if it had to stop early.
  */
 int hierarchy_walk(const struct hierarchy *hierarchy, hierarchy_visitor *visit, void *user);
+/* The same of the cgroup at that path, and of all below it. */
+int hierarchy_walk_from(const struct hierarchy *hierarchy, const char *path, hierarchy_visitor *visit,
+			void *user);
 
 #endif

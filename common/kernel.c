@@ -64,11 +64,6 @@ static void choose_programs(struct kernel *kernel)
 	}
 }
 
-static struct bpf_program *switch_program(const struct kernel *kernel)
-{
-	return kernel->overlap ? kernel->bpf->progs.cpu_switch_smt : kernel->bpf->progs.cpu_switch;
-}
-
 static struct bpf_program *flush_program(const struct kernel *kernel)
 {
 	return kernel->overlap ? kernel->bpf->progs.cpu_flush_smt : kernel->bpf->progs.cpu_flush;
@@ -300,15 +295,9 @@ uint64_t kernel_counters_failed(const struct kernel *kernel)
 	return failed;
 }
 
-int kernel_run_time(const struct kernel *kernel, uint64_t *run_time_ns, uint64_t *runs)
+int kernel_add_run_time(const struct kernel *kernel, uint64_t *run_time_ns, uint64_t *runs)
 {
-	struct bpf_prog_info info = {0};
-	uint32_t size = sizeof(info);
-	int r = bpf_obj_get_info_by_fd(bpf_program__fd(switch_program(kernel)), &info, &size);
-
-	*run_time_ns = info.run_time_ns;
-	*runs = info.run_cnt;
-	return r;
+	return bpf_object_add_run_time(kernel->bpf->obj, run_time_ns, runs);
 }
 
 int kernel_processes_fd(const struct kernel *kernel)

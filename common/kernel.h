@@ -72,11 +72,8 @@ uint64_t kernel_switches_unseen(const struct kernel *kernel);
 uint64_t kernel_counters_failed(const struct kernel *kernel);
 uint64_t kernel_processes_refused(const struct kernel *kernel);
 
-/*
- * Time spent in our programs at context switches, and how often, since BPF statistics were on. -errno: the
- * kernel does not tell.
- */
-int kernel_run_time(const struct kernel *kernel, uint64_t *run_time_ns, uint64_t *runs);
+/* As bpf_object_add_run_time. */
+int kernel_add_run_time(const struct kernel *kernel, uint64_t *run_time_ns, uint64_t *runs);
 
 /* The map of processes: keys struct process_key, values one struct process_usage for each possible CPU. */
 int kernel_processes_fd(const struct kernel *kernel);

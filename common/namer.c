@@ -8,21 +8,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
+
+#include "clock.h"
 
 #define SECOND_NS    1000000000ull
 #define QUIET_NS     (10 * SECOND_NS) /* for a runtime that did not answer */
 #define LOOK_NS	     SECOND_NS	      /* how often names are looked at that may have changed, */
 #define LOOKS	     64		      /* and how many each time */
 #define DOUBLED_MOST 6		      /* times that the wait of a second for a late name is doubled */
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
-}
 
 static void identity_of(const struct group *group, struct identity *identity)
 {
@@ -89,7 +82,7 @@ static void name(struct namer *namer, struct group *group, uint64_t now)
 	r = ask ? names_ask(namer->names, &identity) : names_read(namer->names, &identity);
 	pthread_mutex_lock(namer->lock);
 	if (r == -ETIMEDOUT)
-		namer->quiet_until_ns = now_ns() + QUIET_NS;
+		namer->quiet_until_ns = clock_ns(CLOCK_MONOTONIC) + QUIET_NS;
 	if (!r)
 		take_up(namer, &identity, id);
 }
@@ -175,7 +168,7 @@ static void *run(void *argument)
 
 	pthread_mutex_lock(namer->lock);
 	while (!namer->stopping) {
-		uint64_t now = now_ns(), due = now + LOOK_NS;
+		uint64_t now = clock_ns(CLOCK_MONOTONIC), due = now + LOOK_NS;
 		struct group *group = find_nameless(namer, now, &due);
 
 		if (group) {

@@ -155,3 +155,8 @@ void network_take(struct network *network, uint32_t slot, struct net_usage *used
 		taken[i] = value;
 	}
 }
+
+int network_add_run_time(const struct network *network, uint64_t *run_time_ns, uint64_t *runs)
+{
+	return bpf_object_add_run_time(network->bpf->obj, run_time_ns, runs);
+}

@@ -35,4 +35,7 @@ uint32_t network_counted(const struct network *network);
 /* What was counted in the slot since the last call for it. */
 void network_take(struct network *network, uint32_t slot, struct net_usage *used);
 
+/* As bpf_object_add_run_time. */
+int network_add_run_time(const struct network *network, uint64_t *run_time_ns, uint64_t *runs);
+
 #endif

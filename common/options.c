@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "counter_event.h"
 #include "file.h"
 #include "selection.h"
 
@@ -58,6 +59,20 @@ static int set_text(const struct deepmon_option *option, char *text, const char 
 	}
 	memcpy(text, value, length + 1);
 	return 0;
+}
+
+static int set_event(const struct deepmon_option *option, char *text, const char *value, char *why,
+		     size_t why_size)
+{
+	struct counter_event event;
+
+	if (counter_event_parse(value, &event) != -EINVAL)
+		return set_text(option, text, value, why, why_size);
+	snprintf(why, why_size,
+		 "%s: \"%.64s\" is no event; a name of `perf list` such as cache-misses, a raw code such as "
+		 "r412e, or none is accepted",
+		 option->name, value);
+	return -EINVAL;
 }
 
 static int set_number(const struct deepmon_option *option, void *target, const char *value, char *why,
@@ -167,6 +182,8 @@ static int set(struct deepmon_options *options, const struct deepmon_option *opt
 		return set_bool(option, target, value, why, why_size);
 	case DEEPMON_OPTION_LIST:
 		return set_list(option, target, value, why, why_size);
+	case DEEPMON_OPTION_EVENT:
+		return set_event(option, target, value, why, why_size);
 	}
 	return -EINVAL;
 }

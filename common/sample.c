@@ -244,8 +244,7 @@ static void add_group(struct sample *sample, const struct attribution *attributi
 	told_account(group, &told);
 	add_account(sample, attribution, &of, &told);
 	group->account.reported = group->account.used;
-	if (group->footprint)
-		sample_add_footprint(sample, &of, group->footprint);
+	sample_add_footprint(sample, &of);
 }
 
 /* What those of a kind used that are not told of one by one. */

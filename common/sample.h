@@ -22,7 +22,9 @@ struct sample {
 	struct deepmon_sample view;
 	struct deepmon_record *records;
 	size_t capacity;
-	uint64_t taken_ns; /* CLOCK_REALTIME of what it tells of; the caller sets it before sample_build */
+	/* When what it tells of was so, CLOCK_REALTIME and CLOCK_MONOTONIC; set by the caller of
+	 * sample_build. */
+	uint64_t taken_ns, now_ns;
 	struct texts texts;
 	bool failed; /* out of memory: the sample is not whole */
 	struct domain_state domains[ENERGY_DOMAIN_COUNT];

@@ -39,8 +39,7 @@ void sample_label_as(struct deepmon_record *record, const struct subject_of *of,
 struct deepmon_record *sample_add_of(struct sample *sample, const struct subject_of *of,
 				     enum deepmon_subject subject);
 
-/* What a group's cgroups' files tell. */
-void sample_add_footprint(struct sample *sample, const struct subject_of *group,
-			  const struct footprint *footprint);
+/* What a group's cgroups' files tell, and its processes'. */
+void sample_add_footprint(struct sample *sample, const struct subject_of *of);
 
 #endif

@@ -57,6 +57,21 @@ static void measure_process(struct deepmon_self_cost *cost, uint64_t *valid)
 	}
 }
 
+/* All programs that hang on the kernel's hooks. */
+static int add_run_times(const struct self_sources *sources, struct deepmon_self_cost *cost)
+{
+	const struct attribution *attribution = sources->attribution;
+	int r = kernel_add_run_time(sources->kernel, &cost->bpf_run_time_ns, &cost->bpf_runs);
+
+	if (!r && sources->events)
+		r = cgroup_events_add_run_time(sources->events, &cost->bpf_run_time_ns, &cost->bpf_runs);
+	if (!r && attribution->network)
+		r = network_add_run_time(attribution->network, &cost->bpf_run_time_ns, &cost->bpf_runs);
+	if (!r && attribution->file_io)
+		r = file_io_add_run_time(attribution->file_io, &cost->bpf_run_time_ns, &cost->bpf_runs);
+	return r;
+}
+
 static void measure_kernel(const struct self_meter *meter, const struct self_sources *sources,
 			   struct deepmon_self_cost *cost, uint64_t *valid)
 {
@@ -82,7 +97,11 @@ static void measure_kernel(const struct self_meter *meter, const struct self_sou
 		cost->counters_failed = kernel_counters_failed(kernel);
 		*valid |= VALID(counters_running_percent) | VALID(counters_failed);
 	}
-	if (meter->stats_fd >= 0 && kernel_run_time(kernel, &cost->bpf_run_time_ns, &cost->bpf_runs) == 0)
+	if (sources->attribution->file_io) {
+		cost->file_io_refused = file_io_refused(sources->attribution->file_io);
+		*valid |= VALID(file_io_refused);
+	}
+	if (meter->stats_fd >= 0 && add_run_times(sources, cost) == 0)
 		*valid |= VALID(bpf_run_time_ns) | VALID(bpf_runs);
 }
 
@@ -99,7 +118,7 @@ static void sum_used(const struct attribution *attribution, uint64_t *busy_ns, u
 static void measure_energy(struct self_meter *meter, const struct self_sources *sources,
 			   struct deepmon_self_cost *cost, uint64_t *valid)
 {
-	uint64_t own_ns = cost->sample_cpu_time_ns + cost->bpf_run_time_ns;
+	uint64_t own_ns = cost->sample_cpu_time_ns + cost->survey_cpu_time_ns + cost->bpf_run_time_ns;
 	uint64_t busy_ns, used_uj;
 
 	sum_used(sources->attribution, &busy_ns, &used_uj);
@@ -131,6 +150,8 @@ void self_meter_report(struct self_meter *meter, const struct self_sources *sour
 	cost->ended_unreported = sources->attribution->groups->ended_unreported;
 	self->valid =
 	    VALID(sample_cpu_time_ns) | VALID(sample_duration_ns) | VALID(samples) | VALID(ended_unreported);
+	if (surveyor_cpu_time(sources->surveyor, &cost->survey_cpu_time_ns))
+		self->valid |= VALID(survey_cpu_time_ns);
 	measure_process(cost, &self->valid);
 	if (sources->kernel)
 		measure_kernel(meter, sources, cost, &self->valid);

@@ -10,6 +10,7 @@
 #include "attribution.h"
 #include "cgroup_events.h"
 #include "sample.h"
+#include "surveyor.h"
 
 struct self_meter {
 	int stats_fd; /* BPF statistics are on while it is open; -1: off */
@@ -32,6 +33,7 @@ struct self_sources {
 	const struct kernel *kernel;
 	const struct cgroup_events *events;
 	const struct counters *counters;
+	const struct surveyor *surveyor;
 	uint64_t interval_ns;
 };
 void self_meter_report(struct self_meter *meter, const struct self_sources *sources,

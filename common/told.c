@@ -146,6 +146,13 @@ static bool selected(const struct told *told, struct group *group)
 	return group->selected == GROUP_SELECTED;
 }
 
+bool told_may_tell(const struct told *told, struct group *group, enum deepmon_subject subject)
+{
+	enum deepmon_entity entity = group->kind == IDENTITY_CONTAINER ? DEEPMON_CONTAINER : DEEPMON_SYSTEM;
+
+	return told->tells[entity][subject] && selected(told, group);
+}
+
 /* ---- Which groups ------------------------------------------------------------------------------- */
 
 /* A slice or an empty cgroup that has done nothing since the start: there is nothing to tell, not even 0. */

@@ -39,6 +39,9 @@ void told_close(struct told *told);
  */
 int told_choose(struct told *told, struct groups *groups);
 
+/* Whether a report may tell of the group on that subject, as long as there are not too many. */
+bool told_may_tell(const struct told *told, struct group *group, enum deepmon_subject subject);
+
 /* What a group used, and had used by the last report, as far as reports told of it. */
 void told_account(const struct group *group, struct account *account);
 

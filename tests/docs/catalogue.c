@@ -320,6 +320,8 @@ static const char *accepted(const struct deepmon_option *option)
 		snprintf(text, sizeof(text), "%s", option->preset);
 	if (option->type == DEEPMON_OPTION_BOOL)
 		snprintf(text, sizeof(text), "true|false");
+	if (option->type == DEEPMON_OPTION_EVENT)
+		snprintf(text, sizeof(text), "a name of `perf list`, a raw code such as r003c, or none");
 	if (option->type == DEEPMON_OPTION_LIST)
 		snprintf(text, sizeof(text), "names and /regexes/, parted by commas; may be given again");
 	return text;

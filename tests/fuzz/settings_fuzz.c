@@ -18,6 +18,7 @@ static FILE *real_stderr(void)
 }
 #undef stderr
 #define stderr complaints
+#include "../../common/counter_event.h"
 #include "../../telegraf-execd/settings.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -60,8 +61,12 @@ static void check_list(const struct deepmon_list *list)
 static void check_option(const struct deepmon_options *options, const struct deepmon_option *option)
 {
 	const void *value = (const char *)options + option->offset;
+	struct counter_event event;
 
 	switch (option->type) {
+	case DEEPMON_OPTION_EVENT:
+		must(counter_event_parse(value, &event) != -EINVAL);
+		/* fall through */
 	case DEEPMON_OPTION_TEXT:
 		must(memchr(value, '\0', DEEPMON_TEXT_MAX));
 		break;

@@ -221,12 +221,3 @@ def test_a_raw_code_without_a_pmu(t):
         raise Skip("this CPU counts cycles")
     others = {name: "none" for name in EVENTS if name != "InstructionsEvent"}
     no_perf(t, refused(t, others | {"InstructionsEvent": "r00c0"}, "InstructionsEvent", "r00c0"))
-
-
-def test_a_misspelt_event(t):
-    host.require_bpf()
-    parent = refused(t, EVENTS | {"CacheMissesEvent": "cache-mises"},
-                     "CacheMissesEvent", "cache-mises", "perf list", "r412e", "none")
-    fields = find(parent.reports()[-1], "deepmon_total_perf", kind="system")[0].fields
-    t.equal([name for name in COUNTERS if name in fields], ["cycles", "instructions", "cache_references"],
-            "what is counted of the others")

@@ -101,7 +101,8 @@ def check_documented(t, known, point):
 
 def test_lines_are_documented(t):
     host.require_bpf()
-    parent = execd(t, *command_line(busy_container(t)), interval=0.5)
+    options = busy_container(t) | {"ProportionalMemory": "on", "ProportionalMemoryInterval": 0.2}
+    parent = execd(t, *command_line(options), interval=0.5)
     parent.wait_for_batches(4, 15)
     known, seen = documented(t), {}
     for point in parent.points():

@@ -42,6 +42,11 @@ def test_execd_refuses_a_strange_word(t):
     t.one_line(refused(t, "--cgroup-hierarchy", "blkio"), "hierarchy", "blkio", "cpuacct")
 
 
+def test_execd_refuses_an_event_that_is_none(t):
+    t.one_line(refused(t, "--cache-misses-event", "cache-mises"), "CacheMissesEvent", "cache-mises", "perf list",
+               "r412e", "none")
+
+
 def collectd_warns(t, options, *words):
     """collectd with that configuration: one line of ours with those words, and values all the same."""
     host.require_bpf()
@@ -63,6 +68,10 @@ def test_collectd_warns_of_a_misspelt_option(t):
 
 def test_collectd_warns_of_a_value_out_of_range(t):
     collectd_warns(t, {"SampleInterval": 900}, "SampleInterval", "900", "60")
+
+
+def test_collectd_warns_of_an_event_that_is_none(t):
+    collectd_warns(t, {"CacheMissesEvent": "cache-mises"}, "CacheMissesEvent", "cache-mises")
 
 
 # ---- Energy counters ----------------------------------------------------------------------------

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-only
 """What deepmon says that it costs itself, against what the kernel says of it."""
 
+import json
 import os
+import subprocess
 import time
 from pathlib import Path
 
 from stage import host
 from stage.cgroups import Cgroup
 from stage.execd_parent import command_line
-from stage.process import wait_until
+from stage.process import find_program, wait_until
 from stage.rapl import RaplSim
 
 from support import SECOND, duty, execd, growth, one, reports_without_system, sysroot_options, two_cpus
@@ -56,6 +58,41 @@ def test_runs_of_its_program(t):
     t.note(f"{runs} runs of {run_time / runs:.0f} ns each, during {2 * ROUNDS} switches of our own at least")
     t.true(runs >= 2 * ROUNDS, f"{2 * ROUNDS} runs at least", runs)
     t.between(run_time / runs, 20, 5000, "ns of a run")
+
+
+def programs_of(pid):
+    """The ids of the BPF programs that a process has open."""
+    found = set()
+    for file in Path(f"/proc/{pid}/fdinfo").iterdir():
+        found |= {int(line.split()[1]) for line in file.read_text().splitlines() if line.startswith("prog_id:")}
+    return found
+
+
+def programs_runs(pid):
+    """Runs of those of its programs that hang on hooks, by the kernel; the others it runs itself."""
+    done = subprocess.run([find_program("bpftool", None, "bpftool"), "-j", "prog", "show"], capture_output=True,
+                          check=True)
+    ours = programs_of(pid)
+    return sum(program.get("run_cnt", 0) for program in json.loads(done.stdout) if program["id"] in ours
+               and not program["name"].startswith(("cpu_flush", "file_io_flush", "file_io_begin")))
+
+
+def test_runs_of_all_its_programs(t):
+    """Those of the network and of file I/O, too: between two accounts of the kernel's own."""
+    host.require_bpf()
+    parent = execd(t, "--bpf-stats", "on", "--network", "on", "--file-io", "counts", signal="STDIN", ticking=False)
+    parent.tick()
+    parent.wait_for_batches(1, 10)
+    pid = parent.process.pid
+    for count in range(2, 5):
+        earliest = programs_runs(pid)
+        parent.tick()
+        parent.wait_for_batches(count, 10)
+        latest = programs_runs(pid)
+        fields = own(reports_without_system(parent)[-1])
+        t.note(f"{fields['bpf_runs']} runs, between {earliest} and {latest}")
+        t.between(fields["bpf_runs"], earliest, latest, "runs of all programs")
+        t.equal(fields["file_io_refused"], 0, "tasks without memory for their file I/O")
 
 
 def test_runs_are_absent_without_statistics(t):
@@ -127,7 +164,8 @@ def test_energy_of_its_own(t):
     cgroup.run(duty, two_cpus()[0], 0.5)
     simulator = t.enter(RaplSim(t.state / "rapl", t.built("rapl-sim"), period_ms=10))
     # One sample for each report, so that both tell of the same one.
-    options = sysroot_options(simulator.root) | {"BpfStats": "on", "SampleInterval": 60, "IdlePackageWatts": 10}
+    options = sysroot_options(simulator.root) | {"BpfStats": "on", "SampleInterval": 60, "IdlePackageWatts": 10,
+                                                 "ProportionalMemory": "on", "ProportionalMemoryInterval": 0.2}
     parent = execd(t, *command_line(options), interval=0.5)
     parent.wait_for_batches(7, 15)
     reports = reports_without_system(parent)
@@ -138,6 +176,7 @@ def test_energy_of_its_own(t):
     t.note(f"skew between energy and CPU time: {min(skews) / 1e3:.0f} to {max(skews) / 1e3:.0f} µs")
     for before, after in zip(reports, reports[1:]):
         check_own_energy(t, before, after)
+    t.true(growth(reports[0], reports[-1], "deepmon_self", "survey_cpu_time_ns") > 0, "surveys are in it")
     joules, watts = (own(reports[-1])[field] for field in ("energy_joules", "power_watts"))
     t.note(f"of its own: {joules:.4f} J, at last {watts * 1000:.2f} mW")
     t.true(joules > 0 and watts > 0, "energy and power of its own", (joules, watts))
@@ -150,7 +189,7 @@ def check_own_energy(t, before, after):
     joules = sum(growth(before, after, "deepmon_total_energy", "energy_joules", kind=kind, domain="package")
                  for kind in kinds)
     used = sum(growth(before, after, "deepmon_self", field)
-               for field in ("sample_cpu_time_ns", "bpf_run_time_ns"))
+               for field in ("sample_cpu_time_ns", "survey_cpu_time_ns", "bpf_run_time_ns"))
     expected = joules * used / busy
     t.between(growth(before, after, "deepmon_self", "energy_joules"), 0.999 * expected - 2e-6,
               1.001 * expected + 2e-6, "J of its own")

@@ -27,6 +27,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "held_memory.h"
+
 #define CPUS		 2
 #define REPORT_SECONDS	 40
 #define TRIES		 3    /* the emulator may stop a CPU for 100 ms between two of its instructions */
@@ -75,7 +77,8 @@ enum {
 	HOTPLUG = 32,
 	CAPABILITIES = 64, /* and the sysctl that README.md gives to a binary that is run by no root */
 	LITTLE_MEMLOCK = 128,
-	FILES = 256, /* memory, from cgroups' files, and file I/O */
+	FILES = 256,  /* page faults, from cgroups' files, and file I/O */
+	MEMORY = 512, /* from those files and from processes', and nothing else */
 };
 static const struct method {
 	const char *name;
@@ -91,6 +94,7 @@ static const struct method {
     {"capabilities", OVERLAP | COUNTERS | PROCESSES | INTERRUPTS | CAPABILITIES},
     {"memlock", CAPABILITIES | LITTLE_MEMLOCK},
     {"files", FILES},
+    {"memory", MEMORY},
     {"hierarchy", OTHER_HIERARCHY},
 };
 
@@ -269,15 +273,10 @@ static void join(int group, pid_t pid)
 	}
 }
 
-/* The memory of the container as the kernel's file has it. */
-static double memory_bytes(void)
+/* Where the container's memory is accounted. */
+static const char *memory_directory(void)
 {
-	char text[64];
-
-	read_text(is_v2() ? CGROUPS "/" CONTAINER "/memory.current"
-			  : CGROUPS "/memory/" CONTAINER "/memory.usage_in_bytes",
-		  text, sizeof(text));
-	return strtod(text, NULL);
+	return is_v2() ? CGROUPS "/" CONTAINER : CGROUPS "/memory/" CONTAINER;
 }
 
 /* The kernel's own account. */
@@ -498,7 +497,10 @@ static struct execd start_execd(unsigned with)
 	    {with & INTERRUPTS ? "--interrupts" : NULL, "kernel"},
 	    {with & HOTPLUG ? "--sample-interval" : NULL, "0.2"},
 	    {with & FILES ? "--file-io" : NULL, "counts"},
-	    {with & FILES ? "--idle-reread" : NULL, "0"},
+	    {with & (FILES | MEMORY) ? "--idle-reread" : NULL, "0"},
+	    {with & MEMORY ? "--proportional-memory" : NULL, "on"},
+	    {with & MEMORY ? "--proportional-memory-interval" : NULL, "0.2"},
+	    {with & MEMORY ? "--proportional-memory-budget" : NULL, "20"},
 	    {with & OTHER_HIERARCHY ? "--cgroup-hierarchy" : NULL, layout->other},
 	};
 	int to[2], from[2];
@@ -693,24 +695,46 @@ static void check_call(const struct report reports[2], const char *bytes, const 
 
 static void check_files(const struct report reports[2], bool file_io)
 {
-	double usage = field(&reports[1], OF_MEMORY, "usage_bytes"), bytes = memory_bytes();
 	double faults = grown(reports, OF_MEMORY, "minor_faults");
 
-	/* The kernel takes what its CPUs have in stock for a cgroup back when it likes. */
-	note(usage >= 0 && usage - bytes < 1 << 19 && bytes - usage < 1 << 19,
-	     "memory: %.0f bytes, %.0f in the kernel's file", usage, bytes);
 	/* The kernel sums them up now and then. */
 	note(faults >= PAGES_TOUCHED - 50 && faults < PAGES_TOUCHED + 400, "page faults: %.0f, of pages: %d",
 	     faults, PAGES_TOUCHED);
-	note(field(&reports[1], OF_MEMORY, "anonymous_bytes") >= 0 &&
-		 field(&reports[1], OF_MEMORY, "working_set_bytes") >= 0 &&
-		 field(&reports[1], OF_MEMORY, "kernel_bytes") >= 0 &&
-		 field(&reports[1], OF_MEMORY, "oom_kills") == 0,
-	     "what memory.stat and the other files tell");
 	if (!file_io)
 		return;
 	check_call(reports, "read_bytes", "read_calls");
 	check_call(reports, "written_bytes", "write_calls");
+}
+
+/* One figure against the kernel's; what this kernel lacks is not told. */
+static void check_held(const struct report *report, const char *name, double expected, double allowed)
+{
+	double got = field(report, OF_MEMORY, name);
+
+	note(expected < 0 ? got < 0 || strcmp(name, "kernel_bytes") == 0
+			  : got >= expected - allowed && got <= expected + allowed,
+	     "%s: %.0f, %.0f by the kernel", name, got, expected);
+}
+
+/* The kernel's account of it, before a report and after, is the same: then the report's is, too. */
+static void check_still(const struct report *report, const struct held *held)
+{
+	double usage = held->figures[0], limit = 0;
+
+	for (size_t i = 0; i < HELD_FIGURES; i++) {
+		check_held(report, held_figures[i].field, held->figures[i], 0);
+		if (strcmp(held_figures[i].field, "limit_bytes") == 0)
+			limit = held->figures[i];
+	}
+	check_held(report, "working_set_bytes", usage - held->inactive_file, 0);
+	check_held(report, "limit_percent", 100 * (usage - held->inactive_file) / limit, 1e-6);
+	check_held(report, "rss_processes", HELD_PROCESSES, 0);
+	check_held(report, "rss_bytes", held->rss, 0);
+	check_held(report, "pss_bytes", held->pss, 0);
+	check_held(report, "uss_bytes", held->uss, 0);
+	note(held->rss >= HELD_ANONYMOUS + 2 * HELD_SHARED && held->pss >= HELD_ANONYMOUS + HELD_SHARED &&
+		 held->pss < held->rss && held->uss >= HELD_ANONYMOUS && held->uss < held->pss,
+	     "what is shared is in RSS twice, in PSS once, in USS not at all");
 }
 
 /* What was refused must not be told either: absent, never zero. */
@@ -773,6 +797,71 @@ static const char *read_log(void)
 }
 
 /* Work between two reports, held against the kernel's account of it. False: no report came. */
+static void start_holder(char *shared, bool first, pid_t *pid)
+{
+	int go, ready;
+	char byte;
+
+	*pid = held_start(shared, first, &go, &ready);
+	if (*pid < 0)
+		give_up("a holder of memory");
+	join(HOUSED, *pid);
+	if (write(go, "", 1) != 1 || read(ready, &byte, 1) != 1)
+		give_up("the memory of a holder");
+	close(go);
+	close(ready);
+}
+
+/* Whether the report has figures of the processes' memory from after that moment. */
+static bool is_of_after(const struct report *report, uint64_t asked_ns, uint64_t moment_ns)
+{
+	return field(report, OF_MEMORY, "rss_processes") == HELD_PROCESSES &&
+	       field(report, OF_MEMORY, "rss_age_seconds") * 1e9 < (double)(asked_ns - moment_ns);
+}
+
+/* Memory that nobody touches while it is looked at. */
+static bool measure_held(const struct execd *execd)
+{
+	static struct report report;
+	static struct held before, after;
+	pid_t pids[HELD_PROCESSES];
+	char *shared = held_shared(), limit[256];
+	uint64_t held_ns, asked_ns;
+	bool goes_on = true, still = false;
+
+	why = NULL;
+	if (shared == MAP_FAILED)
+		give_up("memory to share");
+	snprintf(limit, sizeof(limit), "%s/%s", memory_directory(),
+		 is_v2() ? "memory.max" : "memory.limit_in_bytes");
+	write_text(limit, "268435456");
+	for (int i = 0; i < HELD_PROCESSES; i++)
+		start_holder(shared, i == 0, &pids[i]);
+	for (int i = 0; goes_on && !still && i < 40; i++) {
+		held_read(&before, memory_directory(), is_v2(), pids);
+		held_ns = clock_ns(CLOCK_MONOTONIC);
+		/* Processes are read five times a second. */
+		rest_for(4e8);
+		asked_ns = clock_ns(CLOCK_MONOTONIC);
+		goes_on = take_report(execd, &report);
+		held_read(&after, memory_directory(), is_v2(), pids);
+		still =
+		    memcmp(&before, &after, sizeof(before)) == 0 && is_of_after(&report, asked_ns, held_ns);
+	}
+	note(still, "the kernel's account stood still around a report");
+	if (still)
+		check_still(&report, &after);
+	for (int i = 0; i < HELD_PROCESSES; i++) {
+		kill(pids[i], SIGKILL);
+		waitpid(pids[i], NULL, 0);
+	}
+	munmap(shared, HELD_SHARED);
+	unlink("/held");
+	if (why && getenv("show_reports"))
+		printf("%s", report.text);
+	return goes_on;
+}
+
 static bool measure(const struct execd *execd, unsigned with, unsigned refused)
 {
 	static struct report reports[2];
@@ -822,7 +911,8 @@ static void try_method(const struct method *method)
 	calls = method->with & FILES ? 256 : 0;
 	note(opened || *log, "first report after %.1f s", (double)(clock_ns(CLOCK_MONOTONIC) - begun) / 1e9);
 	for (int i = 0; goes_on && i < TRIES && (i == 0 || why); i++)
-		goes_on = measure(&execd, method->with, refused);
+		goes_on =
+		    method->with & MEMORY ? measure_held(&execd) : measure(&execd, method->with, refused);
 	note(goes_on == opened, "deepmon-execd goes on");
 	note(stop_execd(&execd) == opened, "deepmon-execd ends %s", opened ? "well" : "with an error");
 	log = read_log();

@@ -9,32 +9,11 @@
 #include <string.h>
 
 #include "../../bpf/counter.h"
+#include "random.h"
 
 #define COUNT(of) (sizeof(of) / sizeof((of)[0]))
 #define NS_PER_S  1000000000ULL
 #define NS_PER_MS 1000000ULL
-
-/* For loops of millions: Check's own assertions write a message each time. */
-#define must(condition)                                 \
-	do {                                            \
-		if (!(condition))                       \
-			ck_abort_msg("%s", #condition); \
-	} while (0)
-
-static uint64_t random_state = 1;
-
-static uint64_t random_next(void)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state * 0x2545F4914F6CDD1DULL;
-}
-
-static uint64_t random_below(uint64_t limit)
-{
-	return (random_next() >> 11) % limit;
-}
 
 /* As many small values as large ones, and often next to a power of two. */
 static uint64_t random_of_any_size(void)
@@ -42,7 +21,7 @@ static uint64_t random_of_any_size(void)
 	uint64_t power = 1ULL << random_below(64);
 
 	if (random_below(4))
-		return random_next() & (power | (power - 1));
+		return random_number() & (power | (power - 1));
 	return power + random_below(5) - 2;
 }
 
@@ -151,13 +130,14 @@ END_TEST
 
 START_TEST(scaling_is_exact_to_4_seconds_and_nearly_so_beyond)
 {
-	random_state = 21;
+	random_begin(21);
 
 	uint64_t exact = 0, nearly = 0;
 
 	for (int i = 0; i < 3000000; i++) {
 		uint64_t value = random_of_any_size(), enabled = random_of_any_size() | 1;
-		uint64_t running = random_below(2) ? random_of_any_size() : enabled - random_next() % enabled;
+		uint64_t running =
+		    random_below(2) ? random_of_any_size() : enabled - random_number() % enabled;
 
 		if (!running || running >= enabled)
 			continue;
@@ -201,7 +181,7 @@ END_TEST
 /* The sum of any steps is that of one, as long as it runs; and whatever is read, a step is never short. */
 START_TEST(any_readings_at_all)
 {
-	random_state = 22;
+	random_begin(22);
 	for (int round = 0; round < 5000; round++) {
 		struct counter_reading last = {0}, now = {0};
 		uint64_t sum = 0, begin = random_of_any_size() >> 1;
@@ -244,7 +224,7 @@ START_TEST(sum_of_small_stretches_is_the_truth)
 	long double scaled = 0;
 	uint64_t sum = 0;
 
-	random_state = 23 + (uint64_t)_i;
+	random_begin(23 + (uint64_t)_i);
 	for (int i = 0; i < 300000; i++) {
 		uint64_t stretch = 1000 + random_below(t->stretch_max_ns);
 		uint64_t kind = random_below(1000), ran = stretch;
@@ -279,7 +259,7 @@ START_TEST(sum_of_few_events_hardly_drifts)
 	long double scaled = 0;
 	uint64_t sum = 0;
 
-	random_state = 24;
+	random_begin(24);
 	for (int i = 0; i < 1000000; i++) {
 		uint64_t enabled = 1000 + random_below(100000);
 		uint64_t running = enabled / 2 + random_below(enabled / 2), value = random_below(15);

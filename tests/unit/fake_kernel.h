@@ -146,10 +146,9 @@ uint64_t kernel_processes_refused(const struct kernel *kernel)
 	return 0;
 }
 
-int kernel_run_time(const struct kernel *kernel, uint64_t *run_time_ns, uint64_t *runs)
+int kernel_add_run_time(const struct kernel *kernel, uint64_t *run_time_ns, uint64_t *runs)
 {
-	(void)kernel;
-	*run_time_ns = *runs = 0;
+	(void)kernel, (void)run_time_ns, (void)runs;
 	return -ENOSYS;
 }
 

@@ -10,38 +10,17 @@
 #include <string.h>
 
 #include "../../bpf/histogram.h"
+#include "random.h"
 
 #define COUNT(of) (sizeof(of) / sizeof((of)[0]))
 #define BUCKETS	  (HISTOGRAM_OCTAVES * HISTOGRAM_SUBS)
 #define LEAST	  512ULL       /* below it values go to the first bucket */
 #define BEYOND	  (1ULL << 41) /* from it on to the last */
 
-/* For loops of millions: Check's own assertions write a message each time. */
-#define must(condition)                                 \
-	do {                                            \
-		if (!(condition))                       \
-			ck_abort_msg("%s", #condition); \
-	} while (0)
-
-static uint64_t random_state = 1;
-
-static uint64_t random_next(void)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state * 0x2545F4914F6CDD1DULL;
-}
-
-static uint64_t random_below(uint64_t limit)
-{
-	return (random_next() >> 11) % limit;
-}
-
 /* Above 0, at most 1. */
 static double random_share(void)
 {
-	return (double)((random_next() >> 11) + 1) / (double)(1ULL << 53);
+	return (double)((random_number() >> 11) + 1) / (double)(1ULL << 53);
 }
 
 static struct histogram_bucket bucket_number(uint32_t number)
@@ -118,7 +97,7 @@ END_TEST
 START_TEST(any_value_is_in_its_bucket)
 {
 	for (int i = 0; i < 1000000; i++) {
-		uint64_t ns = random_next() >> random_below(64);
+		uint64_t ns = random_number() >> random_below(64);
 		struct histogram_bucket bucket = histogram_bucket_of(ns);
 
 		must(number_of(ns) < BUCKETS);
@@ -237,7 +216,7 @@ START_TEST(quantiles_are_those_of_the_data)
 		uint64_t sum = 0;
 
 		memset(&histogram, 0, sizeof(histogram));
-		random_state = 77 + s;
+		random_begin(77 + s);
 		for (size_t i = 0; i < count; i++) {
 			values[i] = distribution->draw();
 			sum += values[i];
@@ -305,7 +284,7 @@ START_TEST(merged_is_the_histogram_of_all)
 		uint64_t ns = distributions[random_below(COUNT(distributions))].draw();
 
 		if (!random_below(10))
-			ns = random_next() >> random_below(64);
+			ns = random_number() >> random_below(64);
 		histogram_add(&all, ns);
 		histogram_add(random_below(2) ? &one : &other, ns);
 	}

@@ -217,7 +217,11 @@ static const struct {
 			VALID(minor_faults) | VALID(major_faults)},
 };
 
-#define ALL ((1ull << DEEPMON_COUNT_OF_MEMORY) - 1)
+/* What the processes map is in no file of the cgroup's. */
+#define PROCESSES                                                                        \
+	(VALID(rss_bytes) | VALID(pss_bytes) | VALID(uss_bytes) | VALID(rss_processes) | \
+	 VALID(rss_age_seconds))
+#define ALL (((1ull << DEEPMON_COUNT_OF_MEMORY) - 1) & ~PROCESSES)
 
 START_TEST(what_a_missing_file_would_tell_is_absent)
 {

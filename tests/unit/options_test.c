@@ -37,6 +37,7 @@ static const char *value_of(const struct deepmon_option *option, char *text, siz
 {
 	switch (option->type) {
 	case DEEPMON_OPTION_TEXT:
+	case DEEPMON_OPTION_EVENT:
 		snprintf(text, size, "%s", (const char *)target(option));
 		break;
 	case DEEPMON_OPTION_NUMBER:
@@ -176,7 +177,7 @@ END_TEST
 static const struct {
 	const char *name, *value;
 	int error;
-	const char *words[3]; /* in the message */
+	const char *words[5]; /* in the message */
 } bad[] = {
     {"NoSuchOption", "1", -ENOENT, {"NoSuchOption"}},
     {"", "1", -ENOENT, {"no option"}},
@@ -202,6 +203,11 @@ static const struct {
     {"CgroupHierarchy", "blkio", -EINVAL, {"CgroupHierarchy", "\"blkio\"", "auto|unified|cpuacct"}},
     {"CgroupHierarchy", "auto|unified", -EINVAL, {"CgroupHierarchy", "\"auto|unified\""}},
     {"CgroupHierarchy", "aut", -EINVAL, {"CgroupHierarchy", "\"aut\""}},
+    {"CyclesEvent", "cicles", -EINVAL, {"CyclesEvent", "\"cicles\"", "perf list", "r412e", "none"}},
+    {"cache-misses-event", "r", -EINVAL, {"CacheMissesEvent", "\"r\""}},
+    {"CacheMissesEvent", "r12345678901234567", -EINVAL, {"CacheMissesEvent"}},
+    {"CacheMissesEvent", "r12g", -EINVAL, {"CacheMissesEvent", "\"r12g\""}},
+    {"CacheMissesEvent", "cycles ", -EINVAL, {"CacheMissesEvent", "\"cycles \""}},
     /* What could break a log into lines does not come through. */
     {"SampleInterval", "1\n2", -EINVAL, {"SampleInterval", "\"1?2\"", "0.05 to 60 s"}},
     {"No\nOption", "1", -ENOENT, {"No?Option"}},
@@ -330,6 +336,15 @@ START_TEST(true_is_on_where_there_is_such_a_word)
 }
 END_TEST
 
+static const char *const events[] = {"cycles", "Cache-Misses", "cpu-clock", "r1a2B", "r0", "none", ""};
+
+START_TEST(an_event_is_taken)
+{
+	ck_assert_msg(set("CyclesEvent", events[_i]) == 0, "%s", why);
+	ck_assert_str_eq(options.cycles_event, events[_i]);
+}
+END_TEST
+
 START_TEST(a_list_grows)
 {
 	ck_assert_int_eq(set("Container", "web"), 0);
@@ -367,6 +382,7 @@ int main(void)
 	tcase_add_test(values, a_message_fits);
 	tcase_add_loop_test(rows, a_truth_is_taken_or_refused, 0, COUNT(truths));
 	tcase_add_test(rows, true_is_on_where_there_is_such_a_word);
+	tcase_add_loop_test(rows, an_event_is_taken, 0, COUNT(events));
 	tcase_add_test(rows, a_list_grows);
 	suite_add_tcase(suite, rows);
 	suite_add_tcase(suite, values);

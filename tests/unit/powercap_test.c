@@ -164,6 +164,55 @@ static const struct {
     {"a link to nowhere", PACKAGE "/energy_uj -> nowhere", "No such file"},
 };
 
+/* As if that much time had gone by since it was said. */
+static void make_older(const char *name, uint64_t by_ns)
+{
+	((struct energy_zone *)zone(name))->said_ns -= by_ns;
+}
+
+static void fail_and_come_back(void)
+{
+	tree_remove(&tree, PACKAGE "/energy_uj");
+	energy_read(energy);
+	ck_assert(zone("package-0")->failing);
+	apply(PACKAGE "/energy_uj = 1000");
+	energy_read(energy);
+	ck_assert(!zone("package-0")->failing);
+}
+
+START_TEST(one_that_comes_and_goes_is_said_now_and_then)
+{
+	load("simulated");
+	open_tree();
+	energy_read(energy);
+	forget_said();
+	for (int i = 0; i < 10; i++)
+		fail_and_come_back();
+	ck_assert_msg(warnings == 1 && infos == 1, "said %d and %d times:\n%s", warnings, infos, said);
+	ck_assert_said("energy of package-0 is not measured for now: ");
+
+	/* It fails for good, and says so when it may. */
+	tree_remove(&tree, PACKAGE "/energy_uj");
+	make_older("package-0", ENERGY_QUIET_NS - 10000000000);
+	energy_read(energy);
+	ck_assert_int_eq(warnings, 1);
+	make_older("package-0", 10000000000);
+	energy_read(energy);
+	energy_read(energy);
+	ck_assert_int_eq(warnings, 2);
+	ck_assert_said("energy of package-0 is not measured for now (and 9 times in between): ");
+	apply(PACKAGE "/energy_uj = 1000");
+	energy_read(energy);
+	ck_assert_msg(infos == 2, "what was said to fail is said to be well:\n%s", said);
+	forget_said();
+	make_older("package-0", ENERGY_QUIET_NS);
+	fail_and_come_back();
+	ck_assert_int_eq(warnings, 1);
+	ck_assert_int_eq(infos, 1);
+	ck_assert_said("is not measured for now: ");
+}
+END_TEST
+
 START_TEST(fails_once_and_comes_back)
 {
 	load("simulated");
@@ -380,6 +429,7 @@ int main(void)
 	tcase_add_test(all, an_anomaly_is_said_once);
 	tcase_add_test(all, a_reading_above_the_range_is_said);
 	tcase_add_loop_test(all, fails_once_and_comes_back, 0, COUNT(failures));
+	tcase_add_test(all, one_that_comes_and_goes_is_said_now_and_then);
 	tcase_add_test(all, numbers_are_no_names);
 	tcase_add_test(all, a_zone_that_became_another_is_absent);
 	tcase_add_test(all, zones_that_tell_nothing);

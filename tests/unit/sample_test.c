@@ -5,6 +5,7 @@
  */
 #include "sample_look.h"
 
+#include "../../common/footprint.h"
 #include "random_host.h"
 
 #define COUNT(of) (sizeof(of) / sizeof((of)[0]))
@@ -147,6 +148,44 @@ START_TEST(figures)
 	a_second(40 * JOULE);
 	assert_told(energy_of(DEEPMON_CONTAINER, "c0001"), "energy_joules", 45);
 	assert_told(energy_of(DEEPMON_CONTAINER, "c0001"), "power_watts", 15);
+}
+END_TEST
+
+/* What its processes map is as old as it is, with its cgroup's files or without. */
+START_TEST(memory_of_processes)
+{
+	const struct resident read = {.sum = {30, 20, 10}, .processes = 2, .read_ns = 5 * SECOND};
+	struct group *web = cgroups_find(&cgroups, WEB_CGROUP)->group;
+	const struct deepmon_record *told;
+
+	a_second(60 * JOULE);
+	ck_assert_ptr_null(find(DEEPMON_CONTAINER, DEEPMON_SUBJECT_MEMORY, "c0001", ""));
+	web->resident = read;
+	sample.now_ns = 8 * SECOND;
+	a_second(60 * JOULE);
+	told = find(DEEPMON_CONTAINER, DEEPMON_SUBJECT_MEMORY, "c0001", "");
+	assert_told(told, "rss_bytes", 30);
+	assert_told(told, "pss_bytes", 20);
+	assert_told(told, "uss_bytes", 10);
+	assert_told(told, "rss_processes", 2);
+	assert_told(told, "rss_age_seconds", 3);
+	assert_untold(told, "usage_bytes");
+	ck_assert_ptr_null(find(DEEPMON_SYSTEM, DEEPMON_SUBJECT_MEMORY, "cron.service", ""));
+	web->footprint = calloc(1, sizeof(*web->footprint));
+	web->footprint->memory.usage_bytes = 40;
+	web->footprint->memory_valid = 1ull << DEEPMON_INDEX_MEMORY_usage_bytes;
+	sample.now_ns = 4 * SECOND;
+	a_second(60 * JOULE);
+	ck_assert_uint_eq(count_of(DEEPMON_CONTAINER, DEEPMON_SUBJECT_MEMORY), 1);
+	told = find(DEEPMON_CONTAINER, DEEPMON_SUBJECT_MEMORY, "c0001", "");
+	assert_told(told, "usage_bytes", 40);
+	assert_told(told, "rss_age_seconds", 0);
+	web->resident = (struct resident){.read_ns = 9 * SECOND};
+	a_second(60 * JOULE);
+	told = find(DEEPMON_CONTAINER, DEEPMON_SUBJECT_MEMORY, "c0001", "");
+	assert_told(told, "usage_bytes", 40);
+	assert_untold(told, "rss_bytes");
+	assert_untold(told, "rss_age_seconds");
 }
 END_TEST
 
@@ -410,13 +449,42 @@ START_TEST(an_end_is_told_once)
 }
 END_TEST
 
+/*
+ * While a counter can't be read nobody is charged of it, so that who ends meanwhile has told all of its
+ * energy in the reports before: what the counter shows later is of those that run then.
+ */
+START_TEST(an_end_in_a_gap_leaves_nothing_untold)
+{
+	const struct group *web = cgroups_find(&cgroups, WEB_CGROUP)->group;
+	double told;
+
+	a_second(60 * JOULE);
+	told = value(energy_of(DEEPMON_CONTAINER, "c0001"), "energy_joules");
+	cgroups_remove(&cgroups, WEB_CGROUP, now_ns);
+	a_second(-1);
+	ck_assert_uint_ne(web->ended_number, 0);
+	ck_assert(web->reported);
+	assert_told(find(DEEPMON_CONTAINER, DEEPMON_SUBJECT_CPU, "c0001", ""), "cpu_time_ns", 600 * MS);
+	ck_assert_ptr_null(energy_of(DEEPMON_CONTAINER, "c0001"));
+	ck_assert_double_eq(told * JOULE, (double)web->account.used.energy_uj[ENERGY_PACKAGE]);
+	use(UNIT_CGROUP, 100 * MS);
+	charge(120 * JOULE, 8 * JOULE, 0);
+	report(SECOND);
+	ck_assert_ptr_null(energy_of(DEEPMON_CONTAINER, "c0001"));
+	ck_assert_double_eq(told * JOULE, (double)web->account.used.energy_uj[ENERGY_PACKAGE]);
+	assert_told(energy_of(DEEPMON_TOTAL, "container"), "energy_joules", told);
+}
+END_TEST
+
 static void add_tests(TCase *told, TCase *absent)
 {
 	tcase_add_test(told, figures);
+	tcase_add_test(told, memory_of_processes);
 	tcase_add_test(told, the_platform_is_the_hosts);
 	tcase_add_test(told, labels);
 	tcase_add_test(told, texts_are_its_own);
 	tcase_add_test(told, an_end_is_told_once);
+	tcase_add_test(told, an_end_in_a_gap_leaves_nothing_untold);
 	tcase_add_test(absent, without_a_kernel_energy_is_nobodys);
 	tcase_add_test(absent, without_zones_there_is_no_energy);
 	tcase_add_test(absent, a_counter_that_is_never_read);

@@ -13,38 +13,11 @@
 #include <time.h>
 
 #include "../../bpf/smt.h"
+#include "random.h"
 
 #define COUNT(of) (sizeof(of) / sizeof((of)[0]))
 #define TIME_MASK ((1ULL << 60) - 1)
 #define FOREVER	  UINT64_MAX
-
-/* For loops of millions: Check's own assertions write a message each time. */
-#define must(condition)                                 \
-	do {                                            \
-		if (!(condition))                       \
-			ck_abort_msg("%s", #condition); \
-	} while (0)
-
-static uint64_t random_state = 1;
-
-static uint64_t random_next(void)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state * 0x2545F4914F6CDD1DULL;
-}
-
-static uint64_t random_below(uint64_t limit)
-{
-	return (random_next() >> 11) % limit;
-}
-
-/* As many small values as large ones. */
-static uint64_t random_of_any_size(void)
-{
-	return random_next() >> random_below(64);
-}
 
 static uint64_t busy_threads(uint64_t core)
 {
@@ -80,7 +53,7 @@ END_TEST
 START_TEST(a_transition_does_not_change_the_shared_time_of_its_moment)
 {
 	for (int i = 0; i < 1000000; i++) {
-		__u64 core = random_next(), now = random_of_any_size();
+		__u64 core = random_number(), now = random_sized(64);
 		bool busy = random_below(2);
 		__u64 after = smt_core_after(core, busy, now);
 
@@ -334,13 +307,13 @@ START_TEST(long_histories_of_many_threads)
 	bool busy[15] = {0};
 	uint64_t threads = (uint64_t)_i, busy_count = 0, total = 0;
 
-	random_state = (uint64_t)_i * 977;
+	random_begin((uint64_t)_i * 977);
 
-	uint64_t now = random_next(), begin_shared = random_next() & TIME_MASK;
+	uint64_t now = random_number(), begin_shared = random_number() & TIME_MASK;
 	__u64 core = begin_shared << 4;
 
 	for (int i = 0; i < 100000; i++) {
-		uint64_t gap = 1 + (random_next() >> (24 + random_below(40)));
+		uint64_t gap = 1 + (random_number() >> (24 + random_below(40)));
 		uint64_t t = random_below(threads);
 		bool to_busy = random_below(2);
 
@@ -861,10 +834,10 @@ static bool at_most(unsigned __int128 factor, uint64_t number, unsigned __int128
 /* weight <= amount * counted / whole < weight + 1, by products alone. */
 START_TEST(weight_is_exact_for_all_values)
 {
-	random_state = 11;
+	random_begin(11);
 	for (int i = 0; i < 2000000; i++) {
-		uint64_t amount = random_of_any_size(), time = random_of_any_size();
-		uint64_t overlap = random_below(8) ? random_of_any_size() : time;
+		uint64_t amount = random_sized(64), time = random_sized(64);
+		uint64_t overlap = random_below(8) ? random_sized(64) : time;
 		uint32_t ratio = (uint32_t)(random_below(4) ? random_below(SMT_PPM + 1) : 550000);
 
 		overlap = overlap > time ? time : overlap;
@@ -890,10 +863,10 @@ END_TEST
 
 START_TEST(weight_is_monotone)
 {
-	random_state = 12;
+	random_begin(12);
 	for (int i = 0; i < 1000000; i++) {
-		uint64_t amount = random_of_any_size(), time = random_of_any_size();
-		uint64_t overlap = random_of_any_size(), step = random_of_any_size() >> 32;
+		uint64_t amount = random_sized(64), time = random_sized(64);
+		uint64_t overlap = random_sized(64), step = random_sized(64) >> 32;
 		uint32_t ratio = (uint32_t)random_below(SMT_PPM), more = (uint32_t)random_below(SMT_PPM);
 		uint64_t weight = smt_weight(amount, time, overlap, ratio);
 
