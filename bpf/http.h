@@ -11,7 +11,7 @@
  * PROXY protocol. From then on the next byte from the server begins a response.
  *
  * A call that carried bytes is put in like this, each side in its order:
- *	http_begin(connection, side);
+ *	http_begin(connection, side, &events);
  *	as long as there are bytes {
  *		n = http_wants(connection, side), but no more than there are;
  *		if (n)
@@ -125,6 +125,7 @@ enum http_flag {
 	HTTP_IS_CHUNKED = 4, /* the last encoding named */
 	HTTP_IN_TRAILER = 8,
 	HTTP_LAST_FRAMES = 16, /* the field before this line was one of the two */
+	HTTP_IS_ANSWER = 32,   /* a request was outstanding when the head ended */
 };
 
 /* One side. */
@@ -262,10 +263,9 @@ static __always_inline bool http_is_outstanding(const struct http_connection *co
 	return connection->requested != connection->answered;
 }
 
+/* Of the oldest outstanding request. */
 static __always_inline __u32 http_kind_expected(const struct http_connection *connection)
 {
-	if (!http_is_outstanding(connection))
-		return HTTP_KIND_USUAL;
 	return connection->kinds >> (connection->answered % HTTP_KINDS * 2) & 3;
 }
 
@@ -277,7 +277,7 @@ static __always_inline void http_message_ended(struct http_connection *connectio
 		return;
 	}
 	connection->responses.state = HTTP_STATE_START;
-	if (http_is_outstanding(connection)) {
+	if (connection->responses.flags & HTTP_IS_ANSWER) {
 		connection->answered++;
 		*events |= HTTP_ANSWERED;
 	}
@@ -292,11 +292,15 @@ static __always_inline void http_head_ended(struct http_connection *connection, 
 
 	*events |= HTTP_HEAD_ENDED;
 	if (side == HTTP_RESPONSES) {
-		__u32 kind = http_kind_expected(connection);
+		__u32 kind = HTTP_KIND_USUAL;
 
 		if (status < 200 && status != 101) {
 			reader->state = HTTP_STATE_START;
 			return;
+		}
+		if (http_is_outstanding(connection)) {
+			kind = http_kind_expected(connection);
+			reader->flags |= HTTP_IS_ANSWER;
 		}
 		if (status == 101 || (kind == HTTP_KIND_CONNECT && status < 300)) {
 			http_message_ended(connection, side, events);
@@ -305,7 +309,8 @@ static __always_inline void http_head_ended(struct http_connection *connection, 
 		}
 		ended = kind == HTTP_KIND_HEAD || status == 204 || status == 304;
 	} else if (reader->method == HTTP_METHOD_CONNECT) {
-		reader->state = HTTP_STATE_HELD;
+		/* Unless the server did not wait for the whole of it to refuse. */
+		reader->state = http_is_outstanding(connection) ? HTTP_STATE_HELD : HTTP_STATE_START;
 		reader->index = 0;
 		*events |= HTTP_ENDED;
 		return;
