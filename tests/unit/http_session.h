@@ -127,18 +127,34 @@ UNUSED static const char *trace_text(const struct trace *trace)
 
 /* ---- By bpf/http.h ----------------------------------------------------------------------------- */
 
+/* What bpf/transaction.h made of it, in order. */
+struct outcome {
+	uint32_t outcome;
+	struct transaction_result result;
+};
+
+struct outcomes {
+	struct outcome of[SESSION_MAX];
+	size_t count;
+};
+
 struct run {
 	struct http_connection connection;
 	struct transaction tcp;
 	struct transaction_queue queue;
 	size_t began[2], target;
 	struct trace *trace;
-	/* Of every transaction; the time of a byte is 10 + 3 * its number. */
-	void (*tcp_done)(struct run *run, uint32_t outcome, const struct transaction_result *result);
-	void (*http_done)(struct run *run, uint32_t outcome, uint64_t latency_ns);
-	void *context;
+	struct outcomes *tcp_outcomes, *http_outcomes; /* or NULL */
 };
 
+static void outcomes_add(struct outcomes *outcomes, uint32_t outcome, const struct transaction_result *result)
+{
+	if (outcomes && outcome != TRANSACTION_NONE && outcomes->count < SESSION_MAX)
+		outcomes->of[outcomes->count++] = (struct outcome){
+		    outcome, outcome == TRANSACTION_ANSWERED ? *result : (struct transaction_result){0}};
+}
+
+/* The time of a byte; a call has that of its first. */
 static uint64_t time_ns(size_t time)
 {
 	return 10 + 3 * (uint64_t)time;
@@ -148,8 +164,8 @@ static void run_take_events(struct run *run, uint8_t side, uint32_t events, size
 {
 	const struct http_reader *reader = side ? &run->connection.responses : &run->connection.requests;
 	uint32_t status = side ? reader->status : 0;
-	__u64 latency_ns = UINT64_MAX;
-	uint32_t outcome = transaction_http(&run->queue, side, events, now_ns, &latency_ns);
+	struct transaction_result result = {0};
+	uint32_t outcome = transaction_http(&run->queue, side, events, now_ns, &result.latency_ns);
 
 	if (events & HTTP_BEGAN)
 		run->began[side] = time;
@@ -178,21 +194,19 @@ static void run_take_events(struct run *run, uint8_t side, uint32_t events, size
 		run->trace->lost = time;
 		run->trace->lost_side = side;
 	}
-	if (outcome != TRANSACTION_NONE && run->http_done)
-		run->http_done(run, outcome, latency_ns);
+	outcomes_add(run->http_outcomes, outcome, &result);
 }
 
 /* One call's bytes, in pieces of at most `piece`. */
 static void run_call(struct run *run, const struct session *session, size_t from, size_t to, size_t piece)
 {
 	uint8_t side = session->sides[from];
-	struct transaction_result result;
+	struct transaction_result result = {0};
 	uint32_t events = 0, outcome;
 	uint64_t now_ns = time_ns(from);
 
 	outcome = transaction_feed(&run->tcp, side, to - from, now_ns, &result);
-	if (outcome != TRANSACTION_NONE && run->tcp_done)
-		run->tcp_done(run, outcome, &result);
+	outcomes_add(run->tcp_outcomes, outcome, &result);
 	http_begin(&run->connection, side, &events);
 	run_take_events(run, side, events, from, now_ns);
 	while (from < to) {
@@ -232,7 +246,7 @@ typedef bool (*cut_function)(const void *how, size_t position);
 UNUSED static void run_session(struct run *run, const struct session *session, cut_function is_cut,
 			       const void *how, size_t piece)
 {
-	struct transaction_result result;
+	struct transaction_result result = {0};
 	uint32_t events = 0, outcome;
 	size_t from = 0;
 
@@ -248,9 +262,100 @@ UNUSED static void run_session(struct run *run, const struct session *session, c
 	http_close(&run->connection, &events);
 	run_take_events(run, HTTP_RESPONSES, events, session->length, run->tcp.answered_ns);
 	outcome = transaction_end(&run->tcp, &result);
-	if (outcome != TRANSACTION_NONE && run->tcp_done)
-		run->tcp_done(run, outcome, &result);
+	outcomes_add(run->tcp_outcomes, outcome, &result);
 	run->trace->phase = run->connection.phase;
+}
+
+/* ---- Transactions by the reference ------------------------------------------------------------- */
+
+/* When the run that this byte is in began: it came in one call. */
+static uint64_t run_time_ns(const struct session *session, size_t time)
+{
+	while (time && session->sides[time - 1] == session->sides[time])
+		time--;
+	return time_ns(time);
+}
+
+/* Requests before this record that have no answer yet. */
+static size_t count_outstanding(const struct trace *trace, size_t before)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < before; i++) {
+		count += trace->records[i].side == HTTP_REQUESTS && trace->records[i].what == WHAT_LINE;
+		count -= trace->records[i].answered;
+	}
+	return count;
+}
+
+static size_t last_of_side(const struct session *session, uint8_t side)
+{
+	size_t i = session->length;
+
+	while (i && session->sides[i - 1] != side)
+		i--;
+	return i - 1;
+}
+
+/* From what was found in a session whose runs came in one call each. */
+UNUSED static void outcomes_of_http(const struct session *session, const struct trace *trace,
+				    struct outcomes *outcomes)
+{
+	size_t request = 0;
+
+	outcomes->count = 0;
+	for (size_t i = 0; i < trace->count; i++) {
+		struct transaction_result result = {0};
+		uint32_t outcome = TRANSACTION_UNTIMED;
+		size_t time = trace->records[i].time;
+
+		if (!trace->records[i].answered)
+			continue;
+		while (trace->records[request].side != HTTP_REQUESTS ||
+		       trace->records[request].what != WHAT_LINE)
+			request++;
+		if (time == session->length)
+			time = last_of_side(session, HTTP_RESPONSES);
+		if (count_outstanding(trace, request) < TRANSACTION_STARTS) {
+			outcome = TRANSACTION_ANSWERED;
+			result.latency_ns =
+			    run_time_ns(session, time) - run_time_ns(session, trace->records[request].began);
+		}
+		outcomes_add(outcomes, outcome, &result);
+		request++;
+	}
+}
+
+/* Runs of requests and what followed each. */
+UNUSED static void outcomes_of_tcp(const struct session *session, struct outcomes *outcomes)
+{
+	size_t i = 0, from, answer;
+
+	outcomes->count = 0;
+	while (i < session->length && session->sides[i] == HTTP_RESPONSES)
+		i++;
+	while (i < session->length) {
+		struct transaction_result result;
+
+		for (from = i; i < session->length && session->sides[i] == HTTP_REQUESTS; i++)
+			;
+		for (answer = i; i < session->length && session->sides[i] == HTTP_RESPONSES; i++)
+			;
+		result =
+		    (struct transaction_result){time_ns(answer) - time_ns(from), answer - from, i - answer};
+		outcomes_add(outcomes, i > answer ? TRANSACTION_ANSWERED : TRANSACTION_UNANSWERED, &result);
+	}
+}
+
+UNUSED static bool outcomes_are_equal(const struct outcomes *a, const struct outcomes *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (a->of[i].outcome != b->of[i].outcome ||
+		    memcmp(&a->of[i].result, &b->of[i].result, sizeof(a->of[i].result)))
+			return false;
+	return true;
 }
 
 /* ---- By the reference -------------------------------------------------------------------------- */
