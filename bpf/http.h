@@ -131,7 +131,7 @@ enum http_flag {
 /* One side. */
 struct http_reader {
 	__u64 number; /* bytes left to skip; or a number, or a method's letters, being read */
-	__u64 length; /* Content-Length */
+	__u64 length; /* Content-Length, with HTTP_HAS_LENGTH */
 	__u16 status; /* of a response, from HTTP_LINE to the next HTTP_BEGAN */
 	__u8 method;  /* of a request, likewise */
 	__u8 state;
@@ -444,7 +444,6 @@ static __always_inline __u32 http_read_start(struct http_connection *connection,
 		return HTTP_COMPLETED_MISTAKE;
 	*events |= HTTP_BEGAN;
 	reader->number = byte;
-	reader->length = 0;
 	reader->status = 0;
 	reader->method = HTTP_METHOD_OTHER;
 	reader->flags = 0;

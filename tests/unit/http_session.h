@@ -223,8 +223,8 @@ static void run_call(struct run *run, const struct session *session, size_t from
 			run_take_events(run, side, events, from - 1, now_ns);
 			continue;
 		}
-		/* What is behind the bytes that were read may look like more of the same. */
-		memset(chunk, '\n', sizeof(chunk));
+		/* What is behind the bytes that were read may look like more of them. */
+		memset(chunk, from % 2 ? '\n' : 'x', sizeof(chunk));
 		memcpy(chunk, session->bytes + from, length);
 		while (position < length) {
 			uint32_t next;

@@ -51,6 +51,7 @@ static const struct exchange {
 	uint8_t phase;
 } exchanges[] = {
 #define OK200	     "< HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+#define METHOD64     "0123456789abcdef0123456789ABCDEF!#$%&'*+-.^_`|~0123456789abcdefg"
 #define NOTHING_MORE HTTP_PHASE_FOLLOWED
     {"GET and its answer",
      {"> GET / HTTP/1.1\r\nHost: a\r\nAccept: */*\r\n\r\n", OK200},
@@ -285,6 +286,18 @@ static const struct exchange {
      {"> \r\n\r\n\1\r\nQUIT\n\x20\1\1\1HEAD / HTTP/1.1\r\n\r\n", "< HTTP/1.1 200\r\n\r\n"},
      "HEAD HEAD. 200 200.",
      NOTHING_MORE},
+    {"PROXY protocol 2 of another version",
+     {"> \r\n\r\n\1\r\nQUIT\n\x10\1\1\1HEAD / HTTP/1.1\r\n\r\n", "< HTTP/1.1 200\r\n\r\n"},
+     "",
+     HTTP_PHASE_UNDECIDED},
+    {"the longest method",
+     {"> GET / HTTP/1.1\r\n\r\n" METHOD64 " / HTTP/1.1\r\n\r\n", OK200},
+     "GET GET. ? ?. 200 200.",
+     NOTHING_MORE},
+    {"a longer one",
+     {"> GET / HTTP/1.1\r\n\r\n" METHOD64 "x / HTTP/1.1\r\n\r\n", OK200},
+     "GET GET. lost",
+     HTTP_PHASE_LOST},
     {"nearly PROXY protocol 2", {"> \r\n\r\nGET / HTTP/1.1\r\n\r\n", OK200}, "", HTTP_PHASE_UNDECIDED},
     {"nothing", {NULL}, "", HTTP_PHASE_UNDECIDED},
 };
@@ -770,6 +783,27 @@ START_TEST(bodies_need_not_be_read)
 }
 END_TEST
 
+/* What was kept of a request is nothing to the one that takes its place. */
+START_TEST(kinds_go_round)
+{
+	struct http_connection connection = {0};
+	uint32_t events = 0;
+
+	for (int i = 0; i < 5 * HTTP_KINDS; i++) {
+		bool head = i % (HTTP_KINDS + 1) == 0;
+
+		feed(&connection, HTTP_REQUESTS, head ? "HEAD / HTTP/1.1\n\n" : "GET / HTTP/1.1\n\n",
+		     &events);
+		events = 0;
+		feed(&connection, HTTP_RESPONSES, "HTTP/1.1 200\nContent-Length: 1\n\n", &events);
+		must(!(events & HTTP_ANSWERED) == !head);
+		if (!head)
+			feed(&connection, HTTP_RESPONSES, "x", &events);
+		must(events & HTTP_ANSWERED);
+	}
+}
+END_TEST
+
 /* A part of a call could not be read. */
 START_TEST(what_was_not_seen_is_not_guessed)
 {
@@ -870,6 +904,7 @@ int main(void)
 	tcase_add_test(odd, garbage_ends_soon);
 	tcase_add_test(odd, after_many_runs_it_is_no_http);
 	tcase_add_test(odd, bodies_need_not_be_read);
+	tcase_add_test(odd, kinds_go_round);
 	tcase_add_test(odd, what_was_not_seen_is_not_guessed);
 	tcase_add_test(odd, many_are_outstanding);
 	tcase_add_loop_test(odd, too_many_are_outstanding, 0, COUNT(deep));
