@@ -819,6 +819,60 @@ static __always_inline __u32 http_pass_over(const struct http_reader *reader, co
 }
 
 /*
+ * Eight bytes at once, where they are what is usual there, and the state is as after reading them one by one:
+ * how many of them, or 0.
+ */
+static __always_inline __u32 http_leap(struct http_reader *reader, __u64 word)
+{
+	/* Letters have two forms with that bit; a hyphen must be itself. */
+	static const __u64 fold = 0x2020202020202020;
+
+	switch (reader->state) {
+	case HTTP_STATE_STATUS:
+		word <<= 8;
+		if (reader->index != 1 || (word != HTTP_LETTERS(0, 'T', 'T', 'P', '/', '1', '.', '1') &&
+					   word != HTTP_LETTERS(0, 'T', 'T', 'P', '/', '1', '.', '0')))
+			return 0;
+		reader->index = 8;
+		return 7;
+	case HTTP_STATE_VERSION:
+		if (reader->index || (word != HTTP_LETTERS('H', 'T', 'T', 'P', '/', '1', '.', '1') &&
+				      word != HTTP_LETTERS('H', 'T', 'T', 'P', '/', '1', '.', '0')))
+			return 0;
+		reader->state = HTTP_STATE_VERSION_END;
+		return 8;
+	case HTTP_STATE_LINE:
+		if (reader->flags & HTTP_IN_TRAILER)
+			return 0;
+		if ((word | fold >> 8) == HTTP_LETTERS('c', 'o', 'n', 't', 'e', 'n', 't', '-'))
+			reader->state = HTTP_STATE_LENGTH_NAME;
+		else if ((word | fold) == HTTP_LETTERS('t', 'r', 'a', 'n', 's', 'f', 'e', 'r'))
+			reader->state = HTTP_STATE_ENCODING_NAME;
+		else
+			return 0;
+		reader->flags &= ~HTTP_LAST_FRAMES;
+		reader->index = 8;
+		return 8;
+	default:
+		return 0;
+	}
+}
+
+/* Eight bytes from `position`, if there are. */
+static __always_inline __u32 http_try_leap(struct http_reader *reader, const __u64 *chunk, __u32 position,
+					   __u32 length)
+{
+	__u32 bits = position % 8 * 8;
+	__u64 word = http_word(chunk, position);
+
+	if (length - position < 8)
+		return 0;
+	if (bits)
+		word |= http_word(chunk, position + 8 - position % 8) << (64 - bits);
+	return http_leap(reader, word);
+}
+
+/*
  * One step through `length`, at most HTTP_CHUNK, bytes of a side that were read: takes one or more from
  * `position`, which is less, and returns the position after them. It takes nothing after a byte that was an
  * event. The rest of the last word may be anything.
@@ -829,7 +883,7 @@ static __always_inline __u32 http_next(struct http_connection *connection, __u32
 {
 	struct http_reader *reader = side ? &connection->responses : &connection->requests;
 	__u64 wants = http_wants(connection, side);
-	__u32 happened = 0;
+	__u32 happened = 0, leap;
 
 	if (wants) {
 		__u32 left = length - position;
@@ -839,6 +893,9 @@ static __always_inline __u32 http_next(struct http_connection *connection, __u32
 		http_skip(connection, side, left, events);
 		return position + left;
 	}
+	leap = http_try_leap(reader, chunk, position, length);
+	if (leap)
+		return position + leap;
 	switch (http_read_byte(connection, reader, side, (__u8)http_word(chunk, position), &happened)) {
 	case HTTP_COMPLETED_NOTHING:
 		break;
