@@ -872,7 +872,7 @@ static void reference_request(struct reference *reference)
 /* "HTTP/1.1 200 " */
 static enum verdict read_status_line(const struct stream *stream, size_t from, uint32_t *status, size_t *at)
 {
-	static const char pattern[] = "HTTP/1.0 100";
+	static const uint8_t pattern[13] = "HTTP/1.0 100";
 	const uint8_t *text = stream->bytes + from;
 
 	for (size_t i = 0; i < 13; i++) {
@@ -908,7 +908,7 @@ static enum verdict read_response_head(const struct stream *stream, size_t from,
 static void reference_response_body(struct reference *reference, const struct head *head)
 {
 	struct stream *stream = &reference->streams[HTTP_RESPONSES];
-	size_t head_time = stream->times[head->end - 1], end = head->end, at = head->end;
+	size_t head_time = stream->times[head->end - 1], end = head->end, at = end;
 	uint32_t status = reference->status;
 	bool is_answer = reference->answered < reference->requested &&
 			 reference->requests[reference->answered].line < head_time;
