@@ -8,12 +8,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include "../bpf/cpu.h"
 #include "../bpf/file_io.h"
 #include "../bpf/net.h"
 #include "../bpf/smt.h"
 #include "energy.h"
+#include "latencies.h"
 
 #define ACCOUNT_SOCKETS_MAX 64
 
@@ -123,8 +125,23 @@ struct account {
 	struct account_sums used;     /* since the collector was opened */
 	struct account_sums reported; /* as of the last report */
 	struct account_claim *claims; /* by socket */
+	struct latencies *latencies;  /* since the last report; NULL: there were none yet */
 	bool active;		      /* has a claim in the running interval */
 };
+
+/* A report told of it, or is not to: what comes from here on is in the next. */
+static inline void account_told(struct account *account)
+{
+	account->reported = account->used;
+	latencies_empty(account->latencies);
+}
+
+/* What it holds. */
+static inline void account_free(struct account *account)
+{
+	free(account->claims);
+	latencies_free(account->latencies);
+}
 
 /* The parts of the whole. Every nanosecond and every microjoule goes to exactly one. */
 enum part {

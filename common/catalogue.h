@@ -40,6 +40,7 @@
 	X(CONTAINER, MEMORY, "", "")                                  \
 	X(CONTAINER, BLOCK, "device", "device")                       \
 	X(CONTAINER, FILE_IO, "", "")                                 \
+	X(CONTAINER, BUCKETS, "gt, latency, le", "latency-gt-le")     \
 	X(SYSTEM, CPU, "", "")                                        \
 	X(SYSTEM, PERF, "", "")                                       \
 	X(SYSTEM, ENERGY, "domain, source", "domain-source")          \
@@ -47,6 +48,7 @@
 	X(SYSTEM, MEMORY, "", "")                                     \
 	X(SYSTEM, BLOCK, "device", "device")                          \
 	X(SYSTEM, FILE_IO, "", "")                                    \
+	X(SYSTEM, BUCKETS, "gt, latency, le", "latency-gt-le")        \
 	X(PROCESS, CPU, "", "process")                                \
 	X(PROCESS, PERF, "", "process")                               \
 	X(PROCESS, ENERGY, "domain, source", "process-domain-source") \
@@ -55,6 +57,7 @@
 	X(TOTAL, ENERGY, "domain, source", "domain-source")           \
 	X(TOTAL, NETWORK, "", "")                                     \
 	X(TOTAL, FILE_IO, "", "")                                     \
+	X(TOTAL, BUCKETS, "gt, latency, le", "latency-gt-le")         \
 	X(TOTAL, CHURN, "", "")                                       \
 	X(HOST, ENERGY, "domain, source", "domain-source")            \
 	X(ZONE, COUNTER, "", "source")                                \
@@ -80,9 +83,12 @@
 	X(device, TAG,                                                                                      \
 	  "The block device's name in the kernel: vda, nvme0n1, dm-0; (other) for those past BlockDevices") \
 	X(domain, TAG, "What the energy is of: package, core, uncore, dram; of the host: psys, platform")   \
+	X(gt, TAG, "The bucket's lower bound in s; it contains that")                                       \
 	X(kind, TAG,                                                                                        \
 	  "Which part of the whole: container, system, kernel, idle, other (past MaxCgroups), "             \
 	  "unattributed (nothing is known of who used it)")                                                 \
+	X(latency, TAG, "What took so long: tcp_client, tcp_server")                                        \
+	X(le, TAG, "The bucket's upper bound in s, which is in the next; +Inf: it has none")                \
 	X(namespace, TAG, "The namespace of Kubernetes")                                                    \
 	X(node, TAG, "Kubernetes' name of the host (NodeName)")                                             \
 	X(owner_kind, TAG,                                                                                  \
@@ -108,6 +114,7 @@
 	X(MEMORY, memory, "_memory")    \
 	X(BLOCK, block, "_block")       \
 	X(FILE_IO, file_io, "_file_io") \
+	X(BUCKETS, buckets, "_buckets") \
 	X(COUNTER, counter, "")         \
 	X(CHURN, churn, "_churn")       \
 	X(SELF_COST, self_cost, "")
@@ -235,6 +242,28 @@
 	X(FILE_IO, read_calls, U64, COUNTER, "", "total_operations", "file_read", "Calls that read") \
 	X(FILE_IO, write_calls, U64, COUNTER, "", "total_operations", "file_written", "Calls that wrote")
 
+/*
+ * What is told of latencies, whatever took them: these rows stand together in a subject's metrics. Quantiles
+ * are of every one since the last report, each within 1/128; common/latencies.c has their order.
+ */
+#define DEEPMON_QUANTILE_ROW(X, SUBJECT, digits, percent)                                \
+	X(SUBJECT, latency_p##digits##_seconds, F64, GAUGE, "s", "latency", "p" #digits, \
+	  "Percentile " percent " of the latency since the last report")
+#define DEEPMON_LATENCY_METRICS(X, SUBJECT)                                  \
+	X(SUBJECT, latency_mean_seconds, F64, GAUGE, "s", "latency", "mean", \
+	  "Mean of the latency since the last report")                       \
+	DEEPMON_QUANTILE_ROW(X, SUBJECT, 50, "50")                           \
+	DEEPMON_QUANTILE_ROW(X, SUBJECT, 75, "75")                           \
+	DEEPMON_QUANTILE_ROW(X, SUBJECT, 90, "90")                           \
+	DEEPMON_QUANTILE_ROW(X, SUBJECT, 99, "99")                           \
+	DEEPMON_QUANTILE_ROW(X, SUBJECT, 99_9, "99.9")                       \
+	DEEPMON_QUANTILE_ROW(X, SUBJECT, 99_99, "99.99")                     \
+	DEEPMON_QUANTILE_ROW(X, SUBJECT, 99_999, "99.999")
+
+#define DEEPMON_BUCKETS_METRICS(X)                      \
+	X(BUCKETS, count, U64, GAUGE, "", "bucket", "", \
+	  "How many since the last report took so long (LatencyBuckets)")
+
 #define DEEPMON_COUNTER_METRICS(X)                                           \
 	X(COUNTER, anomalies, U64, COUNTER, "", "total_events", "anomalies", \
 	  "Readings of this counter that made no sense; each leaves a gap")  \
@@ -290,6 +319,10 @@
 	  "turns and are scaled")                                                                    \
 	X(SELF_COST, processes_refused, U64, COUNTER, "", "total_events", "processes_refused",       \
 	  "Times that a process found no room: MaxProcesses is the limit")                           \
+	X(SELF_COST, latency_pages, U64, GAUGE, "", "count", "latency_pages",                        \
+	  "Octaves of histograms in use; MaxLatencyPages is the limit")                              \
+	X(SELF_COST, latencies_refused, U64, COUNTER, "", "total_events", "latencies_refused",       \
+	  "Latencies that found no room: they are counted, but in no percentile")                    \
 	X(SELF_COST, ended_unreported, U64, COUNTER, "", "total_events", "ended_unreported",         \
 	  "Groups that ended and, past MaxEnded, were dropped before a report; the totals have them")
 
@@ -384,6 +417,12 @@
 	  "Whether the bytes and calls of read, write and their like are counted, which makes a context "    \
 	  "switch "                                                                                          \
 	  "dearer")                                                                                          \
+	X(latency_buckets, LatencyBuckets, BOOL, "false", 0, 0, "",                                          \
+	  "Whether the histograms themselves are told, beside their percentiles: a line for each bucket "    \
+	  "that something fell into")                                                                        \
+	X(max_latency_pages, MaxLatencyPages, COUNT, "8192", 16, 1048576, "",                                \
+	  "Octaves of all histograms of latencies that are kept at once, 528 bytes each; what falls into "   \
+	  "one past it is in no percentile")                                                                 \
 	X(idle_reread, IdleReread, NUMBER, "60", 0, 3600, "s",                                               \
 	  "Files of a container or unit that used no CPU time since they were read are read again after "    \
 	  "that "                                                                                            \

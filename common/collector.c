@@ -18,6 +18,7 @@
 #include "cgroup_events.h"
 #include "file.h"
 #include "footprint.h"
+#include "latency.h"
 #include "log.h"
 #include "namer.h"
 #include "root.h"
@@ -43,6 +44,7 @@ struct deepmon {
 	struct cgroup_events *events;
 	struct network *network;
 	struct file_io *file_io;
+	struct latency *latency;
 	struct energy *energy;
 	struct groups groups;
 	struct cgroups cgroups;
@@ -320,6 +322,8 @@ static int begin(struct deepmon *collector)
 			     &collector->cgroups, &collector->groups, zone_count, &rules);
 	collector->attribution.network = collector->network;
 	collector->attribution.file_io = collector->file_io;
+	collector->attribution.latency = collector->latency;
+	collector->sample.latency_buckets = collector->options.latency_buckets;
 	if (!r && collector->kernel && collector->options.processes) {
 		r = processes_init(&collector->processes, collector->kernel, &collector->topology,
 				   collector->options.max_processes);
@@ -391,7 +395,8 @@ int deepmon_read(struct deepmon *collector, const struct deepmon_sample **sample
 	struct self_sources sources = {.attribution = &collector->attribution,
 				       .kernel = collector->kernel,
 				       .events = collector->events,
-				       .counters = &collector->counters};
+				       .counters = &collector->counters,
+				       .latency = collector->latency};
 	struct sample_self self;
 	size_t zone_count;
 	uint64_t now;
@@ -437,6 +442,7 @@ void deepmon_close(struct deepmon *collector)
 	energy_close(collector->energy);
 	network_close(collector->network);
 	file_io_close(collector->file_io);
+	latency_close(collector->latency);
 	cgroup_events_close(collector->events);
 	kernel_close(collector->kernel);
 	counters_close(&collector->counters);

@@ -78,7 +78,10 @@ void sample_label_as(struct deepmon_record *record, const struct subject_of *of,
 	}
 	sample_label(record, "device", of->device, true);
 	sample_label(record, "domain", domain, true);
+	sample_label(record, "gt", of->lower, true);
 	sample_label(record, "kind", of->kind, true);
+	sample_label(record, "latency", of->latency, true);
+	sample_label(record, "le", of->upper, true);
 	sample_label(record, "process", of->process, true);
 	if (of->group)
 		sample_label(record, "runtime", of->group->runtime, true);

@@ -88,6 +88,8 @@ void told_close(struct told *told)
 	selection_close(told->image);
 	selection_close(told->name_space);
 	selection_close(told->pod);
+	for (int kind = 0; kind < TOLD_KINDS; kind++)
+		account_free(&told->other[kind]);
 	free(told->candidates);
 	*told = (struct told){0};
 }
@@ -239,6 +241,7 @@ static void move_beginning(struct told *told, struct group *group)
 static int move_to_other(struct told *told, struct group *group)
 {
 	struct account_sums fresh = group->account.used;
+	int r;
 
 	group->reported = group->ended_number != 0;
 	account_sums_subtract(&fresh, &group->account.reported);
@@ -253,19 +256,23 @@ static int move_to_other(struct told *told, struct group *group)
 		return 0;
 	account_sums_add(group->elsewhere, &fresh);
 	add_to_other(told, group->kind, &fresh);
-	group->account.reported = group->account.used;
+	r = latencies_merge(&told->other[group->kind].latencies, group->account.latencies);
+	account_told(&group->account);
 	processes_told(group);
-	return 0;
+	return r;
 }
 
 /* Those that ended and were dropped before a report told of them. */
-static void take_dropped(struct told *told, struct groups *groups, enum identity_kind kind)
+static int take_dropped(struct told *told, struct groups *groups, enum identity_kind kind)
 {
 	struct account_sums *dropped = &groups->dropped[kind];
+	int r = latencies_merge(&told->other[kind].latencies, groups->dropped_latencies[kind]);
 
 	if (!is_nothing(dropped))
 		add_to_other(told, kind, dropped);
 	*dropped = (struct account_sums){0};
+	latencies_empty(groups->dropped_latencies[kind]);
+	return r;
 }
 
 static int make_room(struct told *told, size_t count)
@@ -294,14 +301,15 @@ int told_choose(struct told *told, struct groups *groups)
 		if (!told->one_by_one[group->kind]) {
 			group->telling = false;
 			group->reported = group->ended_number != 0;
+			latencies_empty(group->account.latencies);
 			continue;
 		}
 		if (!group->telling && !(group->ended_number && group->reported))
 			r = move_to_other(told, group);
 	}
 	for (int kind = 0; kind < TOLD_KINDS; kind++)
-		if (told->one_by_one[kind])
-			take_dropped(told, groups, (enum identity_kind)kind);
+		if (told->one_by_one[kind] && take_dropped(told, groups, (enum identity_kind)kind))
+			r = -ENOMEM;
 	return r;
 }
 
