@@ -68,10 +68,14 @@ struct sock_common {
 struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_protocol;
+	__u32 sk_max_ack_backlog; /* what was asked of listen(); a connection has its listener's */
+	__u8 sk_shutdown;	  /* 1: no more is received; 2: no more is sent */
 };
 
 struct tcp_sock {
-	__u32 srtt_us; /* smoothed round-trip time, in eighths of a microsecond */
+	__u32 srtt_us;	  /* smoothed round-trip time, in eighths of a microsecond */
+	__u32 rcv_nxt;	  /* the sequence number that is to come next, */
+	__u32 copied_seq; /* and that to be read next */
 };
 
 struct bpf_iter__task {

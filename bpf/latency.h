@@ -8,9 +8,11 @@
 #include "histogram.h"
 
 /* What took that long: each slot has a histogram of each of these. X(constant, name) */
-#define LATENCY_KIND_ROWS(X)      \
-	X(TCP_CLIENT, tcp_client) \
-	X(TCP_SERVER, tcp_server)
+#define LATENCY_KIND_ROWS(X)        \
+	X(TCP_CLIENT, tcp_client)   \
+	X(TCP_SERVER, tcp_server)   \
+	X(HTTP_CLIENT, http_client) \
+	X(HTTP_SERVER, http_server)
 
 #define LATENCY_KIND_CONSTANT(CONSTANT, name) LATENCY_##CONSTANT,
 enum latency_kind { LATENCY_KIND_ROWS(LATENCY_KIND_CONSTANT) LATENCY_KINDS };

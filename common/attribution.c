@@ -172,11 +172,18 @@ static void charge_network(struct attribution *attribution, uint32_t slot, struc
 {
 	struct account *whole = &attribution->parts[part];
 	struct net_usage used;
+	struct net_dialogues dialogues;
 
 	network_take(attribution->network, slot, &used);
-	net_usage_add(&account->used.network, &used);
+	sums_add(&account->used.network, &used, sizeof(used));
 	if (whole != account)
-		net_usage_add(&whole->used.network, &used);
+		sums_add(&whole->used.network, &used, sizeof(used));
+	if (!(network_counted(attribution->network) & NETWORK_TRANSACTIONS))
+		return;
+	network_take_dialogues(attribution->network, slot, &dialogues);
+	sums_add(&account->used.dialogues, &dialogues, sizeof(dialogues));
+	if (whole != account)
+		sums_add(&whole->used.dialogues, &dialogues, sizeof(dialogues));
 }
 
 /* The network charges tasks, of which the idle one is none. */

@@ -37,6 +37,7 @@
 	X(CONTAINER, PERF, "", "")                                    \
 	X(CONTAINER, ENERGY, "domain, source", "domain-source")       \
 	X(CONTAINER, NETWORK, "", "")                                 \
+	X(CONTAINER, TRANSACTIONS, "protocol, role", "protocol-role") \
 	X(CONTAINER, MEMORY, "", "")                                  \
 	X(CONTAINER, BLOCK, "device", "device")                       \
 	X(CONTAINER, FILE_IO, "", "")                                 \
@@ -45,6 +46,7 @@
 	X(SYSTEM, PERF, "", "")                                       \
 	X(SYSTEM, ENERGY, "domain, source", "domain-source")          \
 	X(SYSTEM, NETWORK, "", "")                                    \
+	X(SYSTEM, TRANSACTIONS, "protocol, role", "protocol-role")    \
 	X(SYSTEM, MEMORY, "", "")                                     \
 	X(SYSTEM, BLOCK, "device", "device")                          \
 	X(SYSTEM, FILE_IO, "", "")                                    \
@@ -56,6 +58,7 @@
 	X(TOTAL, PERF, "", "")                                        \
 	X(TOTAL, ENERGY, "domain, source", "domain-source")           \
 	X(TOTAL, NETWORK, "", "")                                     \
+	X(TOTAL, TRANSACTIONS, "protocol, role", "protocol-role")     \
 	X(TOTAL, FILE_IO, "", "")                                     \
 	X(TOTAL, BUCKETS, "gt, latency, le", "latency-gt-le")         \
 	X(TOTAL, CHURN, "", "")                                       \
@@ -87,7 +90,8 @@
 	X(kind, TAG,                                                                                        \
 	  "Which part of the whole: container, system, kernel, idle, other (past MaxCgroups), "             \
 	  "unattributed (nothing is known of who used it)")                                                 \
-	X(latency, TAG, "What took so long: tcp_client, tcp_server")                                        \
+	X(latency, TAG,                                                                                     \
+	  "What took so long: transactions as tcp_client, tcp_server, http_client, http_server")            \
 	X(le, TAG, "The bucket's upper bound in s, which is in the next; +Inf: it has none")                \
 	X(namespace, TAG, "The namespace of Kubernetes")                                                    \
 	X(node, TAG, "Kubernetes' name of the host (NodeName)")                                             \
@@ -96,6 +100,8 @@
 	X(owner_name, TAG, "Its name")                                                                      \
 	X(pod_name, TAG, "The pod's name")                                                                  \
 	X(process, TAG, "The name of the process's first thread; (other) for what is told of none")         \
+	X(protocol, TAG, "tcp: any exchange over TCP; http: those of them that are HTTP/1.x")               \
+	X(role, TAG, "Which end it was: client, server; both: the two together")                            \
 	X(runtime, TAG, "Who made the container: docker, containerd, cri-o, podman, lxc and so on")         \
 	X(socket, TAG, "The processor package's number; a counter of the whole platform has none")          \
 	X(source, TAG,                                                                                      \
@@ -106,17 +112,18 @@
  * What a record tells of its entity: a struct deepmon_<name>, whose members are the rows below.
  * X(constant, name, suffix of Telegraf's measurement)
  */
-#define DEEPMON_SUBJECTS(X)             \
-	X(CPU, cpu, "")                 \
-	X(ENERGY, energy, "_energy")    \
-	X(PERF, perf, "_perf")          \
-	X(NETWORK, network, "_network") \
-	X(MEMORY, memory, "_memory")    \
-	X(BLOCK, block, "_block")       \
-	X(FILE_IO, file_io, "_file_io") \
-	X(BUCKETS, buckets, "_buckets") \
-	X(COUNTER, counter, "")         \
-	X(CHURN, churn, "_churn")       \
+#define DEEPMON_SUBJECTS(X)                            \
+	X(CPU, cpu, "")                                \
+	X(ENERGY, energy, "_energy")                   \
+	X(PERF, perf, "_perf")                         \
+	X(NETWORK, network, "_network")                \
+	X(TRANSACTIONS, transactions, "_transactions") \
+	X(MEMORY, memory, "_memory")                   \
+	X(BLOCK, block, "_block")                      \
+	X(FILE_IO, file_io, "_file_io")                \
+	X(BUCKETS, buckets, "_buckets")                \
+	X(COUNTER, counter, "")                        \
+	X(CHURN, churn, "_churn")                      \
 	X(SELF_COST, self_cost, "")
 
 /*
@@ -187,6 +194,43 @@
 	X(NETWORK, tcp_rtt_seconds, F64, GAUGE, "s", "latency", "tcp_rtt",                                  \
 	  "Mean of TCP's smoothed round-trip time, read at each message received since the last report")
 
+/*
+ * What is told of latencies, whatever took them: these rows stand together in a subject's metrics. Quantiles
+ * are of every one since the last report, each within 1/128; common/latencies.c has their order.
+ */
+#define DEEPMON_QUANTILE_ROW(X, SUBJECT, digits, percent)                                \
+	X(SUBJECT, latency_p##digits##_seconds, F64, GAUGE, "s", "latency", "p" #digits, \
+	  "Percentile " percent " of the latency since the last report")
+#define DEEPMON_LATENCY_METRICS(X, SUBJECT)                                  \
+	X(SUBJECT, latency_mean_seconds, F64, GAUGE, "s", "latency", "mean", \
+	  "Mean of the latency since the last report")                       \
+	DEEPMON_QUANTILE_ROW(X, SUBJECT, 50, "50")                           \
+	DEEPMON_QUANTILE_ROW(X, SUBJECT, 75, "75")                           \
+	DEEPMON_QUANTILE_ROW(X, SUBJECT, 90, "90")                           \
+	DEEPMON_QUANTILE_ROW(X, SUBJECT, 99, "99")                           \
+	DEEPMON_QUANTILE_ROW(X, SUBJECT, 99_9, "99.9")                       \
+	DEEPMON_QUANTILE_ROW(X, SUBJECT, 99_99, "99.99")                     \
+	DEEPMON_QUANTILE_ROW(X, SUBJECT, 99_999, "99.999")
+
+#define DEEPMON_TRANSACTIONS_METRICS(X)                                                                      \
+	X(TRANSACTIONS, transactions, U64, COUNTER, "", "total_requests", "",                                \
+	  "Transactions: over TCP, a run of bytes to the server and the run back; of HTTP, a request and "   \
+	  "its final response")                                                                              \
+	X(TRANSACTIONS, unanswered, U64, COUNTER, "", "total_requests", "unanswered",                        \
+	  "Requests whose connection ended before an answer began; of HTTP, before it was complete")         \
+	X(TRANSACTIONS, request_bytes, U64, COUNTER, "B", "total_bytes", "request", "Bytes of the requests") \
+	X(TRANSACTIONS, response_bytes, U64, COUNTER, "B", "total_bytes", "response",                        \
+	  "Bytes of the answers")                                                                            \
+	X(TRANSACTIONS, responses_2xx, U64, COUNTER, "", "http_response_codes", "status_2xx",                \
+	  "Responses of status 200 to 299")                                                                  \
+	X(TRANSACTIONS, responses_3xx, U64, COUNTER, "", "http_response_codes", "status_3xx",                \
+	  "Those of status 300 to 399")                                                                      \
+	X(TRANSACTIONS, responses_4xx, U64, COUNTER, "", "http_response_codes", "status_4xx",                \
+	  "Those of status 400 to 499")                                                                      \
+	X(TRANSACTIONS, responses_5xx, U64, COUNTER, "", "http_response_codes", "status_5xx",                \
+	  "Those of status 500 to 599")                                                                      \
+	DEEPMON_LATENCY_METRICS(X, TRANSACTIONS)
+
 #define DEEPMON_MEMORY_METRICS(X)                                                                         \
 	X(MEMORY, usage_bytes, U64, GAUGE, "B", "memory", "used",                                         \
 	  "Memory charged to its cgroups, page cache included; of a system group in which others are "    \
@@ -241,24 +285,6 @@
 	  "Bytes that they wrote to those")                                                          \
 	X(FILE_IO, read_calls, U64, COUNTER, "", "total_operations", "file_read", "Calls that read") \
 	X(FILE_IO, write_calls, U64, COUNTER, "", "total_operations", "file_written", "Calls that wrote")
-
-/*
- * What is told of latencies, whatever took them: these rows stand together in a subject's metrics. Quantiles
- * are of every one since the last report, each within 1/128; common/latencies.c has their order.
- */
-#define DEEPMON_QUANTILE_ROW(X, SUBJECT, digits, percent)                                \
-	X(SUBJECT, latency_p##digits##_seconds, F64, GAUGE, "s", "latency", "p" #digits, \
-	  "Percentile " percent " of the latency since the last report")
-#define DEEPMON_LATENCY_METRICS(X, SUBJECT)                                  \
-	X(SUBJECT, latency_mean_seconds, F64, GAUGE, "s", "latency", "mean", \
-	  "Mean of the latency since the last report")                       \
-	DEEPMON_QUANTILE_ROW(X, SUBJECT, 50, "50")                           \
-	DEEPMON_QUANTILE_ROW(X, SUBJECT, 75, "75")                           \
-	DEEPMON_QUANTILE_ROW(X, SUBJECT, 90, "90")                           \
-	DEEPMON_QUANTILE_ROW(X, SUBJECT, 99, "99")                           \
-	DEEPMON_QUANTILE_ROW(X, SUBJECT, 99_9, "99.9")                       \
-	DEEPMON_QUANTILE_ROW(X, SUBJECT, 99_99, "99.99")                     \
-	DEEPMON_QUANTILE_ROW(X, SUBJECT, 99_999, "99.999")
 
 #define DEEPMON_BUCKETS_METRICS(X)                      \
 	X(BUCKETS, count, U64, GAUGE, "", "bucket", "", \

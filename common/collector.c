@@ -238,9 +238,11 @@ static void open_kernel(struct deepmon *collector)
 	if (collector->options.file_io == FILE_IO_COUNTS)
 		file_io_open(&collector->file_io, collector->kernel, collector->topology.cpu_count,
 			     &collector->hierarchy, &collector->logger);
-	if (collector->options.network == NETWORK_ON)
-		network_open(&collector->network, collector->kernel, &collector->hierarchy,
-			     &collector->logger);
+	if (collector->options.network == NETWORK_ON) {
+		latency_open(&collector->latency, collector->options.max_latency_pages, &collector->logger);
+		network_open(&collector->network, collector->kernel, collector->latency,
+			     &collector->hierarchy, &collector->logger);
+	}
 }
 
 static void open_energy(struct deepmon *collector)

@@ -12,6 +12,7 @@
 #include "deepmon.h"
 #include "hierarchy.h"
 #include "kernel.h"
+#include "latency.h"
 
 struct network;
 
@@ -21,11 +22,15 @@ enum {
 	NETWORK_CONNECTIONS = 2, /* opened, failed, closed */
 	NETWORK_RETRANSMITS = 4,
 	NETWORK_RESETS = 8,
+	NETWORK_TRANSACTIONS = 16,
 };
 
-/* Shares the kernel's slots. What stood in the way is said to the logger. -errno. */
-int network_open(struct network **network, const struct kernel *kernel, const struct hierarchy *hierarchy,
-		 const struct deepmon_logger *logger);
+/*
+ * Shares the kernel's slots, and the maps of `latency`, which may be NULL: then transactions are not counted.
+ * What stood in the way is said to the logger. -errno.
+ */
+int network_open(struct network **network, const struct kernel *kernel, const struct latency *latency,
+		 const struct hierarchy *hierarchy, const struct deepmon_logger *logger);
 /* Takes NULL. */
 void network_close(struct network *network);
 
@@ -34,5 +39,7 @@ uint32_t network_counted(const struct network *network);
 
 /* What was counted in the slot since the last call for it. */
 void network_take(struct network *network, uint32_t slot, struct net_usage *used);
+/* The same of its transactions. */
+void network_take_dialogues(struct network *network, uint32_t slot, struct net_dialogues *used);
 
 #endif

@@ -180,6 +180,8 @@ static void add_account(struct sample *sample, const struct attribution *attribu
 		if (attribution->network && account != &attribution->parts[PART_IDLE] &&
 		    of->entity != DEEPMON_PROCESS)
 			add_network(sample, attribution, of, account);
+		if (attribution->latency && of->entity != DEEPMON_PROCESS)
+			sample_add_transactions(sample, of, account);
 		if (attribution->file_io && account != &attribution->parts[PART_IDLE] &&
 		    of->entity != DEEPMON_PROCESS)
 			add_file_io(sample, of, &account->used.file_io);

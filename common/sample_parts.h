@@ -23,6 +23,7 @@ struct subject_of {
 	const char *process;
 	const char *device;
 	const char *latency, *lower, *upper; /* of a bucket */
+	const char *protocol, *role;	     /* of transactions */
 };
 
 /* A copy of a text that is good as long as the sample. */
@@ -54,6 +55,10 @@ void sample_tell_latencies(struct sample *sample, struct deepmon_record *record,
 #define SAMPLE_TELL_LATENCIES(sample, record, SUBJECT, name, latencies, kinds)                 \
 	sample_tell_latencies((sample), (record), &(record)->values.name.latency_mean_seconds, \
 			      VALID(SUBJECT, latency_mean_seconds), (latencies), (kinds))
+
+/* Its transactions: by protocol, those as client, as server and both together. */
+void sample_add_transactions(struct sample *sample, const struct subject_of *of,
+			     const struct account *account);
 
 /* The histograms themselves, if they are to be told. */
 void sample_add_buckets(struct sample *sample, const struct subject_of *of, const struct account *account);

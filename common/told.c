@@ -35,6 +35,7 @@ static void read_switches(struct told *told, const struct deepmon_options *optio
 	    {options->report_cpu, DEEPMON_SUBJECT_CPU},
 	    {options->report_counters, DEEPMON_SUBJECT_PERF},
 	    {options->report_network, DEEPMON_SUBJECT_NETWORK},
+	    {options->report_network, DEEPMON_SUBJECT_TRANSACTIONS},
 	    {options->report_memory, DEEPMON_SUBJECT_MEMORY},
 	    {options->report_block, DEEPMON_SUBJECT_BLOCK},
 	    {options->report_file_io, DEEPMON_SUBJECT_FILE_IO},
