@@ -55,7 +55,10 @@ all: $(BUILD)/deepmon-execd $(BUILD)/deepmon.so $(BUILD)/rapl-sim $(BUILD)/catal
 # Headers such as asm/types.h stand where the C compiler looks, not where clang does for bpf.
 multiarch := $(shell $(CC) -print-multiarch 2>/dev/null)
 
-BPF_COMPILE = $(CLANG) -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter $(WERROR) \
+# The names that libbpf's headers have for the processors.
+bpf_arch := $(subst x86_64,x86,$(subst aarch64,arm64,$(shell uname -m)))
+
+BPF_COMPILE = $(CLANG) -target bpf -D__TARGET_ARCH_$(bpf_arch) -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter $(WERROR) \
 	      $(if $(multiarch),-idirafter /usr/include/$(multiarch))
 
 $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h)

@@ -6,6 +6,7 @@
  */
 #include "slots.bpf.h"
 
+#include "http.bpf.h"
 #include "net.h"
 #include "transactions.bpf.h"
 
@@ -90,15 +91,40 @@ static __always_inline void count_late(struct net_socket *socket, struct net_usa
 	add(&usage->tcp_opened_passive, 1);
 }
 
+static __always_inline void feed(struct sock *sk, struct net_socket *socket, __u32 slot, __u64 bytes,
+				 bool sent)
+{
+	__u64 now_ns = bpf_ktime_get_ns();
+	struct transaction_result result;
+	__u32 side;
+
+	find_role(sk, socket);
+	side = transaction_side(socket->role == NET_SERVER, sent);
+	count_tcp(socket, slot, transaction_feed(&socket->tcp, side, bytes, now_ns, &result), &result);
+	if (with_http)
+		feed_http(socket, slot, side, bytes, sent, now_ns);
+}
+
+/* The server sends no more: what is under way is complete. */
+static __always_inline void finish(struct net_socket *socket)
+{
+	struct transaction_result result;
+	__u32 slot = slot_of_socket(socket);
+
+	if (with_http)
+		end_http(socket, slot);
+	count_tcp(socket, slot, transaction_end(&socket->tcp, &result), &result);
+}
+
 /* Nothing was received: nothing was asked for, or the other side sends no more. */
 static __always_inline int end_of_stream(struct sock *sk)
 {
 	struct net_socket *socket = NULL;
 
-	if (transactions && sk->sk_protocol == IPPROTO_TCP && sk->sk_shutdown & SHUTDOWN_RECEIVE)
+	if (with_transactions && sk->sk_protocol == IPPROTO_TCP && sk->sk_shutdown & SHUTDOWN_RECEIVE)
 		socket = bpf_sk_storage_get(&net_sockets, sk, NULL, 0);
 	if (socket && socket->role == NET_CLIENT)
-		end_transactions(socket, slot_of_socket(socket));
+		finish(socket);
 	return 0;
 }
 
@@ -127,8 +153,8 @@ static __always_inline int transfer(struct sock *sk, int length, bool sent)
 	add(sent ? &usage->tcp_sent_messages : &usage->tcp_received_messages, 1);
 	if (socket)
 		count_late(socket, usage);
-	if (socket && transactions)
-		feed_transactions(sk, socket, slot, (__u64)length, sent);
+	if (socket && with_transactions)
+		feed(sk, socket, slot, (__u64)length, sent);
 	if (!sent) {
 		add(&usage->tcp_rtt_sum_us, BPF_CORE_READ((struct tcp_sock *)sk, srtt_us) >> 3);
 		add(&usage->tcp_rtt_readings, 1);
@@ -184,7 +210,7 @@ static __always_inline void end(struct sock *sk, int after)
 	struct net_socket *socket = bpf_sk_storage_get(&net_sockets, sk, NULL, 0);
 
 	if (socket && ends_transactions(sk, socket, after))
-		end_transactions(socket, slot_of_socket(socket));
+		finish(socket);
 }
 
 static __always_inline void close(struct sock *sk, int before)
@@ -217,7 +243,7 @@ int BPF_PROG(net_state, struct sock *sk, int before, int after)
 		establish(sk, before == STATE_SYN_SENT);
 	else if (after == STATE_CLOSE)
 		close(sk, before);
-	if (transactions)
+	if (with_transactions)
 		end(sk, after);
 	return 0;
 }
@@ -229,7 +255,7 @@ int BPF_PROG(net_destroyed, struct sock *sk)
 	struct net_socket *socket = bpf_sk_storage_get(&net_sockets, sk, NULL, 0);
 
 	if (socket)
-		end_transactions(socket, slot_of_socket(socket));
+		finish(socket);
 	return 0;
 }
 

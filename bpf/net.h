@@ -59,6 +59,10 @@ struct net_socket {
 	__u8 uncounted;	 /* an opening that waits for its owner to be known */
 	__u8 padding;
 	struct transaction tcp;
+	struct http_connection http;
+	struct transaction_queue queue;
+	__u32 http_pending; /* bytes of what may be the first request */
+	__u32 reserved;
 };
 
 #endif

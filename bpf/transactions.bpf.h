@@ -25,7 +25,7 @@ enum {
 #define SHUTDOWN_RECEIVE 1
 #define SHUTDOWN_BOTH	 3
 
-const volatile bool transactions; /* whether they are counted; fixed between open and load */
+const volatile bool with_transactions; /* whether they are counted; fixed between open and load */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -70,26 +70,6 @@ static __always_inline void find_role(struct sock *sk, struct net_socket *socket
 {
 	if (socket->role == NET_UNKNOWN)
 		socket->role = sk->sk_max_ack_backlog ? NET_SERVER : NET_CLIENT;
-}
-
-static __always_inline void feed_transactions(struct sock *sk, struct net_socket *socket, __u32 slot,
-					      __u64 bytes, bool sent)
-{
-	struct transaction_result result;
-	__u32 side;
-
-	find_role(sk, socket);
-	side = transaction_side(socket->role == NET_SERVER, sent);
-	count_tcp(socket, slot, transaction_feed(&socket->tcp, side, bytes, bpf_ktime_get_ns(), &result),
-		  &result);
-}
-
-/* The server sends no more: what is under way is complete. */
-static __always_inline void end_transactions(struct net_socket *socket, __u32 slot)
-{
-	struct transaction_result result;
-
-	count_tcp(socket, slot, transaction_end(&socket->tcp, &result), &result);
 }
 
 /* Whether there is something that was received and not read; the end itself counts as one byte. */

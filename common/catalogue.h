@@ -433,6 +433,7 @@
 	X(network, Network, CHOICE, "off|on", 0, 0, "",                                                      \
 	  "Whether bytes, messages and connections are counted; it costs a program at each send and "        \
 	  "receive")                                                                                         \
+	X(http, HTTP, CHOICE, "on|off", 0, 0, "", "Whether HTTP is told apart among transactions")           \
 	X(memory, Memory, CHOICE, "on|off", 0, 0, "",                                                        \
 	  "Whether the memory of containers and units is told, from their cgroups' files")                   \
 	X(block_devices, BlockDevices, COUNT, "8", 0, 1024, "",                                              \

@@ -214,6 +214,18 @@ enum { OVERLAP_AUTO, OVERLAP_OFF };
 enum { INTERRUPTS_INTERRUPTED, INTERRUPTS_APART };
 enum { FILE_IO_OFF, FILE_IO_COUNTS };
 enum { NETWORK_OFF, NETWORK_ON };
+enum { HTTP_ON, HTTP_OFF };
+
+static void open_network(struct deepmon *collector)
+{
+	struct network_settings settings = {.kernel = collector->kernel,
+					    .hierarchy = &collector->hierarchy,
+					    .http = collector->options.http == HTTP_ON};
+
+	latency_open(&collector->latency, collector->options.max_latency_pages, &collector->logger);
+	settings.latency = collector->latency;
+	network_open(&collector->network, &settings, &collector->logger);
+}
 
 static void open_kernel(struct deepmon *collector)
 {
@@ -238,11 +250,8 @@ static void open_kernel(struct deepmon *collector)
 	if (collector->options.file_io == FILE_IO_COUNTS)
 		file_io_open(&collector->file_io, collector->kernel, collector->topology.cpu_count,
 			     &collector->hierarchy, &collector->logger);
-	if (collector->options.network == NETWORK_ON) {
-		latency_open(&collector->latency, collector->options.max_latency_pages, &collector->logger);
-		network_open(&collector->network, collector->kernel, collector->latency,
-			     &collector->hierarchy, &collector->logger);
-	}
+	if (collector->options.network == NETWORK_ON)
+		open_network(collector);
 }
 
 static void open_energy(struct deepmon *collector)

@@ -64,7 +64,7 @@ static int choose_programs(struct network *network, bool timed, const struct dee
 		network->counted &= ~hooks[i].counts;
 	}
 	btf__free(btf);
-	network->bpf->rodata->transactions = network->counted & NETWORK_TRANSACTIONS;
+	network->bpf->rodata->with_transactions = network->counted & NETWORK_TRANSACTIONS;
 	if (!(network->counted & NETWORK_TRANSACTIONS))
 		bpf_program__set_autoload(network->bpf->progs.net_destroyed, false);
 	if (!(network->counted & NETWORK_TRAFFIC))
@@ -99,10 +99,10 @@ static int share_latency(const struct network *network, const struct latency *la
 	return latency ? latency_share(latency, &maps) : 0;
 }
 
-static int start(struct network *network, const struct kernel *kernel, const struct latency *latency,
-		 const struct hierarchy *hierarchy, const struct deepmon_logger *logger, const char **step)
+static int start(struct network *network, const struct network_settings *settings,
+		 const struct deepmon_logger *logger, const char **step)
 {
-	uint32_t slots = kernel_slot_count(kernel);
+	uint32_t slots = kernel_slot_count(settings->kernel);
 	int r;
 
 	*step = "opened";
@@ -111,13 +111,14 @@ static int start(struct network *network, const struct kernel *kernel, const str
 	network->dialogues_taken = calloc(slots, sizeof(*network->dialogues_taken));
 	if (!network->bpf || !network->taken || !network->dialogues_taken)
 		return -errno;
-	network->bpf->rodata->cgroup_subsys = hierarchy->subsys;
+	network->bpf->rodata->with_http = settings->http;
+	network->bpf->rodata->cgroup_subsys = settings->hierarchy->subsys;
 	bpf_map__set_max_entries(network->bpf->maps.net_usage, slots);
-	r = share_slots(network, kernel);
+	r = share_slots(network, settings->kernel);
 	if (!r)
-		r = share_latency(network, latency);
+		r = share_latency(network, settings->latency);
 	if (!r)
-		r = choose_programs(network, latency != NULL, logger);
+		r = choose_programs(network, settings->latency != NULL, logger);
 	if (!r && network->counted & NETWORK_TRANSACTIONS)
 		r = bpf_map__set_max_entries(network->bpf->maps.net_dialogues, slots);
 	*step = "loaded";
@@ -131,8 +132,8 @@ static int start(struct network *network, const struct kernel *kernel, const str
 	return r ? r : net_bpf__attach(network->bpf);
 }
 
-int network_open(struct network **opened, const struct kernel *kernel, const struct latency *latency,
-		 const struct hierarchy *hierarchy, const struct deepmon_logger *logger)
+int network_open(struct network **opened, const struct network_settings *settings,
+		 const struct deepmon_logger *logger)
 {
 	struct network *network = calloc(1, sizeof(*network));
 	libbpf_print_fn_t print;
@@ -142,7 +143,7 @@ int network_open(struct network **opened, const struct kernel *kernel, const str
 	if (!network)
 		return -ENOMEM;
 	print = bpf_object_silence();
-	r = start(network, kernel, latency, hierarchy, logger, &step);
+	r = start(network, settings, logger, &step);
 	libbpf_set_print(print);
 	if (r) {
 		bpf_object_log_refusal(logger, "the network's accounting", step, r,

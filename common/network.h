@@ -25,12 +25,16 @@ enum {
 	NETWORK_TRANSACTIONS = 16,
 };
 
-/*
- * Shares the kernel's slots, and the maps of `latency`, which may be NULL: then transactions are not counted.
- * What stood in the way is said to the logger. -errno.
- */
-int network_open(struct network **network, const struct kernel *kernel, const struct latency *latency,
-		 const struct hierarchy *hierarchy, const struct deepmon_logger *logger);
+struct network_settings {
+	const struct kernel *kernel;   /* whose slots are shared */
+	const struct latency *latency; /* whose maps are; NULL: transactions are not counted */
+	const struct hierarchy *hierarchy;
+	bool http; /* tell HTTP apart among them */
+};
+
+/* What stood in the way is said to the logger. -errno. */
+int network_open(struct network **network, const struct network_settings *settings,
+		 const struct deepmon_logger *logger);
 /* Takes NULL. */
 void network_close(struct network *network);
 
