@@ -22,6 +22,8 @@ struct http_call {
 	struct user_bytes bytes;
 	__u64 now_ns;
 	__u64 counted; /* bytes of HTTP */
+	__u64 taken;   /* by a step, */
+	__u32 events;  /* and what it said */
 	__u32 side;
 	__u32 slot;
 };
@@ -127,26 +129,29 @@ static long http_step(__u32 index, struct http_context *context)
 {
 	struct http_call *call = context->call;
 	struct net_socket *socket = context->socket;
-	__u32 side = call->side, position = call->position, events = 0;
+	__u32 side = call->side, position = call->position;
 	__u8 phase = socket->http.phase;
-	__u64 taken;
 
+	call->events = 0;
 	if (position < call->length && position < HTTP_CHUNK) {
-		call->position = http_next(&socket->http, side, call->chunk, position, call->length, &events);
-		taken = call->position - position;
+		call->position =
+		    http_next(&socket->http, side, call->chunk, position, call->length, &call->events);
+		call->taken = call->position - position;
 	} else if (!call->left) {
 		return 1;
-	} else if ((taken = http_wants(&socket->http, side))) {
-		taken = skip_bytes(call, taken);
-		http_skip(&socket->http, side, taken, &events);
-	} else if (!read_chunk(call)) {
+	} else if (http_wants(&socket->http, side)) {
+		call->taken = skip_bytes(call, http_wants(&socket->http, side));
+		http_skip(&socket->http, side, call->taken, &call->events);
+	} else if (read_chunk(call)) {
+		return 0;
+	} else {
 		/* It must be read and can't be: given up. */
-		taken = call->left;
+		call->taken = call->left;
 		call->left = 0;
-		http_skip(&socket->http, side, taken, &events);
+		http_skip(&socket->http, side, call->taken, &call->events);
 	}
-	count_bytes(call, socket, phase, events, taken);
-	handle_events(socket, call->slot, side, events, call->now_ns);
+	count_bytes(call, socket, phase, call->events, call->taken);
+	handle_events(socket, call->slot, side, call->events, call->now_ns);
 	return 0;
 }
 

@@ -37,12 +37,14 @@
 
 #include <linux/types.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #define HTTP_CHUNK	256	/* bytes that http_next is given at once; a power of two */
 #define HTTP_ALL	(~0ULL) /* http_wants: all that comes */
 #define HTTP_RUNS_MAX	64	/* so many that began otherwise, and the connection is no HTTP */
 #define HTTP_KINDS	32	/* outstanding requests of which the kind is kept */
 #define HTTP_METHOD_MAX 64
+#define HTTP_LINES	32 /* that are passed over at once */
 
 enum http_side {
 	HTTP_REQUESTS,	/* bytes from the client to the server */
@@ -137,13 +139,18 @@ struct http_reader {
 	__u8 state;
 	__u8 index; /* how far within what is being matched */
 	__u8 flags;
-	__u8 reserved[2];
+	__u16 zero; /* always: see http_pass_over */
 };
 _Static_assert(sizeof(struct http_reader) == 24, "there are two for each socket");
 
 /* All zero is a new one. */
 struct http_connection {
-	struct http_reader requests, responses;
+	union {
+		struct {
+			struct http_reader requests, responses;
+		};
+		struct http_reader readers[2]; /* by enum http_side */
+	};
 	/* Requests to come, by the numbers of requests and of answers so far. */
 	__u64 kinds; /* 2 bits for each of the last HTTP_KINDS requests, at its number modulo that */
 	__u32 requested;
@@ -293,7 +300,7 @@ static __always_inline void http_next_chunk(struct http_reader *reader)
 /* The empty line: what comes now? */
 static __always_inline void http_head_ended(struct http_connection *connection, __u32 side, __u32 *events)
 {
-	struct http_reader *reader = side ? &connection->responses : &connection->requests;
+	struct http_reader *reader = &connection->readers[side & 1];
 	__u32 status = connection->responses.status;
 	bool ended = false;
 
@@ -366,7 +373,7 @@ static __always_inline void http_begin(struct http_connection *connection, __u32
 /* How many of the next bytes of a side need not be read; 0: the next must be. */
 static __always_inline __u64 http_wants(const struct http_connection *connection, __u32 side)
 {
-	const struct http_reader *reader = side ? &connection->responses : &connection->requests;
+	const struct http_reader *reader = &connection->readers[side & 1];
 
 	if (connection->phase > HTTP_PHASE_FOLLOWED)
 		return HTTP_ALL;
@@ -381,7 +388,7 @@ static __always_inline __u64 http_wants(const struct http_connection *connection
 static __always_inline void http_skip(struct http_connection *connection, __u32 side, __u64 count,
 				      __u32 *events)
 {
-	struct http_reader *reader = side ? &connection->responses : &connection->requests;
+	struct http_reader *reader = &connection->readers[side & 1];
 	__u64 wants = http_wants(connection, side);
 
 	if (!count)
@@ -788,60 +795,159 @@ static __always_inline __u64 http_word(const __u64 *chunk, __u32 position)
 	return word >> (position % 8 * 8);
 }
 
-/* Passes over bytes that change nothing, most of a head: to the first, or `length`, that may. */
-static __always_inline __u32 http_pass_over(const struct http_reader *reader, const __u64 *chunk,
-					    __u32 position, __u32 length)
+/* The eight bytes from `position` on; those past `length` are anything. */
+static __always_inline __u64 http_eight(const __u64 *chunk, __u32 position)
 {
-	__u8 state = reader->state;
+	__u32 bits = position % 8 * 8;
+	__u64 word = http_word(chunk, position);
+
+	if (bits)
+		word |= http_word(chunk, position + 8 - position % 8) << (64 - bits);
+	return word;
+}
+
+/* Letters have two forms with that bit; a hyphen and a colon must be themselves. */
+#define HTTP_FOLD_CONTENT  (0x2020202020202020 >> 8)
+#define HTTP_FOLD_TRANSFER 0x2020202020202020
+#define HTTP_FOLD_LENGTH   0x0000202020202020
+
+static __always_inline bool http_is_content(__u64 word)
+{
+	return (word | HTTP_FOLD_CONTENT) == HTTP_LETTERS('c', 'o', 'n', 't', 'e', 'n', 't', '-');
+}
+
+static __always_inline bool http_is_transfer(__u64 word)
+{
+	return (word | HTTP_FOLD_TRANSFER) == HTTP_LETTERS('t', 'r', 'a', 'n', 's', 'f', 'e', 'r');
+}
+
+/* Whether at `position` a line begins, of which as many bytes are there as tell that nothing in it matters.
+ */
+static __always_inline bool http_is_plain_line(const __u64 *chunk, __u32 position, __u32 length)
+{
+	__u64 word = http_eight(chunk, position);
+	__u8 letter = http_lower((__u8)word);
+
+	if (position >= length || letter <= ' ')
+		return false;
+	if (letter != 'c' && letter != 't')
+		return true;
+	return length - position >= 8 && !http_is_content(word) && !http_is_transfer(word);
+}
+
+/* The same position, of which the verifier knows nothing: else it would try what it might be one by one. */
+static __always_inline __u32 http_any(const struct http_reader *reader, __u32 position)
+{
+	return (position ^ reader->zero) & (2 * HTTP_CHUNK - 1);
+}
+
+/* What a global function of BPF's can be given. */
+struct http_chunk {
+	__u64 words[HTTP_CHUNK / 8];
+};
+
+/*
+ * Passes over bytes that change nothing, most of a head: to the first, or `length`, that may. In BPF it is a
+ * function that the verifier looks at but once.
+ */
+#ifdef __bpf__
+__attribute__((noinline)) __u32 http_pass_over(const struct http_reader *reader,
+					       const struct http_chunk *from, __u32 position, __u32 length)
+#else
+static inline __u32 http_pass_over(const struct http_reader *reader, const struct http_chunk *from,
+				   __u32 position, __u32 length)
+#endif
+{
+	const __u64 *chunk = from ? from->words : NULL;
+	__u8 state = reader ? reader->state : HTTP_STATE_START;
 	__u64 least = state == HTTP_STATE_TARGET ? ' ' + 1 : '\n' + 1;
 
+	if (!chunk)
+		return position;
 	if (state != HTTP_STATE_TARGET && state != HTTP_STATE_LINE_REST && state != HTTP_STATE_SIZE_REST &&
 	    state != HTTP_STATE_PROXY_TEXT)
 		return position;
-	for (__u32 i = 0; i < HTTP_CHUNK / 8; i++) {
+	for (__u32 i = 0; i < HTTP_CHUNK / 8 + HTTP_LINES; i++) {
 		__u32 in_word = 8 - position % 8, plain;
+		__u64 word;
 
 		if (position >= length)
 			break;
-		plain = http_plain(http_word(chunk, position), least);
-		if (plain < in_word) {
-			position += plain;
-			break;
+		word = http_word(chunk, position);
+		plain = http_plain(word, least);
+		if (plain >= in_word) {
+			position = http_any(reader, position + in_word);
+			continue;
 		}
-		position += in_word;
+		position += plain;
+		/* From one line of a head to the next. */
+		if (state != HTTP_STATE_LINE_REST || (__u8)(word >> (plain % 8 * 8)) != '\n' ||
+		    !http_is_plain_line(chunk, position + 1, length))
+			break;
+		position = http_any(reader, position + 2);
 	}
 	return position < length ? position : length;
 }
 
-/*
- * Eight bytes at once, where they are what is usual there, and the state is as after reading them one by one:
- * how many of them, or 0.
- */
-static __always_inline __u32 http_leap(struct http_reader *reader, __u64 word)
+/* " 200" */
+static __always_inline bool http_is_status(__u64 word)
 {
-	/* Letters have two forms with that bit; a hyphen must be itself. */
-	static const __u64 fold = 0x2020202020202020;
+	return (__u8)word == ' ' && http_is_digit((__u8)(word >> 8)) && (__u8)(word >> 8) != '0' &&
+	       http_is_digit((__u8)(word >> 16)) && http_is_digit((__u8)(word >> 24));
+}
 
+/*
+ * Several bytes at once, where they are what is usual there, and the state is as after reading them one by
+ * one: how many of them, or 0. Of the next two words, `there` bytes are there.
+ */
+static __always_inline __u32 http_leap(struct http_reader *reader, __u64 word, __u64 second, __u32 there)
+{
+	static const __u64 versions[] = {HTTP_LETTERS('H', 'T', 'T', 'P', '/', '1', '.', '1'),
+					 HTTP_LETTERS('H', 'T', 'T', 'P', '/', '1', '.', '0')};
+
+	if (there < 8)
+		return 0;
 	switch (reader->state) {
+	case HTTP_STATE_METHOD:
+		if (reader->index != 1 || reader->number != 'G' ||
+		    (word & 0xffffff) != HTTP_LETTERS('E', 'T', ' ', 0, 0, 0, 0, 0))
+			return 0;
+		reader->number = HTTP_LETTERS('G', 'E', 'T', 0, 0, 0, 0, 0);
+		reader->index = 3;
+		reader->method = HTTP_METHOD_GET;
+		reader->state = HTTP_STATE_TARGET_BEGIN;
+		return 3;
 	case HTTP_STATE_STATUS:
-		word <<= 8;
-		if (reader->index != 1 || (word != HTTP_LETTERS(0, 'T', 'T', 'P', '/', '1', '.', '1') &&
-					   word != HTTP_LETTERS(0, 'T', 'T', 'P', '/', '1', '.', '0')))
+		if (reader->index == 8 && http_is_status(word)) {
+			reader->status =
+			    (__u16)((word >> 8 & 15) * 100 + (word >> 16 & 15) * 10 + (word >> 24 & 15));
+			reader->index = 12;
+			return 4;
+		}
+		if (reader->index != 1 || (word << 8 != versions[0] - 'H' && word << 8 != versions[1] - 'H'))
 			return 0;
 		reader->index = 8;
 		return 7;
 	case HTTP_STATE_VERSION:
-		if (reader->index || (word != HTTP_LETTERS('H', 'T', 'T', 'P', '/', '1', '.', '1') &&
-				      word != HTTP_LETTERS('H', 'T', 'T', 'P', '/', '1', '.', '0')))
+		if (reader->index || (word != versions[0] && word != versions[1]))
 			return 0;
 		reader->state = HTTP_STATE_VERSION_END;
 		return 8;
 	case HTTP_STATE_LINE:
 		if (reader->flags & HTTP_IN_TRAILER)
 			return 0;
-		if ((word | fold >> 8) == HTTP_LETTERS('c', 'o', 'n', 't', 'e', 'n', 't', '-'))
+		if (http_is_content(word) && there >= 15 &&
+		    ((second & ~(0xffULL << 56)) | HTTP_FOLD_LENGTH) ==
+			HTTP_LETTERS('l', 'e', 'n', 'g', 't', 'h', ':', 0)) {
+			reader->state = HTTP_STATE_LENGTH;
+			reader->flags |= HTTP_LAST_FRAMES;
+			reader->index = 0;
+			reader->number = 0;
+			return 15;
+		}
+		if (http_is_content(word))
 			reader->state = HTTP_STATE_LENGTH_NAME;
-		else if ((word | fold) == HTTP_LETTERS('t', 'r', 'a', 'n', 's', 'f', 'e', 'r'))
+		else if (http_is_transfer(word))
 			reader->state = HTTP_STATE_ENCODING_NAME;
 		else
 			return 0;
@@ -853,18 +959,12 @@ static __always_inline __u32 http_leap(struct http_reader *reader, __u64 word)
 	}
 }
 
-/* Eight bytes from `position`, if there are. */
+/* The same from `position`, which is less than `length`. */
 static __always_inline __u32 http_try_leap(struct http_reader *reader, const __u64 *chunk, __u32 position,
 					   __u32 length)
 {
-	__u32 bits = position % 8 * 8;
-	__u64 word = http_word(chunk, position);
-
-	if (length - position < 8)
-		return 0;
-	if (bits)
-		word |= http_word(chunk, position + 8 - position % 8) << (64 - bits);
-	return http_leap(reader, word);
+	return http_leap(reader, http_eight(chunk, position), http_eight(chunk, position + 8),
+			 length - position);
 }
 
 /*
@@ -876,7 +976,7 @@ static __always_inline __u32 http_next(struct http_connection *connection, __u32
 				       const __u64 chunk[HTTP_CHUNK / 8], __u32 position, __u32 length,
 				       __u32 *events)
 {
-	struct http_reader *reader = side ? &connection->responses : &connection->requests;
+	struct http_reader *reader = &connection->readers[side & 1];
 	__u64 wants = http_wants(connection, side);
 	__u32 happened = 0, leap;
 
@@ -920,7 +1020,8 @@ static __always_inline __u32 http_next(struct http_connection *connection, __u32
 	}
 	position++;
 	*events |= happened;
-	return happened ? position : http_pass_over(reader, chunk, position, length);
+	return happened ? position
+			: http_pass_over(reader, (const struct http_chunk *)chunk, position, length);
 }
 
 #endif

@@ -431,9 +431,11 @@
 	X(max_processes, MaxProcesses, COUNT, "4096", 64, 1048576, "",                                       \
 	  "Processes accounted one by one; those past it are in their container's (other)")                  \
 	X(network, Network, CHOICE, "off|on", 0, 0, "",                                                      \
-	  "Whether bytes, messages and connections are counted; it costs a program at each send and "        \
-	  "receive")                                                                                         \
-	X(http, HTTP, CHOICE, "on|off", 0, 0, "", "Whether HTTP is told apart among transactions")           \
+	  "Whether bytes, messages, connections and TCP transactions are counted; it costs a program at "    \
+	  "each send and receive")                                                                           \
+	X(http, HTTP, CHOICE, "off|on", 0, 0, "",                                                            \
+	  "Whether HTTP is told apart among transactions, with Network on; it reads the heads of requests "  \
+	  "and responses, which costs more than all else of the network")                                    \
 	X(memory, Memory, CHOICE, "on|off", 0, 0, "",                                                        \
 	  "Whether the memory of containers and units is told, from their cgroups' files")                   \
 	X(block_devices, BlockDevices, COUNT, "8", 0, 1024, "",                                              \

@@ -214,7 +214,7 @@ enum { OVERLAP_AUTO, OVERLAP_OFF };
 enum { INTERRUPTS_INTERRUPTED, INTERRUPTS_APART };
 enum { FILE_IO_OFF, FILE_IO_COUNTS };
 enum { NETWORK_OFF, NETWORK_ON };
-enum { HTTP_ON, HTTP_OFF };
+enum { HTTP_OFF, HTTP_ON };
 
 static void open_network(struct deepmon *collector)
 {
@@ -252,6 +252,9 @@ static void open_kernel(struct deepmon *collector)
 			     &collector->hierarchy, &collector->logger);
 	if (collector->options.network == NETWORK_ON)
 		open_network(collector);
+	else if (collector->options.http == HTTP_ON)
+		log_warning(&collector->logger, "HTTP: it is told apart among the network's transactions, "
+						"which are not counted without Network on");
 }
 
 static void open_energy(struct deepmon *collector)
