@@ -34,7 +34,7 @@ LIBS = -lbpf -lcjson -lm
 PACKAGES_BUILD = gcc make clang llvm bpftool pkg-config libc6-dev libbpf-dev libelf-dev zlib1g-dev \
                  libcjson-dev collectd-dev
 PACKAGES_TEST = libclang-rt-14-dev check locales python3 collectd-core influxdb curl docker.io containerd runc busybox-static \
-                valgrind iproute2 procps podman
+                valgrind iproute2 procps podman nginx wrk apache2-utils redis-server
 PACKAGES_LINT = clang-format clang-tidy cppcheck
 PACKAGES_KERNELS = python3 qemu-system-x86 busybox-static
 
@@ -55,7 +55,10 @@ all: $(BUILD)/deepmon-execd $(BUILD)/deepmon.so $(BUILD)/rapl-sim $(BUILD)/catal
 # Headers such as asm/types.h stand where the C compiler looks, not where clang does for bpf.
 multiarch := $(shell $(CC) -print-multiarch 2>/dev/null)
 
-BPF_COMPILE = $(CLANG) -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter $(WERROR) \
+# The names that libbpf's headers have for the processors.
+bpf_arch := $(subst x86_64,x86,$(subst aarch64,arm64,$(shell uname -m)))
+
+BPF_COMPILE = $(CLANG) -target bpf -D__TARGET_ARCH_$(bpf_arch) -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter $(WERROR) \
 	      $(if $(multiarch),-idirafter /usr/include/$(multiarch))
 
 $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h)

@@ -140,26 +140,46 @@ static inline double histogram_mean_ns(const struct histogram *of, __u64 count)
 	return count ? (double)of->sum_ns / (double)count : 0;
 }
 
+/* The number of a quantile's value among `count` in order, from 1. */
+static inline __u64 histogram_rank(__u64 count, __u32 ppm)
+{
+	unsigned __int128 product = (unsigned __int128)count * (ppm < HISTOGRAM_PPM ? ppm : HISTOGRAM_PPM);
+	__u64 rank = (__u64)((product + HISTOGRAM_PPM - 1) / HISTOGRAM_PPM);
+
+	return rank ? rank : 1;
+}
+
 /*
- * The quantile of `ppm` millionths: of n values in order, number ceil(n * ppm / 1,000,000) from 1, that is,
- * the smallest of which so many are not above it. This is the middle of the bucket which that very value is
- * in. 0 for an empty histogram: no bucket's middle is that. `count` is histogram_count's; ppm counts as at
- * most HISTOGRAM_PPM, the maximum, and 0 is the minimum.
+ * The quantiles of so many millionths each, which do not fall: of n values in order, number
+ * ceil(n * ppm / 1,000,000) from 1, that is, the smallest of which so many are not above it. Each is the
+ * middle of the bucket which that very value is in. 0 for an empty histogram: no bucket's middle is that.
+ * `count` is histogram_count's; ppm counts as at most HISTOGRAM_PPM, the maximum, and 0 is the minimum.
  */
-static inline __u64 histogram_quantile_ns(const struct histogram *of, __u64 count, __u32 ppm)
+static inline void histogram_quantiles_ns(const struct histogram *of, __u64 count, const __u32 *ppm,
+					  __u32 quantiles, __u64 *ns)
 {
 	struct histogram_bucket bucket;
-	unsigned __int128 product = (unsigned __int128)count * (ppm < HISTOGRAM_PPM ? ppm : HISTOGRAM_PPM);
-	__u64 rank = (__u64)((product + HISTOGRAM_PPM - 1) / HISTOGRAM_PPM), reached = 0;
+	__u64 reached = 0;
+	__u32 found = 0;
 
 	for (bucket.octave = 0; bucket.octave < HISTOGRAM_OCTAVES; bucket.octave++) {
 		for (bucket.sub = 0; bucket.sub < HISTOGRAM_SUBS; bucket.sub++) {
 			reached += of->pages[bucket.octave].counts[bucket.sub];
-			if (reached && reached >= rank)
-				return histogram_middle_ns(bucket);
+			while (found < quantiles && reached >= histogram_rank(count, ppm[found]))
+				ns[found++] = histogram_middle_ns(bucket);
 		}
 	}
-	return 0;
+	while (found < quantiles)
+		ns[found++] = 0;
+}
+
+/* One of them. */
+static inline __u64 histogram_quantile_ns(const struct histogram *of, __u64 count, __u32 ppm)
+{
+	__u64 ns;
+
+	histogram_quantiles_ns(of, count, &ppm, 1, &ns);
+	return ns;
 }
 
 #endif

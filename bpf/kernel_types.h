@@ -48,7 +48,13 @@ struct task_io_accounting {
 	__u64 rchar, wchar, syscr, syscw; /* with CONFIG_TASK_XACCT */
 };
 
+struct thread_info {
+	unsigned long flags;
+	__u32 status; /* x86 */
+};
+
 struct task_struct {
+	struct thread_info thread_info;
 	int pid;
 	int tgid;
 	unsigned int flags;
@@ -68,10 +74,25 @@ struct sock_common {
 struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_protocol;
+	__u32 sk_max_ack_backlog; /* what was asked of listen(); a connection has its listener's */
+	__u8 sk_shutdown;	  /* 1: no more is received; 2: no more is sent */
 };
 
 struct tcp_sock {
-	__u32 srtt_us; /* smoothed round-trip time, in eighths of a microsecond */
+	__u32 srtt_us;	  /* smoothed round-trip time, in eighths of a microsecond */
+	__u32 rcv_nxt;	  /* the sequence number that is to come next, */
+	__u32 copied_seq; /* and that to be read next */
+};
+
+/* What a program had in the processor's registers when it called the kernel. */
+struct pt_regs {
+#if defined(__TARGET_ARCH_x86)
+	unsigned long si, dx, ax, orig_ax;
+#elif defined(__TARGET_ARCH_arm64)
+	__u64 regs[31];
+	__u64 orig_x0;
+	__s32 syscallno;
+#endif
 };
 
 struct bpf_iter__task {

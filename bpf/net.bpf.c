@@ -6,16 +6,16 @@
  */
 #include "slots.bpf.h"
 
+#include "http.bpf.h"
 #include "net.h"
+#include "transactions.bpf.h"
 
-#define AF_INET	    2
-#define AF_INET6    10
-#define IPPROTO_TCP 6
-#define IPPROTO_UDP 17
-#define MSG_PEEK    2
-
-/* include/net/tcp_states.h */
-enum { STATE_ESTABLISHED = 1, STATE_SYN_SENT = 2, STATE_SYN_RECV = 3, STATE_CLOSE = 7, STATE_LISTEN = 10 };
+#define AF_INET	     2
+#define AF_INET6     10
+#define IPPROTO_TCP  6
+#define IPPROTO_UDP  17
+#define MSG_PEEK     2
+#define MSG_ERRQUEUE 0x2000
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -91,10 +91,47 @@ static __always_inline void count_late(struct net_socket *socket, struct net_usa
 	add(&usage->tcp_opened_passive, 1);
 }
 
+static __always_inline void feed(struct sock *sk, struct net_socket *socket, __u32 slot, __u64 bytes,
+				 bool sent)
+{
+	__u64 now_ns = bpf_ktime_get_ns();
+	struct transaction_result result;
+	__u32 side;
+
+	find_role(sk, socket);
+	side = transaction_side(socket->role == NET_SERVER, sent);
+	count_tcp(socket, slot, transaction_feed(&socket->tcp, side, bytes, now_ns, &result), &result);
+	if (with_http)
+		feed_http(socket, slot, side, bytes, sent, now_ns);
+}
+
+/* The server sends no more: what is under way is complete. */
+static __always_inline void finish(struct net_socket *socket)
+{
+	struct transaction_result result;
+	__u32 slot = slot_of_socket(socket);
+
+	if (with_http)
+		end_http(socket, slot);
+	count_tcp(socket, slot, transaction_end(&socket->tcp, &result), &result);
+}
+
+/* Nothing was received: nothing was asked for, or the other side sends no more. */
+static __always_inline int end_of_stream(struct sock *sk)
+{
+	struct net_socket *socket = NULL;
+
+	if (with_transactions && sk->sk_protocol == IPPROTO_TCP && sk->sk_shutdown & SHUTDOWN_RECEIVE)
+		socket = bpf_sk_storage_get(&net_sockets, sk, NULL, 0);
+	if (socket && socket->role == NET_CLIENT)
+		finish(socket);
+	return 0;
+}
+
 static __always_inline int transfer(struct sock *sk, int length, bool sent)
 {
 	if (length <= 0 || !sk || !is_internet(sk))
-		return 0;
+		return length == 0 && sk && !sent ? end_of_stream(sk) : 0;
 
 	__u16 protocol = sk->sk_protocol;
 
@@ -102,7 +139,8 @@ static __always_inline int transfer(struct sock *sk, int length, bool sent)
 		return 0;
 
 	struct net_socket *socket = protocol == IPPROTO_TCP ? socket_of(sk) : NULL;
-	struct net_usage *usage = usage_of_slot(own(socket));
+	__u32 slot = own(socket);
+	struct net_usage *usage = usage_of_slot(slot);
 
 	if (!usage)
 		return 0;
@@ -115,6 +153,8 @@ static __always_inline int transfer(struct sock *sk, int length, bool sent)
 	add(sent ? &usage->tcp_sent_messages : &usage->tcp_received_messages, 1);
 	if (socket)
 		count_late(socket, usage);
+	if (socket && with_transactions)
+		feed(sk, socket, slot, (__u64)length, sent);
 	if (!sent) {
 		add(&usage->tcp_rtt_sum_us, BPF_CORE_READ((struct tcp_sock *)sk, srtt_us) >> 3);
 		add(&usage->tcp_rtt_readings, 1);
@@ -131,7 +171,7 @@ int BPF_PROG(net_sent, struct sock *sk, int length, int flags)
 SEC("tp_btf/sock_recv_length")
 int BPF_PROG(net_received, struct sock *sk, int length, int flags)
 {
-	return flags & MSG_PEEK ? 0 : transfer(sk, length, false);
+	return flags & (MSG_PEEK | MSG_ERRQUEUE) ? 0 : transfer(sk, length, false);
 }
 
 /* A client's or a listener's begins in its own task; a server's connection in whatever the network
@@ -165,6 +205,14 @@ static __always_inline void establish(struct sock *sk, bool active)
 		add(active ? &usage->tcp_opened_active : &usage->tcp_opened_passive, 1);
 }
 
+static __always_inline void end(struct sock *sk, int after)
+{
+	struct net_socket *socket = bpf_sk_storage_get(&net_sockets, sk, NULL, 0);
+
+	if (socket && ends_transactions(sk, socket, after))
+		finish(socket);
+}
+
 static __always_inline void close(struct sock *sk, int before)
 {
 	struct net_socket *socket = bpf_sk_storage_get(&net_sockets, sk, NULL, 0);
@@ -195,6 +243,19 @@ int BPF_PROG(net_state, struct sock *sk, int before, int after)
 		establish(sk, before == STATE_SYN_SENT);
 	else if (after == STATE_CLOSE)
 		close(sk, before);
+	if (with_transactions)
+		end(sk, after);
+	return 0;
+}
+
+/* The last that is heard of it. */
+SEC("tp_btf/tcp_destroy_sock")
+int BPF_PROG(net_destroyed, struct sock *sk)
+{
+	struct net_socket *socket = bpf_sk_storage_get(&net_sockets, sk, NULL, 0);
+
+	if (socket)
+		finish(socket);
 	return 0;
 }
 

@@ -5,7 +5,7 @@
 #ifndef DEEPMON_BPF_NET_H
 #define DEEPMON_BPF_NET_H
 
-#include <linux/types.h>
+#include "transaction.h"
 
 /* Counts of one slot: an element of the map `net_usage`. All CPUs add to it, atomically; it only grows. */
 struct net_usage {
@@ -31,6 +31,25 @@ enum net_role {
 	NET_SERVER,
 };
 
+enum net_protocol { NET_TCP, NET_HTTP, NET_PROTOCOLS };
+enum net_side { NET_AS_CLIENT, NET_AS_SERVER, NET_SIDES };
+
+#define NET_STATUS_CLASSES 4 /* 2xx to 5xx */
+
+/* Transactions of one slot. */
+struct net_transactions {
+	__u64 answered;
+	__u64 unanswered; /* the connection ended before an answer began */
+	__u64 request_bytes, answer_bytes;
+	__u64 status[NET_STATUS_CLASSES]; /* of HTTP, those of the answered */
+};
+
+/* By protocol and side: an element of the map `net_dialogues`. It only grows, as net_usage does. */
+struct net_dialogues {
+	struct net_transactions of[NET_PROTOCOLS][NET_SIDES];
+};
+_Static_assert(sizeof(struct net_dialogues) % 64 == 0, "whole cache lines, so that slots do not share any");
+
 /* What is kept with a socket. A listener's goes to the connections that it accepts. */
 struct net_socket {
 	__u64 cgroup_id; /* of whom it is charged to */
@@ -39,6 +58,11 @@ struct net_socket {
 	__u8 open;	 /* whether its opening was counted */
 	__u8 uncounted;	 /* an opening that waits for its owner to be known */
 	__u8 padding;
+	struct transaction tcp;
+	struct http_connection http;
+	struct transaction_queue queue;
+	__u32 http_pending; /* bytes of what may be the first request */
+	__u32 reserved;
 };
 
 #endif

@@ -8,12 +8,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include "../bpf/cpu.h"
 #include "../bpf/file_io.h"
 #include "../bpf/net.h"
 #include "../bpf/smt.h"
 #include "energy.h"
+#include "latencies.h"
 
 #define ACCOUNT_SOCKETS_MAX 64
 
@@ -24,6 +26,7 @@ struct account_sums {
 	uint64_t counter[CPU_COUNTERS];
 	uint64_t energy_uj[ENERGY_DOMAIN_COUNT];
 	struct net_usage network;
+	struct net_dialogues dialogues;
 	struct file_io_usage file_io;
 };
 
@@ -75,33 +78,31 @@ static inline void account_sums_use(struct account_sums *sums, const struct cpu_
 		sums->counter[i] += used->counter[i];
 }
 
-/* to += from, or to -= from. All members are sums of 64 bits. */
+/* A sum among others, whether its type is the kernel's 64 bits or C's. */
+typedef uint64_t __attribute__((may_alias)) any_sum;
+
+/* *to += *from, of which all members are sums of 64 bits. */
+static inline void sums_add(void *to, const void *from, size_t size)
+{
+	any_sum *sum = to;
+	const any_sum *other = from;
+
+	for (size_t i = 0; i < size / sizeof(*sum); i++)
+		sum[i] += other[i];
+}
+
 static inline void account_sums_add(struct account_sums *to, const struct account_sums *from)
 {
-	uint64_t *sum = (uint64_t *)to;
-	const uint64_t *other = (const uint64_t *)from;
-
-	for (size_t i = 0; i < sizeof(*to) / sizeof(*sum); i++)
-		sum[i] += other[i];
+	sums_add(to, from, sizeof(*to));
 }
 
 static inline void account_sums_subtract(struct account_sums *to, const struct account_sums *from)
 {
-	uint64_t *sum = (uint64_t *)to;
-	const uint64_t *other = (const uint64_t *)from;
+	any_sum *sum = (any_sum *)to;
+	const any_sum *other = (const any_sum *)from;
 
 	for (size_t i = 0; i < sizeof(*to) / sizeof(*sum); i++)
 		sum[i] -= other[i];
-}
-
-/* to += from */
-static inline void net_usage_add(struct net_usage *to, const struct net_usage *from)
-{
-	__u64 *sum = (__u64 *)to;
-	const __u64 *other = (const __u64 *)from;
-
-	for (size_t i = 0; i < sizeof(*to) / sizeof(*sum); i++)
-		sum[i] += other[i];
 }
 
 /* to += from */
@@ -123,8 +124,23 @@ struct account {
 	struct account_sums used;     /* since the collector was opened */
 	struct account_sums reported; /* as of the last report */
 	struct account_claim *claims; /* by socket */
+	struct latencies *latencies;  /* since the last report; NULL: there were none yet */
 	bool active;		      /* has a claim in the running interval */
 };
+
+/* A report told of it, or is not to: what comes from here on is in the next. */
+static inline void account_told(struct account *account)
+{
+	account->reported = account->used;
+	latencies_empty(account->latencies);
+}
+
+/* What it holds. */
+static inline void account_free(struct account *account)
+{
+	free(account->claims);
+	latencies_free(account->latencies);
+}
 
 /* The parts of the whole. Every nanosecond and every microjoule goes to exactly one. */
 enum part {

@@ -57,7 +57,7 @@ int attribution_init(struct attribution *attribution, struct kernel *kernel, con
 void attribution_clear(struct attribution *attribution)
 {
 	for (int part = 0; part < PART_COUNT; part++)
-		free(attribution->parts[part].claims);
+		account_free(&attribution->parts[part]);
 	free(attribution->counted);
 	free(attribution->owners);
 	free(attribution->active);
@@ -172,11 +172,18 @@ static void charge_network(struct attribution *attribution, uint32_t slot, struc
 {
 	struct account *whole = &attribution->parts[part];
 	struct net_usage used;
+	struct net_dialogues dialogues;
 
 	network_take(attribution->network, slot, &used);
-	net_usage_add(&account->used.network, &used);
+	sums_add(&account->used.network, &used, sizeof(used));
 	if (whole != account)
-		net_usage_add(&whole->used.network, &used);
+		sums_add(&whole->used.network, &used, sizeof(used));
+	if (!(network_counted(attribution->network) & NETWORK_TRANSACTIONS))
+		return;
+	network_take_dialogues(attribution->network, slot, &dialogues);
+	sums_add(&account->used.dialogues, &dialogues, sizeof(dialogues));
+	if (whole != account)
+		sums_add(&whole->used.dialogues, &dialogues, sizeof(dialogues));
 }
 
 /* The network charges tasks, of which the idle one is none. */
@@ -216,6 +223,33 @@ static void charge_file_io(struct attribution *attribution)
 
 		charge_slot_file_io(attribution, slot, group ? &group->account : &parts[PART_OTHER],
 				    group ? group_part(group) : PART_OTHER);
+	}
+}
+
+static void add_latencies(struct attribution *attribution, struct account *account,
+			  const struct latency_fresh *fresh)
+{
+	if (latencies_add(&account->latencies, fresh))
+		attribution->latencies_lost++;
+}
+
+/* To whom the slot belongs; a cgroup that is not to be known is as one that found no slot. */
+static void charge_latencies(struct attribution *attribution)
+{
+	struct account *parts = attribution->parts;
+	struct latency_fresh fresh;
+	uint32_t cursor = 0;
+
+	while (latency_take(attribution->latency, &cursor, &fresh)) {
+		struct cgroup *owner =
+		    fresh.slot < attribution->slots_used ? attribution->owners[fresh.slot] : NULL;
+		enum part part = owner				 ? group_part(owner->group)
+				 : fresh.slot == CPU_SLOT_KERNEL ? PART_KERNEL
+								 : PART_OTHER;
+
+		add_latencies(attribution, &parts[part], &fresh);
+		if (owner)
+			add_latencies(attribution, &owner->group->account, &fresh);
 	}
 }
 
@@ -373,6 +407,8 @@ void attribution_charge(struct attribution *attribution, const struct energy_zon
 		charge_networks(attribution);
 	if (attribution->file_io)
 		charge_file_io(attribution);
+	if (attribution->latency)
+		charge_latencies(attribution);
 	if (attribution->kernel && attribution->rules.idle_policy == LEDGER_IDLE_EQUAL)
 		activate_containers(attribution);
 	for (size_t i = 0; i < attribution->zone_count; i++) {
@@ -398,11 +434,11 @@ void attribution_begin(struct attribution *attribution)
 	for (size_t i = 0; i < attribution->groups->count; i++) {
 		struct group *group = attribution->groups->all[i];
 
-		group->account.reported = group->account.used;
+		account_told(&group->account);
 		processes_told(group);
 	}
 	for (int part = 0; part < PART_COUNT; part++)
-		attribution->parts[part].reported = attribution->parts[part].used;
+		account_told(&attribution->parts[part]);
 	for (size_t i = 0; i < attribution->zone_count; i++)
 		attribution->zones[i].gap = false;
 }

@@ -15,6 +15,7 @@
 #include "file_io.h"
 #include "idle_power.h"
 #include "kernel.h"
+#include "latency.h"
 #include "ledger.h"
 #include "network.h"
 #include "processes.h"
@@ -48,6 +49,7 @@ struct attribution {
 	struct groups *groups;
 	struct network *network;     /* NULL: it is not counted */
 	struct file_io *file_io;     /* likewise */
+	struct latency *latency;     /* NULL: nothing is timed */
 	struct processes *processes; /* NULL: they are not told apart */
 	struct attribution_rules rules;
 
@@ -57,6 +59,7 @@ struct attribution {
 	uint32_t slots_owned;	   /* those that have one */
 
 	struct account parts[PART_COUNT];
+	uint64_t latencies_lost;	/* for want of memory: in no histogram */
 	struct churn churn[PART_COUNT]; /* of PART_CONTAINER and PART_SYSTEM */
 
 	/* The running interval: who takes part in energy, how busy the sockets were, what was counted. */

@@ -79,18 +79,23 @@ int bpf_object_add_run_time(const struct bpf_object *object, uint64_t *run_time_
 	return 0;
 }
 
-int bpf_mapping_open(struct bpf_mapping *mapping, const struct bpf_map *map)
+int bpf_mapping_open_fd(struct bpf_mapping *mapping, int fd, size_t size)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	size_t size = (size_t)bpf_map__max_entries(map) * bpf_map__value_size(map);
 	void *memory;
 
 	size = (size + page - 1) / page * page;
-	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (memory == MAP_FAILED)
 		return -errno;
 	*mapping = (struct bpf_mapping){memory, size};
 	return 0;
+}
+
+int bpf_mapping_open(struct bpf_mapping *mapping, const struct bpf_map *map)
+{
+	return bpf_mapping_open_fd(mapping, bpf_map__fd(map),
+				   (size_t)bpf_map__max_entries(map) * bpf_map__value_size(map));
 }
 
 void bpf_mapping_close(struct bpf_mapping *mapping)

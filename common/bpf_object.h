@@ -36,6 +36,8 @@ struct bpf_mapping {
 
 /* The map has BPF_F_MMAPABLE. -errno. */
 int bpf_mapping_open(struct bpf_mapping *mapping, const struct bpf_map *map);
+/* The same of one that is not libbpf's: `size` is that of all its values, each of whole 8 bytes. */
+int bpf_mapping_open_fd(struct bpf_mapping *mapping, int fd, size_t size);
 void bpf_mapping_close(struct bpf_mapping *mapping);
 
 #endif

@@ -37,16 +37,20 @@
 	X(CONTAINER, PERF, "", "")                                    \
 	X(CONTAINER, ENERGY, "domain, source", "domain-source")       \
 	X(CONTAINER, NETWORK, "", "")                                 \
+	X(CONTAINER, TRANSACTIONS, "protocol, role", "protocol-role") \
 	X(CONTAINER, MEMORY, "", "")                                  \
 	X(CONTAINER, BLOCK, "device", "device")                       \
 	X(CONTAINER, FILE_IO, "", "")                                 \
+	X(CONTAINER, BUCKETS, "gt, latency, le", "latency-gt-le")     \
 	X(SYSTEM, CPU, "", "")                                        \
 	X(SYSTEM, PERF, "", "")                                       \
 	X(SYSTEM, ENERGY, "domain, source", "domain-source")          \
 	X(SYSTEM, NETWORK, "", "")                                    \
+	X(SYSTEM, TRANSACTIONS, "protocol, role", "protocol-role")    \
 	X(SYSTEM, MEMORY, "", "")                                     \
 	X(SYSTEM, BLOCK, "device", "device")                          \
 	X(SYSTEM, FILE_IO, "", "")                                    \
+	X(SYSTEM, BUCKETS, "gt, latency, le", "latency-gt-le")        \
 	X(PROCESS, CPU, "", "process")                                \
 	X(PROCESS, PERF, "", "process")                               \
 	X(PROCESS, ENERGY, "domain, source", "process-domain-source") \
@@ -54,7 +58,9 @@
 	X(TOTAL, PERF, "", "")                                        \
 	X(TOTAL, ENERGY, "domain, source", "domain-source")           \
 	X(TOTAL, NETWORK, "", "")                                     \
+	X(TOTAL, TRANSACTIONS, "protocol, role", "protocol-role")     \
 	X(TOTAL, FILE_IO, "", "")                                     \
+	X(TOTAL, BUCKETS, "gt, latency, le", "latency-gt-le")         \
 	X(TOTAL, CHURN, "", "")                                       \
 	X(HOST, ENERGY, "domain, source", "domain-source")            \
 	X(ZONE, COUNTER, "", "source")                                \
@@ -80,9 +86,13 @@
 	X(device, TAG,                                                                                      \
 	  "The block device's name in the kernel: vda, nvme0n1, dm-0; (other) for those past BlockDevices") \
 	X(domain, TAG, "What the energy is of: package, core, uncore, dram; of the host: psys, platform")   \
+	X(gt, TAG, "The bucket's lower bound in s; it contains that")                                       \
 	X(kind, TAG,                                                                                        \
 	  "Which part of the whole: container, system, kernel, idle, other (past MaxCgroups), "             \
 	  "unattributed (nothing is known of who used it)")                                                 \
+	X(latency, TAG,                                                                                     \
+	  "What took so long: transactions as tcp_client, tcp_server, http_client, http_server")            \
+	X(le, TAG, "The bucket's upper bound in s, which is in the next; +Inf: it has none")                \
 	X(namespace, TAG, "The namespace of Kubernetes")                                                    \
 	X(node, TAG, "Kubernetes' name of the host (NodeName)")                                             \
 	X(owner_kind, TAG,                                                                                  \
@@ -90,6 +100,8 @@
 	X(owner_name, TAG, "Its name")                                                                      \
 	X(pod_name, TAG, "The pod's name")                                                                  \
 	X(process, TAG, "The name of the process's first thread; (other) for what is told of none")         \
+	X(protocol, TAG, "tcp: any exchange over TCP; http: those of them that are HTTP/1.x")               \
+	X(role, TAG, "Which end it was: client, server; both: the two together")                            \
 	X(runtime, TAG, "Who made the container: docker, containerd, cri-o, podman, lxc and so on")         \
 	X(socket, TAG, "The processor package's number; a counter of the whole platform has none")          \
 	X(source, TAG,                                                                                      \
@@ -100,16 +112,18 @@
  * What a record tells of its entity: a struct deepmon_<name>, whose members are the rows below.
  * X(constant, name, suffix of Telegraf's measurement)
  */
-#define DEEPMON_SUBJECTS(X)             \
-	X(CPU, cpu, "")                 \
-	X(ENERGY, energy, "_energy")    \
-	X(PERF, perf, "_perf")          \
-	X(NETWORK, network, "_network") \
-	X(MEMORY, memory, "_memory")    \
-	X(BLOCK, block, "_block")       \
-	X(FILE_IO, file_io, "_file_io") \
-	X(COUNTER, counter, "")         \
-	X(CHURN, churn, "_churn")       \
+#define DEEPMON_SUBJECTS(X)                            \
+	X(CPU, cpu, "")                                \
+	X(ENERGY, energy, "_energy")                   \
+	X(PERF, perf, "_perf")                         \
+	X(NETWORK, network, "_network")                \
+	X(TRANSACTIONS, transactions, "_transactions") \
+	X(MEMORY, memory, "_memory")                   \
+	X(BLOCK, block, "_block")                      \
+	X(FILE_IO, file_io, "_file_io")                \
+	X(BUCKETS, buckets, "_buckets")                \
+	X(COUNTER, counter, "")                        \
+	X(CHURN, churn, "_churn")                      \
 	X(SELF_COST, self_cost, "")
 
 /*
@@ -180,6 +194,43 @@
 	X(NETWORK, tcp_rtt_seconds, F64, GAUGE, "s", "latency", "tcp_rtt",                                  \
 	  "Mean of TCP's smoothed round-trip time, read at each message received since the last report")
 
+/*
+ * What is told of latencies, whatever took them: these rows stand together in a subject's metrics. Quantiles
+ * are of every one since the last report, each within 1/128; common/latencies.c has their order.
+ */
+#define DEEPMON_QUANTILE_ROW(X, SUBJECT, digits, percent)                                \
+	X(SUBJECT, latency_p##digits##_seconds, F64, GAUGE, "s", "latency", "p" #digits, \
+	  "Percentile " percent " of the latency since the last report")
+#define DEEPMON_LATENCY_METRICS(X, SUBJECT)                                  \
+	X(SUBJECT, latency_mean_seconds, F64, GAUGE, "s", "latency", "mean", \
+	  "Mean of the latency since the last report")                       \
+	DEEPMON_QUANTILE_ROW(X, SUBJECT, 50, "50")                           \
+	DEEPMON_QUANTILE_ROW(X, SUBJECT, 75, "75")                           \
+	DEEPMON_QUANTILE_ROW(X, SUBJECT, 90, "90")                           \
+	DEEPMON_QUANTILE_ROW(X, SUBJECT, 99, "99")                           \
+	DEEPMON_QUANTILE_ROW(X, SUBJECT, 99_9, "99.9")                       \
+	DEEPMON_QUANTILE_ROW(X, SUBJECT, 99_99, "99.99")                     \
+	DEEPMON_QUANTILE_ROW(X, SUBJECT, 99_999, "99.999")
+
+#define DEEPMON_TRANSACTIONS_METRICS(X)                                                                      \
+	X(TRANSACTIONS, transactions, U64, COUNTER, "", "total_requests", "",                                \
+	  "Transactions: over TCP, a run of bytes to the server and the run back; of HTTP, a request and "   \
+	  "its final response")                                                                              \
+	X(TRANSACTIONS, unanswered, U64, COUNTER, "", "total_requests", "unanswered",                        \
+	  "Requests whose connection ended before an answer began; of HTTP, before it was complete")         \
+	X(TRANSACTIONS, request_bytes, U64, COUNTER, "B", "total_bytes", "request", "Bytes of the requests") \
+	X(TRANSACTIONS, response_bytes, U64, COUNTER, "B", "total_bytes", "response",                        \
+	  "Bytes of the answers")                                                                            \
+	X(TRANSACTIONS, responses_2xx, U64, COUNTER, "", "http_response_codes", "status_2xx",                \
+	  "Responses of status 200 to 299")                                                                  \
+	X(TRANSACTIONS, responses_3xx, U64, COUNTER, "", "http_response_codes", "status_3xx",                \
+	  "Those of status 300 to 399")                                                                      \
+	X(TRANSACTIONS, responses_4xx, U64, COUNTER, "", "http_response_codes", "status_4xx",                \
+	  "Those of status 400 to 499")                                                                      \
+	X(TRANSACTIONS, responses_5xx, U64, COUNTER, "", "http_response_codes", "status_5xx",                \
+	  "Those of status 500 to 599")                                                                      \
+	DEEPMON_LATENCY_METRICS(X, TRANSACTIONS)
+
 #define DEEPMON_MEMORY_METRICS(X)                                                                            \
 	X(MEMORY, usage_bytes, U64, GAUGE, "B", "memory", "used",                                            \
 	  "Memory charged to its cgroups, page cache included; of a system group in which others are "       \
@@ -245,6 +296,10 @@
 	X(FILE_IO, read_calls, U64, COUNTER, "", "total_operations", "file_read", "Calls that read") \
 	X(FILE_IO, write_calls, U64, COUNTER, "", "total_operations", "file_written", "Calls that wrote")
 
+#define DEEPMON_BUCKETS_METRICS(X)                      \
+	X(BUCKETS, count, U64, GAUGE, "", "bucket", "", \
+	  "How many since the last report took so long (LatencyBuckets)")
+
 #define DEEPMON_COUNTER_METRICS(X)                                           \
 	X(COUNTER, anomalies, U64, COUNTER, "", "total_events", "anomalies", \
 	  "Readings of this counter that made no sense; each leaves a gap")  \
@@ -304,6 +359,10 @@
 	  "Times that a process found no room: MaxProcesses is the limit")                           \
 	X(SELF_COST, file_io_refused, U64, COUNTER, "", "total_events", "file_io_refused",           \
 	  "Tasks that the kernel had no memory for: their file I/O is told of nobody")               \
+	X(SELF_COST, latency_pages, U64, GAUGE, "", "count", "latency_pages",                        \
+	  "Octaves of histograms in use; MaxLatencyPages is the limit")                              \
+	X(SELF_COST, latencies_refused, U64, COUNTER, "", "total_events", "latencies_refused",       \
+	  "Latencies that found no room: they are counted, but in no percentile")                    \
 	X(SELF_COST, ended_unreported, U64, COUNTER, "", "total_events", "ended_unreported",         \
 	  "Groups that ended and, past MaxEnded, were dropped before a report; the totals have them")
 
@@ -386,8 +445,11 @@
 	X(max_processes, MaxProcesses, COUNT, "4096", 64, 1048576, "",                                       \
 	  "Processes accounted one by one; those past it are in their container's (other)")                  \
 	X(network, Network, CHOICE, "off|on", 0, 0, "",                                                      \
-	  "Whether bytes, messages and connections are counted; it costs a program at each send and "        \
-	  "receive")                                                                                         \
+	  "Whether bytes, messages, connections and TCP transactions are counted; it costs a program at "    \
+	  "each send and receive")                                                                           \
+	X(http, HTTP, CHOICE, "off|on", 0, 0, "",                                                            \
+	  "Whether HTTP is told apart among transactions, with Network on; it reads the heads of requests "  \
+	  "and responses, which costs more than all else of the network")                                    \
 	X(memory, Memory, CHOICE, "on|off", 0, 0, "",                                                        \
 	  "Whether the memory of containers and units is told, from their cgroups' files")                   \
 	X(proportional_memory, ProportionalMemory, CHOICE, "off|on", 0, 0, "",                               \
@@ -404,6 +466,12 @@
 	  "Whether the bytes and calls of read, write and their like are counted, which makes a context "    \
 	  "switch "                                                                                          \
 	  "dearer")                                                                                          \
+	X(latency_buckets, LatencyBuckets, BOOL, "false", 0, 0, "",                                          \
+	  "Whether the histograms themselves are told, beside their percentiles: a line for each bucket "    \
+	  "that something fell into")                                                                        \
+	X(max_latency_pages, MaxLatencyPages, COUNT, "8192", 16, 1048576, "",                                \
+	  "Octaves of all histograms of latencies that are kept at once, 528 bytes each; what falls into "   \
+	  "one past it is in no percentile")                                                                 \
 	X(idle_reread, IdleReread, NUMBER, "60", 0, 3600, "s",                                               \
 	  "Files of a container or unit that used no CPU time since they were read are read again after "    \
 	  "that "                                                                                            \

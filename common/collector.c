@@ -18,6 +18,7 @@
 #include "clock.h"
 #include "file.h"
 #include "footprint.h"
+#include "latency.h"
 #include "log.h"
 #include "namer.h"
 #include "root.h"
@@ -45,6 +46,7 @@ struct deepmon {
 	struct cgroup_events *events;
 	struct network *network;
 	struct file_io *file_io;
+	struct latency *latency;
 	struct energy *energy;
 	struct groups groups;
 	struct cgroups cgroups;
@@ -206,6 +208,18 @@ enum { OVERLAP_AUTO, OVERLAP_OFF };
 enum { INTERRUPTS_INTERRUPTED, INTERRUPTS_APART };
 enum { FILE_IO_OFF, FILE_IO_COUNTS };
 enum { NETWORK_OFF, NETWORK_ON };
+enum { HTTP_OFF, HTTP_ON };
+
+static void open_network(struct deepmon *collector)
+{
+	struct network_settings settings = {.kernel = collector->kernel,
+					    .hierarchy = &collector->hierarchy,
+					    .http = collector->options.http == HTTP_ON};
+
+	latency_open(&collector->latency, collector->options.max_latency_pages, &collector->logger);
+	settings.latency = collector->latency;
+	network_open(&collector->network, &settings, &collector->logger);
+}
 
 static void open_kernel(struct deepmon *collector)
 {
@@ -231,8 +245,10 @@ static void open_kernel(struct deepmon *collector)
 		file_io_open(&collector->file_io, collector->kernel, collector->topology.cpu_count,
 			     &collector->hierarchy, &collector->logger);
 	if (collector->options.network == NETWORK_ON)
-		network_open(&collector->network, collector->kernel, &collector->hierarchy,
-			     &collector->logger);
+		open_network(collector);
+	else if (collector->options.http == HTTP_ON)
+		log_warning(&collector->logger, "HTTP: it is told apart among the network's transactions, "
+						"which are not counted without Network on");
 }
 
 static void open_energy(struct deepmon *collector)
@@ -315,6 +331,8 @@ static int begin(struct deepmon *collector)
 			     &collector->cgroups, &collector->groups, zone_count, &rules);
 	collector->attribution.network = collector->network;
 	collector->attribution.file_io = collector->file_io;
+	collector->attribution.latency = collector->latency;
+	collector->sample.latency_buckets = collector->options.latency_buckets;
 	if (!r && collector->kernel && collector->options.processes) {
 		r = processes_init(&collector->processes, collector->kernel, &collector->topology,
 				   collector->options.max_processes);
@@ -390,7 +408,8 @@ int deepmon_read(struct deepmon *collector, const struct deepmon_sample **sample
 				       .kernel = collector->kernel,
 				       .events = collector->events,
 				       .counters = &collector->counters,
-				       .surveyor = &collector->surveyor};
+				       .surveyor = &collector->surveyor,
+				       .latency = collector->latency};
 	struct sample_self self;
 	size_t zone_count;
 	uint64_t now;
@@ -438,6 +457,7 @@ void deepmon_close(struct deepmon *collector)
 	energy_close(collector->energy);
 	network_close(collector->network);
 	file_io_close(collector->file_io);
+	latency_close(collector->latency);
 	cgroup_events_close(collector->events);
 	kernel_close(collector->kernel);
 	counters_close(&collector->counters);

@@ -64,7 +64,7 @@ static void group_free(struct group *group)
 	free(group->version);
 	free(group->labels);
 	free(group->elsewhere);
-	free(group->account.claims);
+	account_free(&group->account);
 	process_free_all(group->processes);
 	footprint_free(group->footprint);
 	free(group);
@@ -82,6 +82,8 @@ void groups_clear(struct groups *groups)
 	for (size_t i = 0; i < groups->count; i++)
 		group_free(groups->all[i]);
 	free(groups->all);
+	for (int kind = 0; kind <= IDENTITY_CONTAINER; kind++)
+		latencies_free(groups->dropped_latencies[kind]);
 	memset(groups, 0, sizeof(*groups));
 }
 
@@ -257,6 +259,7 @@ static void drop_longest_ended(struct groups *groups)
 		account_sums_add(&groups->dropped[longest->kind], &longest->account.used);
 		if (longest->counted)
 			account_sums_subtract(&groups->dropped[longest->kind], &longest->account.reported);
+		latencies_merge(&groups->dropped_latencies[longest->kind], longest->account.latencies);
 	}
 	drop(groups, longest);
 }
@@ -278,6 +281,7 @@ static void absorb(struct group *to, struct group *from)
 	}
 	account_sums_add(&to->account.used, &from->account.used);
 	account_sums_add(&to->account.reported, &from->account.reported);
+	latencies_merge(&to->account.latencies, from->account.latencies);
 	account_sums_add(&to->untold, &from->untold);
 	process_absorb_all(&to->processes, &from->processes);
 	footprint_absorb(&to->footprint, &from->footprint);

@@ -64,6 +64,7 @@ struct groups {
 	uint64_t ended_number;
 	uint64_t ended_unreported; /* dropped before any report told of their end; only grows */
 	struct account_sums dropped[IDENTITY_CONTAINER + 1]; /* by kind: what no report told of those */
+	struct latencies *dropped_latencies[IDENTITY_CONTAINER + 1]; /* likewise */
 	bool nameless; /* a container came whose name is not known; cleared by who looks for it */
 	size_t socket_count;
 	void *by_name, *by_id; /* tsearch trees */

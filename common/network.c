@@ -10,6 +10,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
+#include "account.h"
 #include "bpf/net.skel.h"
 #include "bpf_object.h"
 #include "log.h"
@@ -17,8 +18,9 @@
 struct network {
 	struct net_bpf *bpf;
 	uint32_t counted;
-	struct bpf_mapping usage;
-	struct net_usage *taken; /* [slot] */
+	struct bpf_mapping usage, dialogues;
+	struct net_usage *taken;	       /* [slot] */
+	struct net_dialogues *dialogues_taken; /* [slot] */
 };
 
 /* A hook of the kernel's: a tracepoint, and what can't be counted without it. */
@@ -37,12 +39,14 @@ static bool has_tracepoint(const struct btf *btf, const char *name)
 }
 
 /* Leaves out the programs that this kernel has no tracepoint for: one would fail them all. */
-static int choose_programs(struct network *network, const struct deepmon_logger *logger)
+static int choose_programs(struct network *network, bool timed, const struct deepmon_logger *logger)
 {
 	const struct hook hooks[] = {
-	    {network->bpf->progs.net_sent, "sock_send_length", NETWORK_TRAFFIC},
-	    {network->bpf->progs.net_received, "sock_recv_length", NETWORK_TRAFFIC},
-	    {network->bpf->progs.net_state, "inet_sock_set_state", NETWORK_CONNECTIONS},
+	    {network->bpf->progs.net_sent, "sock_send_length", NETWORK_TRAFFIC | NETWORK_TRANSACTIONS},
+	    {network->bpf->progs.net_received, "sock_recv_length", NETWORK_TRAFFIC | NETWORK_TRANSACTIONS},
+	    {network->bpf->progs.net_state, "inet_sock_set_state",
+	     NETWORK_CONNECTIONS | NETWORK_TRANSACTIONS},
+	    {network->bpf->progs.net_destroyed, "tcp_destroy_sock", NETWORK_TRANSACTIONS},
 	    {network->bpf->progs.net_retransmitted, "tcp_retransmit_skb", NETWORK_RETRANSMITS},
 	    {network->bpf->progs.net_reset_sent, "tcp_send_reset", NETWORK_RESETS},
 	    {network->bpf->progs.net_reset_received, "tcp_receive_reset", NETWORK_RESETS},
@@ -51,7 +55,8 @@ static int choose_programs(struct network *network, const struct deepmon_logger 
 
 	if (!btf)
 		return -errno;
-	network->counted = NETWORK_TRAFFIC | NETWORK_CONNECTIONS | NETWORK_RETRANSMITS | NETWORK_RESETS;
+	network->counted = NETWORK_TRAFFIC | NETWORK_CONNECTIONS | NETWORK_RETRANSMITS | NETWORK_RESETS |
+			   (timed ? NETWORK_TRANSACTIONS : 0);
 	for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++) {
 		if (has_tracepoint(btf, hooks[i].tracepoint))
 			continue;
@@ -59,10 +64,14 @@ static int choose_programs(struct network *network, const struct deepmon_logger 
 		network->counted &= ~hooks[i].counts;
 	}
 	btf__free(btf);
+	network->bpf->rodata->with_transactions = network->counted & NETWORK_TRANSACTIONS;
+	if (!(network->counted & NETWORK_TRANSACTIONS))
+		bpf_program__set_autoload(network->bpf->progs.net_destroyed, false);
 	if (!(network->counted & NETWORK_TRAFFIC))
 		log_warning(logger,
 			    "network: this kernel does not tell of each send and receive (sock_send_length, "
-			    "from Linux 6.3 on where it is built in): bytes and messages are left out");
+			    "from Linux 6.3 on where it is built in): bytes, messages and transactions are "
+			    "left out");
 	return 0;
 }
 
@@ -80,32 +89,50 @@ static int share_slots(const struct network *network, const struct kernel *kerne
 	return r;
 }
 
-static int start(struct network *network, const struct kernel *kernel, const struct hierarchy *hierarchy,
+static int share_latency(const struct network *network, const struct latency *latency)
+{
+	const struct latency_maps maps = {.pages = network->bpf->maps.latency_pages,
+					  .index = network->bpf->maps.latency_index,
+					  .free = network->bpf->maps.latency_free,
+					  .refused = network->bpf->maps.latency_refused};
+
+	return latency ? latency_share(latency, &maps) : 0;
+}
+
+static int start(struct network *network, const struct network_settings *settings,
 		 const struct deepmon_logger *logger, const char **step)
 {
-	uint32_t slots = kernel_slot_count(kernel);
+	uint32_t slots = kernel_slot_count(settings->kernel);
 	int r;
 
 	*step = "opened";
 	network->bpf = net_bpf__open();
 	network->taken = calloc(slots, sizeof(*network->taken));
-	if (!network->bpf || !network->taken)
+	network->dialogues_taken = calloc(slots, sizeof(*network->dialogues_taken));
+	if (!network->bpf || !network->taken || !network->dialogues_taken)
 		return -errno;
-	network->bpf->rodata->cgroup_subsys = hierarchy->subsys;
+	network->bpf->rodata->with_http = settings->http;
+	network->bpf->rodata->cgroup_subsys = settings->hierarchy->subsys;
 	bpf_map__set_max_entries(network->bpf->maps.net_usage, slots);
-	r = share_slots(network, kernel);
+	r = share_slots(network, settings->kernel);
 	if (!r)
-		r = choose_programs(network, logger);
+		r = share_latency(network, settings->latency);
+	if (!r)
+		r = choose_programs(network, settings->latency != NULL, logger);
+	if (!r && network->counted & NETWORK_TRANSACTIONS)
+		r = bpf_map__set_max_entries(network->bpf->maps.net_dialogues, slots);
 	*step = "loaded";
 	if (!r)
 		r = net_bpf__load(network->bpf);
 	if (!r)
 		r = bpf_mapping_open(&network->usage, network->bpf->maps.net_usage);
+	if (!r)
+		r = bpf_mapping_open(&network->dialogues, network->bpf->maps.net_dialogues);
 	*step = "attached";
 	return r ? r : net_bpf__attach(network->bpf);
 }
 
-int network_open(struct network **opened, const struct kernel *kernel, const struct hierarchy *hierarchy,
+int network_open(struct network **opened, const struct network_settings *settings,
 		 const struct deepmon_logger *logger)
 {
 	struct network *network = calloc(1, sizeof(*network));
@@ -116,7 +143,7 @@ int network_open(struct network **opened, const struct kernel *kernel, const str
 	if (!network)
 		return -ENOMEM;
 	print = bpf_object_silence();
-	r = start(network, kernel, hierarchy, logger, &step);
+	r = start(network, settings, logger, &step);
 	libbpf_set_print(print);
 	if (r) {
 		bpf_object_log_refusal(logger, "the network's accounting", step, r,
@@ -133,8 +160,10 @@ void network_close(struct network *network)
 	if (!network)
 		return;
 	bpf_mapping_close(&network->usage);
+	bpf_mapping_close(&network->dialogues);
 	net_bpf__destroy(network->bpf);
 	free(network->taken);
+	free(network->dialogues_taken);
 	free(network);
 }
 
@@ -143,20 +172,33 @@ uint32_t network_counted(const struct network *network)
 	return network->counted;
 }
 
-void network_take(struct network *network, uint32_t slot, struct net_usage *used)
+/* What counts that only grow have grown by. */
+static void take(const void *memory, void *taken, void *used, size_t size)
 {
-	const __u64 *now = (const __u64 *)((const struct net_usage *)network->usage.memory + slot);
-	__u64 *taken = (__u64 *)&network->taken[slot], *out = (__u64 *)used;
+	const any_sum *now = memory;
+	any_sum *before = taken, *out = used;
 
-	for (size_t i = 0; i < sizeof(*used) / sizeof(*out); i++) {
-		__u64 value = __atomic_load_n(&now[i], __ATOMIC_RELAXED);
+	for (size_t i = 0; i < size / sizeof(*out); i++) {
+		uint64_t value = __atomic_load_n(&now[i], __ATOMIC_RELAXED);
 
-		out[i] = value - taken[i];
-		taken[i] = value;
+		out[i] = value - before[i];
+		before[i] = value;
 	}
 }
 
 int network_add_run_time(const struct network *network, uint64_t *run_time_ns, uint64_t *runs)
 {
 	return bpf_object_add_run_time(network->bpf->obj, run_time_ns, runs);
+}
+
+void network_take(struct network *network, uint32_t slot, struct net_usage *used)
+{
+	take((const struct net_usage *)network->usage.memory + slot, &network->taken[slot], used,
+	     sizeof(*used));
+}
+
+void network_take_dialogues(struct network *network, uint32_t slot, struct net_dialogues *used)
+{
+	take((const struct net_dialogues *)network->dialogues.memory + slot, &network->dialogues_taken[slot],
+	     used, sizeof(*used));
 }

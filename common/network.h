@@ -12,6 +12,7 @@
 #include "deepmon.h"
 #include "hierarchy.h"
 #include "kernel.h"
+#include "latency.h"
 
 struct network;
 
@@ -21,10 +22,18 @@ enum {
 	NETWORK_CONNECTIONS = 2, /* opened, failed, closed */
 	NETWORK_RETRANSMITS = 4,
 	NETWORK_RESETS = 8,
+	NETWORK_TRANSACTIONS = 16,
 };
 
-/* Shares the kernel's slots. What stood in the way is said to the logger. -errno. */
-int network_open(struct network **network, const struct kernel *kernel, const struct hierarchy *hierarchy,
+struct network_settings {
+	const struct kernel *kernel;   /* whose slots are shared */
+	const struct latency *latency; /* whose maps are; NULL: transactions are not counted */
+	const struct hierarchy *hierarchy;
+	bool http; /* tell HTTP apart among them */
+};
+
+/* What stood in the way is said to the logger. -errno. */
+int network_open(struct network **network, const struct network_settings *settings,
 		 const struct deepmon_logger *logger);
 /* Takes NULL. */
 void network_close(struct network *network);
@@ -34,6 +43,8 @@ uint32_t network_counted(const struct network *network);
 
 /* What was counted in the slot since the last call for it. */
 void network_take(struct network *network, uint32_t slot, struct net_usage *used);
+/* The same of its transactions. */
+void network_take_dialogues(struct network *network, uint32_t slot, struct net_dialogues *used);
 
 /* As bpf_object_add_run_time. */
 int network_add_run_time(const struct network *network, uint64_t *run_time_ns, uint64_t *runs);

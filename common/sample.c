@@ -180,6 +180,8 @@ static void add_account(struct sample *sample, const struct attribution *attribu
 		if (attribution->network && account != &attribution->parts[PART_IDLE] &&
 		    of->entity != DEEPMON_PROCESS)
 			add_network(sample, attribution, of, account);
+		if (attribution->latency && of->entity != DEEPMON_PROCESS)
+			sample_add_transactions(sample, of, account);
 		if (attribution->file_io && account != &attribution->parts[PART_IDLE] &&
 		    of->entity != DEEPMON_PROCESS)
 			add_file_io(sample, of, &account->used.file_io);
@@ -188,7 +190,8 @@ static void add_account(struct sample *sample, const struct attribution *attribu
 		if (sample->domains[domain].measured && energy_is_divided((enum energy_domain)domain))
 			add_energy(sample, of, domain, &sample->domains[domain],
 				   account->used.energy_uj[domain], account->reported.energy_uj[domain]);
-	account->reported = account->used;
+	sample_add_buckets(sample, of, account);
+	account_told(account);
 }
 
 /* One line of a container's processes: what it used in all reports that told of it, and in this one. */

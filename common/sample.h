@@ -28,6 +28,8 @@ struct sample {
 	struct texts texts;
 	bool failed; /* out of memory: the sample is not whole */
 	struct domain_state domains[ENERGY_DOMAIN_COUNT];
+	struct histogram histogram; /* scratch */
+	bool latency_buckets;	    /* the option */
 };
 
 struct sample_self {

@@ -6,6 +6,7 @@
 #define DEEPMON_SAMPLE_PARTS_H
 
 #include "footprint.h"
+#include "latencies.h"
 #include "sample.h"
 
 #define VALID(SUBJECT, field) (1ull << DEEPMON_INDEX_##SUBJECT##_##field)
@@ -21,6 +22,8 @@ struct subject_of {
 	unsigned label_count;
 	const char *process;
 	const char *device;
+	const char *latency, *lower, *upper; /* of a bucket */
+	const char *protocol, *role;	     /* of transactions */
 };
 
 /* A copy of a text that is good as long as the sample. */
@@ -41,5 +44,22 @@ struct deepmon_record *sample_add_of(struct sample *sample, const struct subject
 
 /* What a group's cgroups' files tell, and its processes'. */
 void sample_add_footprint(struct sample *sample, const struct subject_of *of);
+
+/*
+ * Fills in a record's DEEPMON_LATENCY_METRICS, of which the first is `mean`, its bit `mean_valid`, with those
+ * of several kinds (a bit for each) together; without any there are no figures.
+ */
+void sample_tell_latencies(struct sample *sample, struct deepmon_record *record, double *mean,
+			   uint64_t mean_valid, const struct latencies *latencies, uint32_t kinds);
+#define SAMPLE_TELL_LATENCIES(sample, record, SUBJECT, name, latencies, kinds)                 \
+	sample_tell_latencies((sample), (record), &(record)->values.name.latency_mean_seconds, \
+			      VALID(SUBJECT, latency_mean_seconds), (latencies), (kinds))
+
+/* Its transactions: by protocol, those as client, as server and both together. */
+void sample_add_transactions(struct sample *sample, const struct subject_of *of,
+			     const struct account *account);
+
+/* The histograms themselves, if they are to be told. */
+void sample_add_buckets(struct sample *sample, const struct subject_of *of, const struct account *account);
 
 #endif

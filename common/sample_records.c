@@ -78,8 +78,13 @@ void sample_label_as(struct deepmon_record *record, const struct subject_of *of,
 	}
 	sample_label(record, "device", of->device, true);
 	sample_label(record, "domain", domain, true);
+	sample_label(record, "gt", of->lower, true);
 	sample_label(record, "kind", of->kind, true);
+	sample_label(record, "latency", of->latency, true);
+	sample_label(record, "le", of->upper, true);
 	sample_label(record, "process", of->process, true);
+	sample_label(record, "protocol", of->protocol, true);
+	sample_label(record, "role", of->role, true);
 	if (of->group)
 		sample_label(record, "runtime", of->group->runtime, true);
 	sample_label(record, "source", source, true);

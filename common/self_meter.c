@@ -92,6 +92,12 @@ static void measure_kernel(const struct self_meter *meter, const struct self_sou
 		cost->events_dropped = cgroup_events_dropped(sources->events);
 		*valid |= VALID(events_dropped);
 	}
+	if (sources->latency) {
+		cost->latency_pages = latency_pages_used(sources->latency);
+		cost->latencies_refused =
+		    latency_refused(sources->latency) + sources->attribution->latencies_lost;
+		*valid |= VALID(latency_pages) | VALID(latencies_refused);
+	}
 	if (counters_running(sources->counters, &running) == 0) {
 		cost->counters_running_percent = 100 * running;
 		cost->counters_failed = kernel_counters_failed(kernel);

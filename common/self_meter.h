@@ -34,6 +34,7 @@ struct self_sources {
 	const struct cgroup_events *events;
 	const struct counters *counters;
 	const struct surveyor *surveyor;
+	const struct latency *latency; /* NULL: nothing is timed */
 	uint64_t interval_ns;
 };
 void self_meter_report(struct self_meter *meter, const struct self_sources *sources,

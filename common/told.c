@@ -35,6 +35,7 @@ static void read_switches(struct told *told, const struct deepmon_options *optio
 	    {options->report_cpu, DEEPMON_SUBJECT_CPU},
 	    {options->report_counters, DEEPMON_SUBJECT_PERF},
 	    {options->report_network, DEEPMON_SUBJECT_NETWORK},
+	    {options->report_network, DEEPMON_SUBJECT_TRANSACTIONS},
 	    {options->report_memory, DEEPMON_SUBJECT_MEMORY},
 	    {options->report_block, DEEPMON_SUBJECT_BLOCK},
 	    {options->report_file_io, DEEPMON_SUBJECT_FILE_IO},
@@ -88,6 +89,8 @@ void told_close(struct told *told)
 	selection_close(told->image);
 	selection_close(told->name_space);
 	selection_close(told->pod);
+	for (int kind = 0; kind < TOLD_KINDS; kind++)
+		account_free(&told->other[kind]);
 	free(told->candidates);
 	*told = (struct told){0};
 }
@@ -246,6 +249,7 @@ static void move_beginning(struct told *told, struct group *group)
 static int move_to_other(struct told *told, struct group *group)
 {
 	struct account_sums fresh = group->account.used;
+	int r;
 
 	group->reported = group->ended_number != 0;
 	account_sums_subtract(&fresh, &group->account.reported);
@@ -260,19 +264,23 @@ static int move_to_other(struct told *told, struct group *group)
 		return 0;
 	account_sums_add(group->elsewhere, &fresh);
 	add_to_other(told, group->kind, &fresh);
-	group->account.reported = group->account.used;
+	r = latencies_merge(&told->other[group->kind].latencies, group->account.latencies);
+	account_told(&group->account);
 	processes_told(group);
-	return 0;
+	return r;
 }
 
 /* Those that ended and were dropped before a report told of them. */
-static void take_dropped(struct told *told, struct groups *groups, enum identity_kind kind)
+static int take_dropped(struct told *told, struct groups *groups, enum identity_kind kind)
 {
 	struct account_sums *dropped = &groups->dropped[kind];
+	int r = latencies_merge(&told->other[kind].latencies, groups->dropped_latencies[kind]);
 
 	if (!is_nothing(dropped))
 		add_to_other(told, kind, dropped);
 	*dropped = (struct account_sums){0};
+	latencies_empty(groups->dropped_latencies[kind]);
+	return r;
 }
 
 static int make_room(struct told *told, size_t count)
@@ -301,14 +309,15 @@ int told_choose(struct told *told, struct groups *groups)
 		if (!told->one_by_one[group->kind]) {
 			group->telling = false;
 			group->reported = group->ended_number != 0;
+			latencies_empty(group->account.latencies);
 			continue;
 		}
 		if (!group->telling && !(group->ended_number && group->reported))
 			r = move_to_other(told, group);
 	}
 	for (int kind = 0; kind < TOLD_KINDS; kind++)
-		if (told->one_by_one[kind])
-			take_dropped(told, groups, (enum identity_kind)kind);
+		if (told->one_by_one[kind] && take_dropped(told, groups, (enum identity_kind)kind))
+			r = -ENOMEM;
 	return r;
 }
 

@@ -108,6 +108,10 @@ class Cgroup:
         self.processes.append(pid)
         return pid
 
+    def prefix(self):
+        """What comes before a command that is to run in it, and then is that command's process."""
+        return ["sh", "-c", 'echo 0 > "$0/cgroup.procs" && exec "$@"', self.directory]
+
     def end_processes(self):
         """Kills what runs in it or below and takes in our own children."""
         for directory in below(self.directory):

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-only
  *
  * A kernel, its network and file I/O, a cgroup hierarchy and runtimes' names in plain memory, in place of
- * common/kernel.c, network.c, file_io.c, hierarchy.c and names.c: a test that includes this defines all that
- * those do, so that the linker leaves them out.
+ * common/kernel.c, latency.c, network.c, file_io.c, hierarchy.c and names.c: a test that includes this
+ * defines all that those do, so that the linker leaves them out.
  */
 #ifndef TESTS_FAKE_KERNEL_H
 #define TESTS_FAKE_KERNEL_H
@@ -15,6 +15,7 @@
 #include "../../common/file_io.h"
 #include "../../common/hierarchy.h"
 #include "../../common/kernel.h"
+#include "../../common/latency.h"
 #include "../../common/names.h"
 #include "../../common/network.h"
 
@@ -189,6 +190,33 @@ int hierarchy_walk(const struct hierarchy *hierarchy, hierarchy_visitor *visit, 
 	return 0;
 }
 
+/* ---- Latencies --------------------------------------------------------------------------------- */
+
+static struct latency_fresh fake_latencies[64]; /* what comes at the next charge */
+static uint32_t fake_latency_count;
+
+__attribute__((unused)) static void fake_latency(uint32_t slot, enum latency_kind kind, uint64_t ns,
+						 uint64_t count)
+{
+	struct histogram_bucket bucket = histogram_bucket_of(ns);
+	struct latency_fresh *fresh = &fake_latencies[fake_latency_count++];
+
+	*fresh =
+	    (struct latency_fresh){.slot = slot, .kind = kind, .octave = bucket.octave, .sum_ns = ns * count};
+	fresh->buckets.counts[bucket.sub] = count;
+}
+
+bool latency_take(struct latency *latency, uint32_t *cursor, struct latency_fresh *fresh)
+{
+	(void)latency;
+	if (*cursor == fake_latency_count) {
+		fake_latency_count = 0;
+		return false;
+	}
+	*fresh = fake_latencies[(*cursor)++];
+	return true;
+}
+
 /* ---- The network ------------------------------------------------------------------------------- */
 
 uint32_t network_counted(const struct network *network)
@@ -206,6 +234,12 @@ void network_take(struct network *network, uint32_t slot, struct net_usage *used
 /* ---- File I/O ---------------------------------------------------------------------------------- */
 
 /* Since it was last taken, of each slot. */
+void network_take_dialogues(struct network *network, uint32_t slot, struct net_dialogues *used)
+{
+	(void)network, (void)slot;
+	*used = (struct net_dialogues){0};
+}
+
 static struct file_io_usage fake_file_io[64];
 
 void file_io_take(struct file_io *file_io, uint32_t slot, struct file_io_usage *used)

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * HTTP transactions of TCP connections: reads what goes over them as far as http.h asks for it, and charges
+ * transactions and their latencies to slots. Included by bpf/net.bpf.c alone.
+ */
+#ifndef DEEPMON_BPF_HTTP_BPF_H
+#define DEEPMON_BPF_HTTP_BPF_H
+
+#include "transactions.bpf.h"
+#include "user_bytes.bpf.h"
+
+/* Of one call; one that takes more is given up. A step takes at least a byte, mostly a line or a body. */
+#define HTTP_STEPS_MAX 65536
+
+const volatile bool with_http; /* whether it is looked for; fixed between open and load */
+
+/* A call's bytes as they are put in. */
+struct http_call {
+	__u64 chunk[HTTP_CHUNK / 8];
+	__u32 position, length; /* within the chunk */
+	__u64 left;		/* bytes of the call after the chunk */
+	struct user_bytes bytes;
+	__u64 now_ns;
+	__u64 counted; /* bytes of HTTP */
+	__u64 taken;   /* by a step, */
+	__u32 events;  /* and what it said */
+	__u32 side;
+	__u32 slot;
+};
+
+/* Not on the stack: see http.h. One for what is sent and one for what is received, as are the programs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, struct http_call);
+} http_calls SEC(".maps");
+
+struct http_context {
+	struct http_call *call;
+	struct net_socket *socket;
+};
+
+static __always_inline void count_http(const struct net_socket *socket, __u32 slot, __u32 outcome,
+				       __u64 latency_ns)
+{
+	struct net_transactions *transactions = transactions_of(slot, NET_HTTP, socket);
+	__u32 class = socket->http.responses.status / 100 - 2;
+
+	if (!transactions)
+		return;
+	__sync_fetch_and_add(&transactions->answered, 1);
+	if (class < NET_STATUS_CLASSES)
+		__sync_fetch_and_add(&transactions->status[class], 1);
+	if (outcome == TRANSACTION_ANSWERED)
+		latency_add(slot, socket->role == NET_SERVER ? LATENCY_HTTP_SERVER : LATENCY_HTTP_CLIENT,
+			    latency_ns);
+}
+
+static __always_inline void handle_events(struct net_socket *socket, __u32 slot, __u32 side, __u32 events,
+					  __u64 now_ns)
+{
+	__u64 latency_ns = 0;
+	__u32 outcome;
+
+	if (!(events & (HTTP_BEGAN | HTTP_LINE | HTTP_ANSWERED)))
+		return;
+	outcome = transaction_http(&socket->queue, side, events, now_ns, &latency_ns);
+	if (outcome != TRANSACTION_NONE)
+		count_http(socket, slot, outcome, latency_ns);
+}
+
+/* Bytes that a step took belong to HTTP; before the first request line is complete, they may. */
+static __always_inline void count_bytes(struct http_call *call, struct net_socket *socket, __u8 phase,
+					__u32 events, __u64 bytes)
+{
+	if (phase == HTTP_PHASE_FOLLOWED) {
+		call->counted += bytes;
+	} else if (phase == HTTP_PHASE_UNDECIDED) {
+		if (events & HTTP_BEGAN)
+			socket->http_pending = 0;
+		socket->http_pending += (__u32)bytes;
+		if (events & HTTP_LINE)
+			call->counted += socket->http_pending;
+	}
+}
+
+/* The next bytes of the call, from one piece of memory. */
+static __always_inline bool read_chunk(struct http_call *call)
+{
+	struct user_bytes *bytes = &call->bytes;
+	__u64 length = call->left;
+
+	call->position = call->length = 0;
+	if (!user_bytes_turn(bytes))
+		return false;
+	if (length > bytes->left)
+		length = bytes->left;
+	if (length > HTTP_CHUNK)
+		length = HTTP_CHUNK;
+	if (bpf_probe_read_user(call->chunk, length & (2 * HTTP_CHUNK - 1), (void *)bytes->base))
+		return false;
+	bytes->base += length;
+	bytes->left -= length;
+	call->left -= length;
+	call->length = (__u32)length;
+	return true;
+}
+
+/* Passes over bytes of the piece of memory that is at hand. */
+static __always_inline __u64 skip_bytes(struct http_call *call, __u64 wants)
+{
+	struct user_bytes *bytes = &call->bytes;
+
+	if (wants > call->left)
+		wants = call->left;
+	if (!user_bytes_turn(bytes))
+		bytes->left = call->left;
+	if (wants > bytes->left)
+		wants = bytes->left;
+	bytes->base += wants;
+	bytes->left -= wants;
+	call->left -= wants;
+	return wants;
+}
+
+/* One step of what http.h describes; 1: there are no more bytes. */
+static long http_step(__u32 index, struct http_context *context)
+{
+	struct http_call *call = context->call;
+	struct net_socket *socket = context->socket;
+	__u32 side = call->side, position = call->position;
+	__u8 phase = socket->http.phase;
+
+	call->events = 0;
+	if (position < call->length && position < HTTP_CHUNK) {
+		call->position =
+		    http_next(&socket->http, side, call->chunk, position, call->length, &call->events);
+		call->taken = call->position - position;
+	} else if (!call->left) {
+		return 1;
+	} else if (http_wants(&socket->http, side)) {
+		call->taken = skip_bytes(call, http_wants(&socket->http, side));
+		http_skip(&socket->http, side, call->taken, &call->events);
+	} else if (read_chunk(call)) {
+		return 0;
+	} else {
+		/* It must be read and can't be: given up. */
+		call->taken = call->left;
+		call->left = 0;
+		http_skip(&socket->http, side, call->taken, &call->events);
+	}
+	count_bytes(call, socket, phase, call->events, call->taken);
+	handle_events(socket, call->slot, side, call->events, call->now_ns);
+	return 0;
+}
+
+static __always_inline void count_http_bytes(const struct net_socket *socket, __u32 slot, __u32 side,
+					     __u64 bytes)
+{
+	struct net_transactions *transactions = bytes ? transactions_of(slot, NET_HTTP, socket) : NULL;
+
+	if (transactions)
+		__sync_fetch_and_add(side == HTTP_REQUESTS ? &transactions->request_bytes
+							   : &transactions->answer_bytes,
+				     bytes);
+}
+
+/* Some of the call's bytes must be read. */
+static __always_inline void read_http(struct net_socket *socket, __u32 slot, __u32 side, __u64 length,
+				      bool sent, __u64 now_ns)
+{
+	__u32 which = sent, events = 0;
+	struct http_call *call = bpf_map_lookup_elem(&http_calls, &which);
+	struct http_context context = {call, socket};
+
+	if (!call || !user_bytes_find(&call->bytes, sent)) {
+		http_skip(&socket->http, side, length, &events);
+		return;
+	}
+	call->position = call->length = 0;
+	call->left = length;
+	call->now_ns = now_ns;
+	call->counted = 0;
+	call->side = side;
+	call->slot = slot;
+	bpf_loop(HTTP_STEPS_MAX, http_step, &context, 0);
+	if (call->left)
+		http_skip(&socket->http, side, call->left + 1, &events);
+	count_http_bytes(socket, slot, side, call->counted);
+}
+
+/* A call sent or received so many bytes. */
+static __always_inline void feed_http(struct net_socket *socket, __u32 slot, __u32 side, __u64 length,
+				      bool sent, __u64 now_ns)
+{
+	struct http_connection *connection = &socket->http;
+	__u8 phase = connection->phase;
+	__u32 events = 0;
+
+	if (phase > HTTP_PHASE_FOLLOWED)
+		return;
+	http_begin(connection, side, &events);
+	if (http_wants(connection, side) < length) {
+		read_http(socket, slot, side, length, sent, now_ns);
+		return;
+	}
+	http_skip(connection, side, length, &events);
+	handle_events(socket, slot, side, events, now_ns);
+	if (phase == HTTP_PHASE_FOLLOWED)
+		count_http_bytes(socket, slot, side, length);
+}
+
+/* The server sends no more. What it sent last was the end of the response. */
+static __always_inline void end_http(struct net_socket *socket, __u32 slot)
+{
+	struct net_transactions *transactions;
+	__u32 events = 0, outstanding;
+
+	if (socket->http.phase != HTTP_PHASE_FOLLOWED)
+		return;
+	http_close(&socket->http, &events);
+	handle_events(socket, slot, HTTP_RESPONSES, events, socket->tcp.answered_ns);
+	outstanding = transaction_outstanding(&socket->queue);
+	transactions = outstanding ? transactions_of(slot, NET_HTTP, socket) : NULL;
+	if (transactions)
+		__sync_fetch_and_add(&transactions->unanswered, outstanding);
+	socket->http.phase = HTTP_PHASE_NONE;
+}
+
+#endif
