@@ -15,6 +15,8 @@
 #define IDENTITY_ID_MAX	    128
 #define IDENTITY_KEY_MAX    96
 #define IDENTITY_LABELS_MAX 16
+/* Room that labels of the container's own leave to what is told of it later: node, owner, services. */
+#define IDENTITY_LABELS_LATE 4
 
 struct selection;
 
@@ -87,6 +89,7 @@ void identity_set_pause(struct identity *identity);
 
 /* Sets a label; one that is "" or finds no room is left out. The value is copied as identity_text does. */
 void identity_set_label(struct identity *identity, const char *key, const char *value);
+void identity_drop_label(struct identity *identity, const char *key);
 /* NULL: it has none. */
 const char *identity_label(const struct identity *identity, const char *key);
 

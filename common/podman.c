@@ -44,28 +44,6 @@ static int name_from_object(const cJSON *container, struct identity *identity)
 	return 0;
 }
 
-/*
- * The end of the object that begins at json[start]; 0: it does not end. The list is not parsed as a whole for
- * each container in it.
- */
-static size_t end_of_object(const char *json, size_t length, size_t start)
-{
-	bool in_string = false;
-	size_t depth = 0;
-
-	for (size_t i = start; i < length; i++) {
-		if (in_string && json[i] == '\\')
-			i++;
-		else if (json[i] == '"')
-			in_string = !in_string;
-		else if (!in_string && json[i] == '{')
-			depth++;
-		else if (!in_string && json[i] == '}' && --depth == 0)
-			return i + 1;
-	}
-	return 0;
-}
-
 /* The whole list, if it is not written as podman writes it now. */
 static int name_from_list(const char *json, size_t length, struct identity *identity)
 {
@@ -96,7 +74,8 @@ int podman_name_from_json(const char *json, size_t length, struct identity *iden
 	if (!found)
 		return name_from_list(json, length, identity);
 	start = (size_t)(found - json);
-	end = end_of_object(json, length, start);
+	/* The list is not parsed as a whole for each container in it. */
+	end = runtime_object_end(json, length, start);
 
 	cleanup_json cJSON *container = end ? runtime_parse(json + start, end - start) : NULL;
 

@@ -25,6 +25,17 @@ void runtime_json_delete(cJSON **json);
 /* An object's member that is text; NULL: it has none. */
 const char *runtime_string(const cJSON *object, const char *name);
 
+/* The end of the object that begins at json[start], which is not parsed for it; 0: it does not end. */
+size_t runtime_object_end(const char *json, size_t length, size_t start);
+
+/*
+ * The objects in a list of Kubernetes' ({"items":[…]}), one by one: that of a whole node is never held as a
+ * tree. Until one is visited with another result than 0, which is returned; 0: all were; -EINVAL: no such
+ * list.
+ */
+typedef int runtime_item_visitor(void *user, const cJSON *item);
+int runtime_each_item(const char *json, size_t length, runtime_item_visitor *visit, void *user);
+
 /* Reads a file of at most `most` bytes whose path is formatted. Its length, or -errno. */
 __attribute__((format(printf, 3, 4))) long runtime_read(size_t most, char **contents, const char *format,
 							...);
@@ -50,6 +61,9 @@ void runtime_set_labels(struct identity *identity, const cJSON *labels);
  */
 bool runtime_set_pod(struct identity *identity, const char *runtime, const char *name_space, const char *pod,
 		     const char *container);
+
+/* How long the CronJob's name is in that of a Job, NAME-MINUTE; 0: it is none of one. */
+size_t runtime_cron_job(const char *name, size_t length);
 
 /* ---- Docker ------------------------------------------------------------------------------------- */
 
