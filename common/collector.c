@@ -18,6 +18,7 @@
 #include "cgroup_events.h"
 #include "file.h"
 #include "footprint.h"
+#include "kubelet.h"
 #include "log.h"
 #include "namer.h"
 #include "root.h"
@@ -337,6 +338,8 @@ static int begin(struct deepmon *collector)
 	collector->last_report_ns = clock_ns(CLOCK_MONOTONIC);
 	r = namer_start(&collector->namer, &collector->names, &collector->groups, &collector->cgroups,
 			&collector->lock);
+	if (!r)
+		r = kubelet_start(collector->names.kubelet, &collector->groups, &collector->lock);
 	return r ? r : start_thread(collector);
 }
 
@@ -358,6 +361,8 @@ int deepmon_open(struct deepmon **opened, const struct deepmon_options *options,
 	pthread_mutex_init(&collector->lock, NULL);
 	collector->sample.told = &collector->told;
 	r = names_init(&collector->names, options);
+	if (!r)
+		r = kubelet_open(&collector->names.kubelet, &collector->options, &collector->logger);
 	if (!r)
 		r = told_open(&collector->told, options);
 	if (!r)
@@ -424,6 +429,7 @@ void deepmon_close(struct deepmon *collector)
 	if (collector->has_thread && write(collector->stop_fd, &one, sizeof(one)) == sizeof(one))
 		pthread_join(collector->thread, NULL);
 	namer_stop(&collector->namer);
+	kubelet_close(collector->names.kubelet);
 	sample_clear(&collector->sample);
 	processes_clear(&collector->processes);
 	attribution_clear(&collector->attribution);

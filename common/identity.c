@@ -301,6 +301,7 @@ static bool container_from_component(const char *path, struct part parent, struc
 		identity->kind = IDENTITY_CONTAINER;
 		identity->runtime = rule->runtime;
 		identity->named = rule->shape != ID && rule->shape != WORD;
+		identity->in_pod = strstr(path, "kubepods") != NULL;
 		identity->user = user_of(path);
 		identity_text(identity->id, sizeof(identity->id), id.text, id.length);
 		identity_text(identity->name, sizeof(identity->name), name.text, name.length);
@@ -448,7 +449,7 @@ static void clear(struct identity *identity)
 	identity->runtime = NULL;
 	identity->id[0] = identity->name[0] = identity->container[0] = '\0';
 	identity->image[0] = identity->version[0] = '\0';
-	identity->named = false;
+	identity->named = identity->in_pod = false;
 	identity->user = -1;
 	identity->label_count = 0;
 	identity->chosen = NULL;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "kubelet.h"
 #include "runtimes.h"
 #include "selection.h"
 
@@ -58,15 +59,26 @@ static int read_logs(const struct names *names, struct identity *identity)
 	return kubernetes_name_from_logs(names->kubernetes_log_root, identity);
 }
 
+static int read_kubelet(const struct names *names, struct identity *identity)
+{
+	return kubelet_name(names->kubelet, identity);
+}
+
 /* In the order in which they are tried. */
 static const struct source {
 	const char *runtime; /* whose containers it knows; NULL: any one's */
 	int (*read)(const struct names *, struct identity *);
 	bool slow; /* not for the thread that samples */
 } sources[] = {
-    {"containerd", read_containerd, false}, {"cri-o", read_crio, false},  {"docker", read_docker, false},
-    {"podman", read_podman, false},	    {NULL, read_logs, false},	  {"podman", read_home_podman, true},
-    {"docker", read_home_docker, true},	    {"docker", ask_docker, true},
+    {"containerd", read_containerd, false},
+    {"cri-o", read_crio, false},
+    {"docker", read_docker, false},
+    {"podman", read_podman, false},
+    {NULL, read_kubelet, false},
+    {NULL, read_logs, false},
+    {"podman", read_home_podman, true},
+    {"docker", read_home_docker, true},
+    {"docker", ask_docker, true},
 };
 
 int names_init(struct names *names, const struct deepmon_options *options)
@@ -108,8 +120,10 @@ static int find(const struct names *names, struct identity *identity, bool also_
 	for (size_t i = 0; r && i < sizeof(sources) / sizeof(sources[0]); i++)
 		if ((also_slow || !sources[i].slow) && may_know(&sources[i], identity))
 			r = sources[i].read(names, identity);
-	if (!r && identity_label(identity, "pod_name"))
+	if (!r && identity_label(identity, "pod_name")) {
 		identity_set_label(identity, "node", names->node);
+		kubelet_tell(names->kubelet, identity);
+	}
 	return r;
 }
 

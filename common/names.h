@@ -9,6 +9,7 @@
 #include "identity.h"
 #include "root.h"
 
+struct kubelet;
 struct selection;
 
 struct names {
@@ -20,6 +21,7 @@ struct names {
 	char podman_root[ROOT_PATH_MAX];
 	char kubernetes_log_root[ROOT_PATH_MAX];
 	char node[DEEPMON_TEXT_MAX];
+	struct kubelet *kubelet;  /* asked for what it was told already; NULL: there is none */
 	struct selection *labels; /* of the runtimes', those to be kept */
 };
 

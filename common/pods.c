@@ -263,6 +263,24 @@ void pods_clear(struct pods *pods)
 	*pods = (struct pods){0};
 }
 
+bool pods_have(const struct pods *pods, const char *name_space)
+{
+	size_t low = 0, high = pods->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = strcmp(pods->all[middle].name_space, name_space);
+
+		if (!order)
+			return true;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
 const struct pod *pods_find(const struct pods *pods, const char *name_space, const char *name)
 {
 	const struct pod key = {.name_space = name_space, .name = name};
@@ -341,28 +359,63 @@ static bool has_label(const struct pods *pods, const struct pod *pod, const stru
 static bool selects(const struct services *services, const struct service *service, const struct pods *pods,
 		    const struct pod *pod)
 {
-	if (strcmp(service->name_space, pod->name_space) != 0)
-		return false;
 	for (size_t i = 0; i < service->selector_count; i++)
 		if (!has_label(pods, pod, &services->selectors[service->first_selector + i]))
 			return false;
 	return true;
 }
 
-/* Their names in order, parted by commas. */
-static void tell_services(const struct services *services, const struct pods *pods, const struct pod *pod,
-			  struct identity *identity)
+/* The first of a namespace's services, or of those behind it. */
+static size_t first_in(const struct services *services, const char *name_space)
+{
+	size_t low = 0, high = services->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(services->all[middle].name_space, name_space) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Longer ones than a label has room for are cut there. */
+static int keep_services_of(struct pod_services *found, const struct pods *pods, const struct pod *pod,
+			    const struct services *services)
 {
 	char names[8 * IDENTITY_NAME_MAX];
 	size_t length = 0;
 
-	names[0] = '\0';
-	for (size_t i = 0; i < services->count && length < sizeof(names); i++)
-		if (selects(services, &services->all[i], pods, pod))
+	for (size_t i = first_in(services, pod->name_space);
+	     i < services->count && !strcmp(services->all[i].name_space, pod->name_space); i++)
+		if (length < sizeof(names) && selects(services, &services->all[i], pods, pod))
 			length += (size_t)snprintf(names + length, sizeof(names) - length, "%s%s",
 						   length ? "," : "", services->all[i].name);
-	identity_drop_label(identity, "service_name");
-	identity_set_label(identity, "service_name", names);
+	if (!length)
+		return 0;
+	found->names[pod - pods->all] = texts_keep(&found->texts, names);
+	return found->names[pod - pods->all] ? 0 : -ENOMEM;
+}
+
+int pod_services_find(struct pod_services *found, const struct pods *pods, const struct services *services)
+{
+	int r = 0;
+
+	found->names = calloc(pods->count + 1, sizeof(*found->names));
+	if (!found->names)
+		return -ENOMEM;
+	for (size_t i = 0; i < pods->count && !r; i++)
+		r = keep_services_of(found, pods, &pods->all[i], services);
+	return r;
+}
+
+void pod_services_clear(struct pod_services *found)
+{
+	texts_clear(&found->texts);
+	free(found->names);
+	*found = (struct pod_services){0};
 }
 
 /* ---- What is told of a container ---------------------------------------------------------------- */
@@ -384,7 +437,7 @@ int pods_name_container(const struct pods *pods, struct identity *identity)
 	return 0;
 }
 
-bool pods_tell(const struct pods *pods, const struct services *services, struct identity *identity)
+bool pods_tell(const struct pods *pods, const struct pod_services *services, struct identity *identity)
 {
 	const char *name_space = identity_label(identity, "namespace");
 	const char *name = identity_label(identity, "pod_name");
@@ -400,7 +453,11 @@ bool pods_tell(const struct pods *pods, const struct services *services, struct 
 	}
 	if (pod->node && !identity_label(identity, "node"))
 		identity_set_label(identity, "node", pod->node);
-	if (services)
-		tell_services(services, pods, pod, identity);
+	if (services) {
+		const char *names = services->names[pod - pods->all];
+
+		identity_drop_label(identity, "service_name");
+		identity_set_label(identity, "service_name", names ? names : "");
+	}
 	return true;
 }

@@ -41,6 +41,12 @@ struct services {
 	size_t selector_count, selector_capacity;
 };
 
+/* Which services select which pod. */
+struct pod_services {
+	struct texts texts;
+	const char **names; /* of each of pods.all, in order and parted by commas; NULL: of none */
+};
+
 /*
  * Reads the kubelet's answer to GET /pods into what is empty. 0; -EINVAL: it is no list of pods; -E2BIG;
  * -ENOMEM. On error what was read is to be cleared.
@@ -48,6 +54,8 @@ struct services {
 int pods_read(struct pods *pods, const char *json, size_t length);
 void pods_clear(struct pods *pods);
 
+/* Whether there is a pod in that namespace. */
+bool pods_have(const struct pods *pods, const char *name_space);
 /* NULL: not known. */
 const struct pod *pods_find(const struct pods *pods, const char *name_space, const char *name);
 
@@ -59,6 +67,10 @@ int services_read(struct services *services, const char *json, size_t length);
 void services_sort(struct services *services);
 void services_clear(struct services *services);
 
+/* Finds what selects each of the pods, into what is empty. -ENOMEM, and then it is to be cleared. */
+int pod_services_find(struct pod_services *found, const struct pods *pods, const struct services *services);
+void pod_services_clear(struct pod_services *found);
+
 /* Names a container by its id, as a reader of runtimes.h does. */
 int pods_name_container(const struct pods *pods, struct identity *identity);
 
@@ -66,6 +78,6 @@ int pods_name_container(const struct pods *pods, struct identity *identity);
  * Gives a container the owner, the node and the services of its pod, in place of what its names tell of them.
  * Without services (NULL) it keeps those it has. false: the pod is not known, or it is in none.
  */
-bool pods_tell(const struct pods *pods, const struct services *services, struct identity *identity);
+bool pods_tell(const struct pods *pods, const struct pod_services *services, struct identity *identity);
 
 #endif

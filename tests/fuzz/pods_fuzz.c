@@ -40,7 +40,7 @@ static void check_labels(const struct identity *identity)
 	require(!identity_label(identity, "owner_kind") == !identity_label(identity, "owner_name"));
 }
 
-static void check_pod(const struct pods *pods, const struct services *services, const struct pod *pod)
+static void check_pod(const struct pods *pods, const struct pod_services *services, const struct pod *pod)
 {
 	static struct identity identity;
 
@@ -69,17 +69,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t length = strnlen(text, size), behind = size - length - (length < size);
 	struct pods pods = {0};
 	struct services services = {0};
+	struct pod_services found = {0};
 	int read = pods_read(&pods, text, length);
 	int selected = services_read(&services, text + size - behind, behind);
 
 	check_result(read);
 	check_result(selected);
 	services_sort(&services);
+	if (!read && !selected)
+		require(pod_services_find(&found, &pods, &services) == 0);
 	for (size_t i = 0; !read && i < pods.count; i++)
-		check_pod(&pods, selected ? NULL : &services, &pods.all[i]);
+		check_pod(&pods, selected ? NULL : &found, &pods.all[i]);
 	if (!read)
 		check_container(&pods);
 	pods_clear(&pods);
 	services_clear(&services);
+	pod_services_clear(&found);
 	return 0;
 }

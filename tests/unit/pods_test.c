@@ -23,6 +23,7 @@
 
 static struct pods pods;
 static struct services services;
+static struct pod_services found;
 
 static char *fixture(const char *path, size_t *length)
 {
@@ -51,10 +52,12 @@ static void set_up(void)
 	read_services(FIXTURES "services-shop.json");
 	read_services(FIXTURES "services-kube-system.json");
 	services_sort(&services);
+	ck_assert_int_eq(pod_services_find(&found, &pods, &services), 0);
 }
 
 static void tear_down(void)
 {
+	pod_services_clear(&found);
 	pods_clear(&pods);
 	services_clear(&services);
 }
@@ -92,7 +95,7 @@ START_TEST(who_made_a_pod_and_what_sends_to_it)
 {
 	struct identity identity = container_of(owners[_i].name_space, owners[_i].pod);
 
-	ck_assert(pods_tell(&pods, &services, &identity));
+	ck_assert(pods_tell(&pods, &found, &identity));
 	ck_assert_pstr_eq(identity_label(&identity, "owner_kind"), owners[_i].owner_kind);
 	ck_assert_pstr_eq(identity_label(&identity, "owner_name"), owners[_i].owner_name);
 	ck_assert_pstr_eq(identity_label(&identity, "service_name"), owners[_i].services);
@@ -105,31 +108,44 @@ START_TEST(a_pod_that_is_not_known_keeps_what_its_name_tells)
 {
 	struct identity identity = container_of("shop", "web-7d4b9c6f5d-zzzzz");
 
-	ck_assert(!pods_tell(&pods, &services, &identity));
+	ck_assert(!pods_tell(&pods, &found, &identity));
 	ck_assert_pstr_eq(identity_label(&identity, "owner_kind"), "Deployment");
 	ck_assert_ptr_null(identity_label(&identity, "node"));
 	identity = container_of("other", "db-0");
-	ck_assert(!pods_tell(&pods, &services, &identity));
+	ck_assert(!pods_tell(&pods, &found, &identity));
 	identity_from_path("/docker/d1" DIGITS, &identity);
-	ck_assert(!pods_tell(&pods, &services, &identity));
+	ck_assert(!pods_tell(&pods, &found, &identity));
 	ck_assert_uint_eq(identity.label_count, 0);
 }
 END_TEST
 
 START_TEST(services_come_and_go_and_without_them_they_stay)
 {
-	static const struct services none;
+	static const struct services nothing;
+	struct pod_services none = {0};
 	struct identity identity = container_of("shop", "db-0");
 
+	ck_assert_int_eq(pod_services_find(&none, &pods, &nothing), 0);
 	identity_set_label(&identity, "node", "called-otherwise");
 	ck_assert(pods_tell(&pods, NULL, &identity));
 	ck_assert_ptr_null(identity_label(&identity, "service_name"));
-	ck_assert(pods_tell(&pods, &services, &identity));
+	ck_assert(pods_tell(&pods, &found, &identity));
 	ck_assert(pods_tell(&pods, NULL, &identity));
 	ck_assert_pstr_eq(identity_label(&identity, "service_name"), "db,db-headless");
 	ck_assert(pods_tell(&pods, &none, &identity));
 	ck_assert_ptr_null(identity_label(&identity, "service_name"));
 	ck_assert_pstr_eq(identity_label(&identity, "node"), "called-otherwise");
+	pod_services_clear(&none);
+}
+END_TEST
+
+START_TEST(namespaces_that_have_pods)
+{
+	ck_assert(pods_have(&pods, "shop"));
+	ck_assert(pods_have(&pods, "kube-system"));
+	ck_assert(!pods_have(&pods, "default"));
+	ck_assert(!pods_have(&pods, "z"));
+	ck_assert(!pods_have(&pods, ""));
 }
 END_TEST
 
@@ -180,7 +196,7 @@ START_TEST(labels_of_its_own_leave_room)
 	identity_drop_label(&identity, "owner_name");
 	runtime_set_labels(&identity, labels);
 	selection_close(chosen);
-	ck_assert(pods_tell(&pods, &services, &identity));
+	ck_assert(pods_tell(&pods, &found, &identity));
 	ck_assert_pstr_eq(identity_label(&identity, "owner_kind"), "StatefulSet");
 	ck_assert_pstr_eq(identity_label(&identity, "owner_name"), "db");
 	ck_assert_pstr_eq(identity_label(&identity, "node"), "node-1");
@@ -310,6 +326,7 @@ int main(void)
 	tcase_add_loop_test(all, who_made_a_pod_and_what_sends_to_it, 0, COUNT(owners));
 	tcase_add_test(all, a_pod_that_is_not_known_keeps_what_its_name_tells);
 	tcase_add_test(all, services_come_and_go_and_without_them_they_stay);
+	tcase_add_test(all, namespaces_that_have_pods);
 	tcase_add_loop_test(all, a_container_is_named_by_its_id, 0, COUNT(containers));
 	tcase_add_test(all, labels_of_its_own_leave_room);
 	tcase_add_loop_test(all, an_answer_is_read_or_refused, 0, COUNT(answers));
