@@ -325,6 +325,9 @@
 	  "The state directory of CRI-O's storage under HostRoot")                                           \
 	X(podman_root, PodmanRoot, TEXT, "/var/lib/containers/storage", 0, 0, "",                            \
 	  "podman's storage under HostRoot; that of a user's own is found in his home")                      \
+	X(podman_socket, PodmanSocket, TEXT, "", 0, 0, "",                                                   \
+	  "The socket of podman's service under HostRoot, such as /run/podman/podman.sock, asked for the "   \
+	  "labels of its containers, that of a user's own in /run/user; empty: labels are not known")        \
 	X(kubernetes_log_root, KubernetesLogRoot, TEXT, "/var/log", 0, 0, "",                                \
 	  "Where the kubelet links the containers' logs, under HostRoot: their names tell of a pod "         \
 	  "whatever its runtime")                                                                            \

@@ -171,6 +171,9 @@ static void refresh(struct groups *groups, struct group *group, const struct ide
 	group->runtime = identity->runtime;
 	group->user = identity->user;
 	group->named = identity->named;
+	if (identity->more && !group->more)
+		group->name_tries = 0, group->next_try_ns = 0;
+	group->more = identity->more;
 	group->selected = GROUP_NOT_ASKED;
 	group->name_written = 0;
 	groups->changes += group->kind == IDENTITY_CONTAINER;
@@ -202,6 +205,7 @@ static struct group *add(struct groups *groups, const struct identity *identity)
 	group->runtime = identity->runtime;
 	group->user = identity->user;
 	group->named = identity->named;
+	group->more = identity->more;
 	group->name = strdup(identity->name);
 	group->id = strdup(identity->id);
 	group->container = strdup(identity->container);
@@ -249,7 +253,7 @@ struct group *groups_join(struct groups *groups, const struct identity *identity
 		groups->changes += group->kind == IDENTITY_CONTAINER;
 		group->name_tries = 0;
 		group->next_try_ns = 0;
-		groups->nameless |= group->kind == IDENTITY_CONTAINER && !group->named;
+		groups->nameless |= group->kind == IDENTITY_CONTAINER && (!group->named || group->more);
 	}
 	return group;
 }

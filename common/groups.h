@@ -17,6 +17,7 @@
 struct group {
 	enum identity_kind kind;
 	bool named;	     /* its runtime gave the name; false: the name stands in for one */
+	bool more;	     /* its labels are still to be asked for */
 	bool in_pod;	     /* as the path of its last cgroup tells it */
 	const char *runtime; /* static; NULL: not known */
 	char *name;

@@ -449,7 +449,7 @@ static void clear(struct identity *identity)
 	identity->runtime = NULL;
 	identity->id[0] = identity->name[0] = identity->container[0] = '\0';
 	identity->image[0] = identity->version[0] = '\0';
-	identity->named = identity->in_pod = false;
+	identity->named = identity->more = identity->in_pod = false;
 	identity->user = -1;
 	identity->label_count = 0;
 	identity->chosen = NULL;

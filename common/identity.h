@@ -41,6 +41,7 @@ struct identity {
 	char image[IDENTITY_NAME_MAX];	   /* as the runtime has it, without the tag; "" if not known */
 	char version[IDENTITY_NAME_MAX];   /* the image's tag; "" if not known */
 	bool named;			   /* name is the one the runtime gave */
+	bool more;			   /* its runtime knows more of it, that takes time to ask */
 	bool in_pod;			   /* below the kubelet's cgroup */
 	int64_t user;			   /* whose manager it runs under (rootless); -1: nobody's */
 	unsigned label_count;

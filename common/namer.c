@@ -34,10 +34,12 @@ static void identity_of(const struct group *group, struct identity *identity)
 	snprintf(identity->name, sizeof(identity->name), "%s", group->name);
 }
 
-/* Whether it still waits for its name. One that ended keeps on until a report has told of it without. */
+/* Whether it still waits for its name or labels. One that ended keeps on until a report has told of it
+ * without.
+ */
 static bool is_nameless(const struct group *group)
 {
-	return group->kind == IDENTITY_CONTAINER && !group->named &&
+	return group->kind == IDENTITY_CONTAINER && (!group->named || group->more) &&
 	       !(group->ended_number && group->reported);
 }
 
@@ -68,9 +70,25 @@ static void take_up(struct namer *namer, struct identity *identity, const char *
 	groups_part(namer->groups, identity);
 	if (group->named && identity->kind == group->kind && !strcmp(group->name, identity->name))
 		return;
+	/* A new name, and the labels that it was asked for. */
+	if (group->named && identity->more) {
+		identity->more = group->more;
+		identity->label_count = group->label_count;
+		memcpy(identity->labels, group->labels, group->label_count * sizeof(*group->labels));
+	}
 	named = groups_name(namer->groups, group, identity);
 	if (named)
 		cgroups_regroup(namer->cgroups, group, named);
+}
+
+static void take_up_labels(struct namer *namer, const struct identity *identity)
+{
+	struct group *group = groups_find_container(namer->groups, identity->id);
+
+	if (!group)
+		return;
+	group->more = false;
+	groups_label(group, identity);
 }
 
 /* Under the lock, which is let go meanwhile. */
@@ -78,19 +96,24 @@ static void name(struct namer *namer, struct group *group, uint64_t now)
 {
 	struct identity identity;
 	char id[IDENTITY_ID_MAX];
-	bool ask = now >= namer->quiet_until_ns;
-	int r;
+	bool ask = now >= namer->quiet_until_ns, named = group->named;
+	int r = -EAGAIN;
 
 	group->next_try_ns = now + (SECOND_NS << group->name_tries);
 	group->name_tries += group->name_tries < DOUBLED_MOST;
 	identity_of(group, &identity);
 	strcpy(id, identity.id);
 	pthread_mutex_unlock(namer->lock);
-	r = ask ? names_ask(namer->names, &identity) : names_read(namer->names, &identity);
+	if (!named)
+		r = ask ? names_ask(namer->names, &identity) : names_read(namer->names, &identity);
+	else if (ask)
+		r = names_ask_more(namer->names, &identity);
 	pthread_mutex_lock(namer->lock);
 	if (r == -ETIMEDOUT)
 		namer->quiet_until_ns = now_ns() + QUIET_NS;
-	if (!r)
+	if (!r && named)
+		take_up_labels(namer, &identity);
+	else if (!r)
 		take_up(namer, &identity, id);
 }
 
@@ -99,6 +122,7 @@ static void name(struct namer *namer, struct group *group, uint64_t now)
 struct look {
 	const char *runtime;
 	char id[IDENTITY_ID_MAX];
+	int64_t user;
 	uint64_t written;
 };
 
@@ -115,7 +139,8 @@ static size_t choose_looks(struct namer *namer, struct look *looks)
 		if (group->kind != IDENTITY_CONTAINER || !group->named || !group->cgroups ||
 		    !names_may_change(group->runtime))
 			continue;
-		looks[count] = (struct look){.runtime = group->runtime, .written = group->name_written};
+		looks[count] = (struct look){
+		    .runtime = group->runtime, .user = group->user, .written = group->name_written};
 		strcpy(looks[count++].id, group->id);
 	}
 	return count;
@@ -124,18 +149,21 @@ static size_t choose_looks(struct namer *namer, struct look *looks)
 static void look_again(struct namer *namer, const struct look *look)
 {
 	struct identity identity;
-	uint64_t written = names_written(namer->names, look->runtime, look->id);
 	char name_told[IDENTITY_NAME_MAX];
 	struct group *group;
+	uint64_t written;
 	int r;
 
-	if (!written || written == look->written)
-		return;
 	identity_from_path("", &identity);
 	identity.kind = IDENTITY_CONTAINER;
 	identity.runtime = look->runtime;
+	identity.user = look->user;
 	strcpy(identity.id, look->id);
-	r = names_read(namer->names, &identity);
+	written = names_written(namer->names, &identity);
+	if (!written || written == look->written)
+		return;
+	/* Of a user's own, what is in his home. */
+	r = look->user < 0 ? names_read(namer->names, &identity) : names_ask(namer->names, &identity);
 	strcpy(name_told, identity.name);
 	pthread_mutex_lock(namer->lock);
 	if (!r)

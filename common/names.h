@@ -19,6 +19,7 @@ struct names {
 	char containerd_root[ROOT_PATH_MAX];
 	char crio_root[ROOT_PATH_MAX];
 	char podman_root[ROOT_PATH_MAX];
+	char podman_socket[ROOT_PATH_MAX]; /* "": labels are not to be asked for */
 	char kubernetes_log_root[ROOT_PATH_MAX];
 	char node[DEEPMON_TEXT_MAX];
 	struct kubelet *kubelet;  /* asked for what it was told already; NULL: there is none */
@@ -37,9 +38,12 @@ int names_read(const struct names *names, struct identity *identity);
  * itself. */
 int names_ask(const struct names *names, struct identity *identity);
 
+/* Labels of one that has its name and more to be told (identity.more). Takes a second or two at most. */
+int names_ask_more(const struct names *names, struct identity *identity);
+
 /* Whether a runtime gives its containers new names as they run. NULL: not known. */
 bool names_may_change(const char *runtime);
 /* When what tells the name of such a one was last written, to be compared with another time; 0: not known. */
-uint64_t names_written(const struct names *names, const char *runtime, const char *id);
+uint64_t names_written(const struct names *names, const struct identity *identity);
 
 #endif

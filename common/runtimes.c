@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "file.h"
 #include "selection.h"
@@ -166,6 +167,15 @@ long runtime_read(size_t most, char **contents, const char *format, ...)
 	if (length < 0 || length >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	return file_read_new(AT_FDCWD, path, most, contents);
+}
+
+uint64_t runtime_written(const char *path)
+{
+	struct stat status;
+
+	if (stat(path, &status))
+		return 0;
+	return (uint64_t)status.st_mtim.tv_sec * 1000000000u + (uint64_t)status.st_mtim.tv_nsec;
 }
 
 /* ---- Users -------------------------------------------------------------------------------------- */

@@ -40,6 +40,9 @@ int runtime_each_item(const char *json, size_t length, runtime_item_visitor *vis
 __attribute__((format(printf, 3, 4))) long runtime_read(size_t most, char **contents, const char *format,
 							...);
 
+/* When a file was written last, CLOCK_REALTIME in ns; 0: it is not there. */
+uint64_t runtime_written(const char *path);
+
 /* The path of what is below the home that host_root/etc/passwd has for a user, to be freed. -ENOENT: none. */
 int runtime_home(const char *host_root, int64_t user, const char *below, char **path);
 
@@ -101,6 +104,12 @@ int podman_name_from_file(const char *podman_root, struct identity *identity);
 /* The same of a user's own, below his home. */
 int podman_name_from_home(const char *host_root, struct identity *identity);
 int podman_name_from_json(const char *json, size_t length, struct identity *identity);
+/* Where a user's own podman has its storage, to be freed, as runtime_home. */
+int podman_home_root(const char *host_root, int64_t user, char **root);
+/* When the list was written last, to be compared with another time; 0: there is none. */
+uint64_t podman_list_written(const char *podman_root);
+/* Labels of one that has its name, by asking podman's service as docker_name_from_socket does. */
+int podman_labels_from_socket(const char *socket_path, int timeout_ms, struct identity *identity);
 
 /* ---- Kubernetes, whatever the runtime ----------------------------------------------------------- */
 

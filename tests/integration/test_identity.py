@@ -130,6 +130,31 @@ def test_podman_containers_go_by_their_names(t):
              "container_version": "2"}, "its labels")
     t.equal([name for name in containers(parent) if "conmon" in name], [], "conmon among the containers")
 
+    podman.cli("rename", "notes", "papers")
+    renamed = named(parent, "papers", 2 * LATE_SECONDS)
+    t.equal(renamed.fields["container_id"], identifier, "the id of the one with a new name")
+    young = podman.run("notes", *SLEEP)
+    wait_until(lambda: (point := containers(parent).get("notes")) and point.fields["container_id"] == young,
+               2 * LATE_SECONDS, "the younger container by the old name")
+
+
+def test_podmans_labels_are_asked_for(t):
+    host.require_bpf()
+    podman = t.enter(Podman(t.state / "podman"))
+    labels = {"com.docker.compose.project": "shop", "com.docker.compose.service": "web", "team": "blue"}
+    keys = ("compose_project", "compose_service", "label_team")
+    podman.run("web", *SLEEP, labels=labels)
+    parent = execd(t, "--podman-root", str(podman.storage), "--podman-socket", str(podman.socket),
+                   "--container-label", "team", interval=1)
+    t.equal(tags_of(named(parent, "web", 20), *keys), dict.fromkeys(keys), "its labels while nobody answers")
+    with podman.service():
+        wanted = dict(zip(keys, labels.values()))
+        wait_until(lambda: tags_of(containers(parent)["web"], *keys) == wanted, 4 * LATE_SECONDS, f"labels {wanted}")
+        podman.cli("rename", "web", "shop-web")
+        t.equal(tags_of(named(parent, "shop-web", 2 * LATE_SECONDS), *keys), wanted, "its labels under its new name")
+        t.equal(tags_of(containers(parent)["shop-web"], "runtime", "container_image"),
+                {"runtime": "podman", "container_image": "localhost/deepmon-test/busybox"}, "what its files tell")
+
 
 def test_containerd_alone_and_under_kubernetes(t):
     host.require_bpf()
