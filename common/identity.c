@@ -462,6 +462,15 @@ void identity_from_path(const char *path, struct identity *identity)
 		system_from_path(path, identity);
 }
 
+void identity_set_container(struct identity *identity, const char *runtime, const char *id, size_t length)
+{
+	clear(identity);
+	identity->kind = IDENTITY_CONTAINER;
+	identity->runtime = runtime;
+	identity_text(identity->id, sizeof(identity->id), id, length);
+	identity_text(identity->name, sizeof(identity->name), id, length);
+}
+
 void identity_set_pause(struct identity *identity)
 {
 	clear(identity);

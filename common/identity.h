@@ -85,6 +85,9 @@ bool identity_is_id(const char *text, size_t length);
  */
 void identity_text(char *copy, size_t size, const char *text, size_t length);
 
+/* Makes it a container by an id as people choose it. */
+void identity_set_container(struct identity *identity, const char *runtime, const char *id, size_t length);
+
 /* What has no part in a pod but to hold it together: IDENTITY_SYSTEM by this name, all of a host in one. */
 #define IDENTITY_PAUSE "pause"
 void identity_set_pause(struct identity *identity);

@@ -139,6 +139,13 @@ static int find(const struct names *names, struct identity *identity, bool also_
 	return r;
 }
 
+void names_identify(const struct names *names, const char *path, struct identity *identity)
+{
+	identity_from_path(path, identity);
+	if (identity->kind == IDENTITY_SYSTEM)
+		containerd_has_path(names->containerd_root, path, identity);
+}
+
 int names_read(const struct names *names, struct identity *identity)
 {
 	return find(names, identity, false);

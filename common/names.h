@@ -30,6 +30,9 @@ struct names {
 int names_init(struct names *names, const struct deepmon_options *options);
 void names_clear(struct names *names);
 
+/* Who a cgroup is: what its path tells, or a runtime that has one of that path. */
+void names_identify(const struct names *names, const char *path, struct identity *identity);
+
 /* Fills in name, image and labels from the runtime's files; fast. 0, or -errno and the identity is as it was.
  */
 int names_read(const struct names *names, struct identity *identity);

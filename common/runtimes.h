@@ -89,6 +89,11 @@ int docker_name_from_answer(const char *answer, size_t length, struct identity *
 
 /* From the config.json that its shim got: containerd_root/io.containerd.runtime.v2.task/NAMESPACE/ID. */
 int containerd_name_from_file(const char *containerd_root, struct identity *identity);
+/*
+ * Whether the cgroup is that of a container in a namespace that people chose, or nested in one: ctr's are at
+ * /NAMESPACE/ID, which the path alone does not tell. Then the identity is as identity_from_path makes it.
+ */
+bool containerd_has_path(const char *containerd_root, const char *path, struct identity *identity);
 int containerd_name_from_json(const char *json, size_t length, struct identity *identity);
 
 /* ---- CRI-O -------------------------------------------------------------------------------------- */

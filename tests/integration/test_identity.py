@@ -15,7 +15,7 @@ from stage.cgroups import Cgroup, burn_ns, join, removed
 from stage.containerd import Containerd
 from stage.dockerd import Dockerd
 from stage.lineprotocol import find
-from stage.podman import Podman
+from stage.podman import Podman, RootlessPodman
 from stage.process import wait_until
 
 from support import collectd, csv, execd
@@ -156,15 +156,47 @@ def test_podmans_labels_are_asked_for(t):
                 {"runtime": "podman", "container_image": "localhost/deepmon-test/busybox"}, "what its files tell")
 
 
+def test_a_users_own_podman(t):
+    """podman as he has it; its container is put where systemd would have put it."""
+    host.require_bpf()
+    by_hand = Host(t)
+    by_hand.root.chmod(0o755)
+    user, home = 64123, by_hand.root / "home" / "ann"
+    (by_hand.root / "etc").mkdir()
+    (by_hand.root / "etc/passwd").write_text(f"root:x:0:0::/root:/bin/sh\nann:x:{user}:{user}:Ann:/home/ann:/bin/sh\n")
+    home.mkdir(parents=True)
+    podman = t.enter(RootlessPodman(home, user))
+    identifier = podman.run("notes", *SPIN)
+    pid = podman.cli("inspect", "--format", "{{.State.Pid}}", "notes")
+    directory = by_hand.top.directory.joinpath("user.slice", f"user-{user}.slice", f"user@{user}.service",
+                                               "user.slice", f"libpod-{identifier}.scope", "container")
+    directory.mkdir(parents=True)
+    join(directory, pid)
+    parent = execd(t, *by_hand.options(), interval=1)
+    point = named(parent, "notes", 20)
+    t.equal(point.fields["container_id"], identifier, "its id")
+    t.equal(tags_of(point, "runtime", "container_image", "container_version"),
+            {"runtime": "podman", "container_image": "localhost/deepmon-test/busybox",
+             "container_version": "2"}, "its labels")
+    wait_until(lambda: containers(parent)["notes"].fields["cpu_time_ns"] > 100_000_000, LATE_SECONDS, "its CPU time")
+    podman.cli("rename", "notes", "papers")
+    t.equal(named(parent, "papers", 2 * LATE_SECONDS).fields["container_id"], identifier,
+            "the id of the one with a new name")
+
+
 def test_containerd_alone_and_under_kubernetes(t):
     host.require_bpf()
     containerd = t.enter(Containerd(t.state / "containerd"))
     top = t.enter(Cgroup())
-    parent = execd(t, "--containerd-root", str(containerd.state_root), "--node-name", "node-1", interval=1)
+    parent = execd(t, "--containerd-root", str(containerd.state_root), "--node-name", "node-1", "--container-label",
+                   "team", interval=1)
     parent.wait_for_batches(2, 20)
     spin = ("/bin/sh", *SPIN[1:])  # without an image there is no PATH
     containerd.run("plain", *spin)
     t.equal(named(parent, "plain").tags.get("runtime"), "containerd", "runtime of ctr's container")
+    containerd.run("mine", *spin, namespace="team-a", annotations={"team": "blue"})
+    t.equal(tags_of(named(parent, "mine"), "runtime", "label_team"), {"runtime": "containerd", "label_team": "blue"},
+            "what is told of ctr's container in a namespace of its own")
 
     cri = "io.kubernetes.cri."
     pod = {cri + "sandbox-name": "web-7d4b9c6f5d-x2x4z", cri + "sandbox-namespace": "shop"}
@@ -179,7 +211,7 @@ def test_containerd_alone_and_under_kubernetes(t):
             {"namespace": "shop", "pod_name": "web-7d4b9c6f5d-x2x4z", "owner_kind": "Deployment",
              "owner_name": "web", "node": "node-1", "container_image": "registry.example.com/team/web",
              "container_version": "1.2", "runtime": "containerd"}, "labels of the pod's container")
-    t.equal(sorted(containers(parent)), ["plain", "web"], "all containers reported: no sandbox")
+    t.equal(sorted(containers(parent)), ["mine", "plain", "web"], "all containers reported: no sandbox")
     wait_until(lambda: find(parent.reports()[-1], "deepmon_system", cgroup="pause"), LATE_SECONDS,
                "the sandboxes' own line")
 
