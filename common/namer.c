@@ -11,10 +11,11 @@
 #include <time.h>
 
 #define SECOND_NS    1000000000ull
-#define QUIET_NS     (10 * SECOND_NS) /* for a runtime that did not answer */
-#define LOOK_NS	     SECOND_NS	      /* how often names are looked at that may have changed, */
-#define LOOKS	     64		      /* and how many each time */
-#define DOUBLED_MOST 6		      /* times that the wait of a second for a late name is doubled */
+#define QUIET_NS     (10 * SECOND_NS)  /* for a runtime that did not answer */
+#define LOOK_NS	     SECOND_NS	       /* how often names are looked at that may have changed, */
+#define LOOKS	     64		       /* and how many each time, */
+#define LOOK_MOST_NS (20 * 1000000ull) /* as long as that takes no longer: files of users may be large */
+#define DOUBLED_MOST 6		       /* times that the wait of a second for a late name is doubled */
 
 static uint64_t now_ns(void)
 {
@@ -124,6 +125,7 @@ struct look {
 	char id[IDENTITY_ID_MAX];
 	int64_t user;
 	uint64_t written;
+	size_t index; /* among the groups */
 };
 
 /* The next some containers whose names may change. */
@@ -139,8 +141,10 @@ static size_t choose_looks(struct namer *namer, struct look *looks)
 		if (group->kind != IDENTITY_CONTAINER || !group->named || !group->cgroups ||
 		    !names_may_change(group->runtime))
 			continue;
-		looks[count] = (struct look){
-		    .runtime = group->runtime, .user = group->user, .written = group->name_written};
+		looks[count] = (struct look){.runtime = group->runtime,
+					     .user = group->user,
+					     .written = group->name_written,
+					     .index = namer->looked};
 		strcpy(looks[count++].id, group->id);
 	}
 	return count;
@@ -169,8 +173,11 @@ static void look_again(struct namer *namer, const struct look *look)
 	if (!r)
 		take_up(namer, &identity, look->id);
 	group = groups_find_container(namer->groups, look->id);
-	/* One that had to take another name is looked at until its own is free. */
-	if (!r && group && !strcmp(group->name, name_told))
+	/*
+	 * One that had to take another name is looked at until its own is free. What makes no sense is read
+	 * no more until it is written again.
+	 */
+	if (group && (r || !strcmp(group->name, name_told)))
 		group->name_written = written;
 	pthread_mutex_unlock(namer->lock);
 }
@@ -179,12 +186,17 @@ static void look_again(struct namer *namer, const struct look *look)
 static void look_for_changes(struct namer *namer)
 {
 	struct look looks[LOOKS];
-	size_t count = choose_looks(namer, looks);
+	size_t count = choose_looks(namer, looks), done = 0;
+	uint64_t began;
 
 	pthread_mutex_unlock(namer->lock);
-	for (size_t i = 0; i < count; i++)
-		look_again(namer, &looks[i]);
+	began = now_ns();
+	while (done < count && now_ns() - began < LOOK_MOST_NS)
+		look_again(namer, &looks[done++]);
 	pthread_mutex_lock(namer->lock);
+	/* The others are first next time. */
+	if (done < count)
+		namer->looked = looks[done].index;
 }
 
 /* ---- The thread --------------------------------------------------------------------------------- */

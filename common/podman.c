@@ -13,7 +13,7 @@
 #include "file.h"
 
 /* Some 600 bytes for each container. */
-#define LIST_MOST (16 << 20)
+#define LIST_MOST (4 << 20)
 
 /* "a85971a576d7-infra": what holds podman's pod of that id together. */
 static bool is_infra(const char *name)
