@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-only
 """Who used it: names from real runtimes and from layouts made by hand, what is selected, and how many."""
 
+import calendar
 import json
 import os
 import re
@@ -18,7 +19,7 @@ from stage.lineprotocol import find
 from stage.podman import Podman, RootlessPodman
 from stage.process import wait_until
 
-from support import collectd, csv, execd
+from support import SECOND, collectd, csv, execd
 
 SPIN = ("sh", "-c", "while :; do :; done")
 SLEEP = ("sleep", "600")
@@ -115,6 +116,57 @@ def test_docker_containers_go_by_their_names(t):
     t.equal(named(parent, "elsewhere").tags.get("runtime"), "docker", "runtime of one under --cgroup-parent")
     t.equal(sorted(containers(parent)), ["elsewhere", "idle", "shop-web", "web"], "all containers reported")
     docker.clean()
+
+
+def started_seconds(docker, name):
+    """When it started, by the daemon's own account, as a time of this host."""
+    text = docker.cli("inspect", "--format", "{{.State.StartedAt}}", name)
+    whole, fraction = text.rstrip("Z").split(".")
+    return calendar.timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) + float(f"0.{fraction}")
+
+
+def check_within_one_interval(t, started, reports, first):
+    """Reports are at `reports`, and the first that tells of a container that started then is at `first`."""
+    after = [moment for moment in sorted(reports) if moment > started]
+    t.note(f"told {first - started:.2f} s after its start; reports after {[round(m - started, 2) for m in after[:3]]} s")
+    # The runtime makes the cgroup some 100 ms before the moment that it calls the start, or clears up after it.
+    t.true(first in after[:2] or first < started, "the report of the interval in which it started tells of it",
+           (first - started, [moment - started for moment in after[:3]]))
+
+
+def test_a_name_is_there_within_one_interval_by_execd(t):
+    host.require_bpf()
+    dockerd = t.enter(Dockerd(t.state / "dockerd"))
+    parent = execd(t, "--docker-root", str(dockerd.data_root), interval=1)
+    parent.wait_for_batches(3, 20)
+    for name in ("web", "db"):
+        identifier = dockerd.docker.run(name, *SPIN)
+        named(parent, name)
+        own = [point for point in find(parent.points(), "deepmon_container")
+               if point.fields.get("container_id") == identifier]
+        check_within_one_interval(t, started_seconds(dockerd.docker, name),
+                                  {point.time_ns / SECOND for point in find(parent.points(), "deepmon_host_energy")
+                                   + find(parent.points(), "deepmon_self")}, own[0].time_ns / SECOND)
+        t.equal({point.tags["container_name"] for point in own}, {name}, "all names that it was told by")
+
+
+def test_a_name_is_there_within_one_interval_by_collectd(t):
+    host.require_bpf()
+    dockerd = t.enter(Dockerd(t.state / "dockerd"))
+    more, directory = csv(t)
+    collectd(t, {"DockerRoot": str(dockerd.data_root), "ReportSystem": False, "Memory": False}, interval=1, more=more)
+
+    def moments(instance, kind):
+        return [float(line.split(",")[0]) for path in directory.glob(f"*/deepmon-{instance}/{kind}*")
+                for line in path.read_text().splitlines()[1:] if line]
+
+    wait_until(lambda: len(moments("total-idle", "deepmon_cpu_ns")) >= 3, 20, "three reports in csv files")
+    for name in ("web", "db"):
+        identifier = dockerd.docker.run(name, *SPIN)
+        told = wait_until(lambda: moments(f"container-{name}", "deepmon_cpu_ns"), LATE_SECONDS, f"values of {name}")
+        check_within_one_interval(t, started_seconds(dockerd.docker, name),
+                                  moments("total-idle", "deepmon_cpu_ns"), min(told))
+        t.equal(moments(f"container-{identifier[:12]}", ""), [], "values under its id")
 
 
 def test_podman_containers_go_by_their_names(t):
