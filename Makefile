@@ -32,8 +32,8 @@ LIBS = -lbpf -lcjson -lm
 
 # The packages are Debian's and Ubuntu's. A build needs the first line, the tests and the demo all.
 PACKAGES_BUILD = gcc make clang llvm bpftool pkg-config libc6-dev libbpf-dev libelf-dev zlib1g-dev \
-                 libcjson-dev collectd-dev
-PACKAGES_TEST = libclang-rt-14-dev check locales python3 collectd-core influxdb curl docker.io containerd runc busybox-static \
+                 libcjson-dev libcurl4-openssl-dev collectd-dev
+PACKAGES_TEST = libclang-rt-14-dev check locales python3 collectd-core influxdb curl openssl docker.io containerd runc busybox-static \
                 valgrind iproute2 procps podman nginx wrk apache2-utils redis-server
 PACKAGES_LINT = clang-format clang-tidy cppcheck
 PACKAGES_KERNELS = python3 qemu-system-x86 busybox-static

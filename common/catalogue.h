@@ -14,7 +14,8 @@
 #define DEEPMON_ENTITIES(X)                                                                             \
 	X(CONTAINER, container, "a container, with all cgroups nested in it",                           \
 	  "compose_project, compose_service, container_id, container_image, container_name, "           \
-	  "container_version, namespace, node, owner_kind, owner_name, pod_name, runtime",              \
+	  "container_version, namespace, node, owner_kind, owner_name, pod_name, runtime, "             \
+	  "service_name",                                                                               \
 	  "container_name")                                                                             \
 	X(SYSTEM, system, "a systemd unit or another cgroup that belongs to no container", "cgroup",    \
 	  "cgroup")                                                                                     \
@@ -94,15 +95,18 @@
 	  "What took so long: transactions as tcp_client, tcp_server, http_client, http_server")            \
 	X(le, TAG, "The bucket's upper bound in s, which is in the next; +Inf: it has none")                \
 	X(namespace, TAG, "The namespace of Kubernetes")                                                    \
-	X(node, TAG, "Kubernetes' name of the host (NodeName)")                                             \
+	X(node, TAG, "Kubernetes' name of the host (NodeName, Kubelet)")                                    \
 	X(owner_kind, TAG,                                                                                  \
-	  "What made the pod, as far as the pod's name tells it: Deployment, CronJob, StatefulSet")         \
+	  "What made the pod: Deployment, DaemonSet, StatefulSet, Job, CronJob or another, by Kubelet; "    \
+	  "without it as far as the pod's name tells")                                                      \
 	X(owner_name, TAG, "Its name")                                                                      \
 	X(pod_name, TAG, "The pod's name")                                                                  \
 	X(process, TAG, "The name of the process's first thread; (other) for what is told of none")         \
 	X(protocol, TAG, "tcp: any exchange over TCP; http: those of them that are HTTP/1.x")               \
 	X(role, TAG, "Which end it was: client, server; both: the two together")                            \
 	X(runtime, TAG, "Who made the container: docker, containerd, cri-o, podman, lxc and so on")         \
+	X(service_name, TAG,                                                                                \
+	  "The services of Kubernetes that send to the pod, in order, parted by commas (KubernetesAPI)")    \
 	X(socket, TAG, "The processor package's number; a counter of the whole platform has none")          \
 	X(source, TAG,                                                                                      \
 	  "How the energy was read: powercap, perf, msr, hwmon; simulated, where a test stands in")         \
@@ -395,11 +399,28 @@
 	  "The state directory of CRI-O's storage under HostRoot")                                           \
 	X(podman_root, PodmanRoot, TEXT, "/var/lib/containers/storage", 0, 0, "",                            \
 	  "podman's storage under HostRoot; that of a user's own is found in his home")                      \
+	X(podman_socket, PodmanSocket, TEXT, "", 0, 0, "",                                                   \
+	  "The socket of podman's service under HostRoot, such as /run/podman/podman.sock, asked for the "   \
+	  "labels of its containers, that of a user's own in /run/user; empty: labels are not known")        \
 	X(kubernetes_log_root, KubernetesLogRoot, TEXT, "/var/log", 0, 0, "",                                \
 	  "Where the kubelet links the containers' logs, under HostRoot: their names tell of a pod "         \
 	  "whatever its runtime")                                                                            \
 	X(node_name, NodeName, TEXT, "", 0, 0, "",                                                           \
 	  "What Kubernetes calls this host, as a tag of its containers; empty: none")                        \
+	X(kubelet, Kubelet, TEXT, "", 0, 0, "",                                                              \
+	  "URL of this host's kubelet, which knows what made each pod: https://NAME:10250, or "              \
+	  "http://127.0.0.1:10255 where that is open; empty: not asked")                                     \
+	X(kubelet_ca, KubeletCA, TEXT, "", 0, 0, "",                                                         \
+	  "File with the authority that its certificate is verified by; empty: KubernetesCA")                \
+	X(kubelet_interval, KubeletInterval, NUMBER, "60", 1, 3600, "s",                                     \
+	  "How often it is asked, and KubernetesAPI, when no pod is new")                                    \
+	X(kubernetes_api, KubernetesAPI, TEXT, "", 0, 0, "",                                                 \
+	  "URL of the API server, such as https://kubernetes.default.svc, asked for the services of the "    \
+	  "pods that Kubelet tells of; empty: not asked")                                                    \
+	X(kubernetes_ca, KubernetesCA, TEXT, "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt", 0, 0,   \
+	  "", "File with the authority that its certificate is verified by, as deepmon itself sees it")      \
+	X(kubernetes_token, KubernetesToken, TEXT, "/var/run/secrets/kubernetes.io/serviceaccount/token", 0, \
+	  0, "", "File with the token that both are asked with, as deepmon itself sees it")                  \
 	X(container_label, ContainerLabel, LIST, "", 0, 0, "",                                               \
 	  "Labels of the runtime's, or annotations, that become tags label_KEY: the first of them that "     \
 	  "find room")                                                                                       \

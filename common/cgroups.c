@@ -88,7 +88,7 @@ static struct group *join(struct cgroups *cgroups, const char *path)
 {
 	struct identity identity;
 
-	identity_from_path(path, &identity);
+	names_identify(cgroups->names, path, &identity);
 	if (identity.kind == IDENTITY_CONTAINER) {
 		const struct group *known = groups_find_container(cgroups->groups, identity.id);
 
@@ -105,7 +105,7 @@ static struct group *join(struct cgroups *cgroups, const char *path)
 }
 
 /* Whether the cgroup above it belongs to the same group. */
-static bool is_nested(const char *path)
+static bool is_nested(const struct names *names, const char *path)
 {
 	char above[CGROUP_PATH_MAX];
 	const char *slash = strrchr(path, '/');
@@ -114,8 +114,8 @@ static bool is_nested(const char *path)
 	if (!slash || !slash[1])
 		return false;
 	snprintf(above, sizeof(above), "%.*s", slash == path ? 1 : (int)(slash - path), path);
-	identity_from_path(path, &own);
-	identity_from_path(above, &outer);
+	names_identify(names, path, &own);
+	names_identify(names, above, &outer);
 	return own.kind == outer.kind && (own.kind == IDENTITY_CONTAINER ? strcmp(own.id, outer.id) == 0
 									 : strcmp(own.name, outer.name) == 0);
 }
@@ -123,7 +123,7 @@ static bool is_nested(const char *path)
 /* Without memory for it, it is as if it were nested. */
 static void keep_path(struct cgroups *cgroups, struct cgroup *cgroup, const char *path)
 {
-	if (!cgroups->keeps_paths || is_nested(path))
+	if (!cgroups->keeps_paths || is_nested(cgroups->names, path))
 		return;
 	cgroup->path = strdup(path);
 	if (cgroup->path && !tsearch(cgroup, &cgroups->by_path, compare_paths)) {

@@ -18,6 +18,7 @@
 #include "clock.h"
 #include "file.h"
 #include "footprint.h"
+#include "kubelet.h"
 #include "latency.h"
 #include "log.h"
 #include "namer.h"
@@ -353,6 +354,8 @@ static int begin(struct deepmon *collector)
 	if (!r && collector->kernel && surveyor_is_wanted(&collector->options))
 		surveyor_start(&collector->surveyor, &collector->options, &collector->cgroups,
 			       &collector->told, &collector->lock, &collector->logger);
+	if (!r)
+		r = kubelet_start(collector->names.kubelet, &collector->groups, &collector->lock);
 	return r ? r : start_thread(collector);
 }
 
@@ -374,6 +377,8 @@ int deepmon_open(struct deepmon **opened, const struct deepmon_options *options,
 	pthread_mutex_init(&collector->lock, NULL);
 	collector->sample.told = &collector->told;
 	r = names_init(&collector->names, options);
+	if (!r)
+		r = kubelet_open(&collector->names.kubelet, &collector->options, &collector->logger);
 	if (!r)
 		r = told_open(&collector->told, options);
 	if (!r)
@@ -444,6 +449,7 @@ void deepmon_close(struct deepmon *collector)
 		pthread_join(collector->thread, NULL);
 	namer_stop(&collector->namer);
 	surveyor_stop(&collector->surveyor);
+	kubelet_close(collector->names.kubelet);
 	sample_clear(&collector->sample);
 	processes_clear(&collector->processes);
 	attribution_clear(&collector->attribution);

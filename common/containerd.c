@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "file.h"
 
@@ -102,4 +103,24 @@ int containerd_name_from_file(const char *containerd_root, struct identity *iden
 	if (r == -ENOENT)
 		r = read_other_namespaces(containerd_root, identity);
 	return r;
+}
+
+bool containerd_has_path(const char *containerd_root, const char *path, struct identity *identity)
+{
+	size_t name_space = *path == '/' ? strcspn(path + 1, "/") : 0;
+	const char *id = path + 1 + name_space + 1;
+	char file[PATH_MAX];
+	size_t length;
+
+	/* Units and their slices have a dot, and most other cgroups at the top nothing below them. */
+	if (!name_space || !path[1 + name_space] || memchr(path + 1, '.', name_space))
+		return false;
+	length = strcspn(id, "/");
+	if (!length || *id == '.' || length >= IDENTITY_ID_MAX ||
+	    snprintf(file, sizeof(file), "%s/" TASKS "/%.*s/%.*s/config.json", containerd_root,
+		     (int)name_space, path + 1, (int)length, id) >= (int)sizeof(file) ||
+	    access(file, F_OK))
+		return false;
+	identity_set_container(identity, "containerd", id, length);
+	return true;
 }

@@ -134,6 +134,25 @@ static void set_labels(struct group *group, const struct identity *identity)
 		memcpy(group->labels, identity->labels, size);
 }
 
+static bool has_labels(const struct group *group, const struct identity *identity)
+{
+	if (group->label_count != identity->label_count)
+		return false;
+	for (unsigned i = 0; i < group->label_count; i++)
+		if (strcmp(group->labels[i].key, identity->labels[i].key) != 0 ||
+		    strcmp(group->labels[i].value, identity->labels[i].value) != 0)
+			return false;
+	return true;
+}
+
+void groups_label(struct group *group, const struct identity *identity)
+{
+	if (has_labels(group, identity))
+		return;
+	set_labels(group, identity);
+	group->selected = GROUP_NOT_ASKED;
+}
+
 const char *group_label(const struct group *group, const char *key)
 {
 	for (unsigned i = 0; i < group->label_count; i++)
@@ -154,8 +173,12 @@ static void refresh(struct groups *groups, struct group *group, const struct ide
 	group->runtime = identity->runtime;
 	group->user = identity->user;
 	group->named = identity->named;
+	if (identity->more && !group->more)
+		group->name_tries = 0, group->next_try_ns = 0;
+	group->more = identity->more;
 	group->selected = GROUP_NOT_ASKED;
 	group->name_written = 0;
+	groups->changes += group->kind == IDENTITY_CONTAINER;
 	remember_id(groups, group);
 }
 
@@ -184,6 +207,7 @@ static struct group *add(struct groups *groups, const struct identity *identity)
 	group->runtime = identity->runtime;
 	group->user = identity->user;
 	group->named = identity->named;
+	group->more = identity->more;
 	group->name = strdup(identity->name);
 	group->id = strdup(identity->id);
 	group->container = strdup(identity->container);
@@ -226,11 +250,13 @@ struct group *groups_join(struct groups *groups, const struct identity *identity
 		refresh(groups, group, identity);
 	if (!group)
 		return NULL;
+	group->in_pod = identity->in_pod;
 	if (group->cgroups++ == 0) {
 		revive(groups, group);
+		groups->changes += group->kind == IDENTITY_CONTAINER;
 		group->name_tries = 0;
 		group->next_try_ns = 0;
-		groups->nameless |= group->kind == IDENTITY_CONTAINER && !group->named;
+		groups->nameless |= group->kind == IDENTITY_CONTAINER && (!group->named || group->more);
 	}
 	return group;
 }

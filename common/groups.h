@@ -18,6 +18,8 @@
 struct group {
 	enum identity_kind kind;
 	bool named;	     /* its runtime gave the name; false: the name stands in for one */
+	bool more;	     /* its labels are still to be asked for */
+	bool in_pod;	     /* as the path of its last cgroup tells it */
 	const char *runtime; /* static; NULL: not known */
 	char *name;
 	char *id;	 /* of the container that had the name last; "" for a system group */
@@ -65,7 +67,8 @@ struct groups {
 	uint64_t ended_unreported; /* dropped before any report told of their end; only grows */
 	struct account_sums dropped[IDENTITY_CONTAINER + 1]; /* by kind: what no report told of those */
 	struct latencies *dropped_latencies[IDENTITY_CONTAINER + 1]; /* likewise */
-	bool nameless; /* a container came whose name is not known; cleared by who looks for it */
+	uint64_t changes; /* how often a container came, or was named anew; only grows */
+	bool nameless;	  /* a container came whose name is not known; cleared by who looks for it */
 	size_t socket_count;
 	void *by_name, *by_id; /* tsearch trees */
 };
@@ -86,6 +89,8 @@ void groups_leave(struct groups *groups, struct group *group);
 /* Drops those that ended longest ago, until ended_most are left. */
 void groups_forget_ended(struct groups *groups);
 
+/* Gives it the labels of the identity. */
+void groups_label(struct group *group, const struct identity *identity);
 /* NULL: it has none. */
 const char *group_label(const struct group *group, const char *key);
 

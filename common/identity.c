@@ -301,6 +301,7 @@ static bool container_from_component(const char *path, struct part parent, struc
 		identity->kind = IDENTITY_CONTAINER;
 		identity->runtime = rule->runtime;
 		identity->named = rule->shape != ID && rule->shape != WORD;
+		identity->in_pod = strstr(path, "kubepods") != NULL;
 		identity->user = user_of(path);
 		identity_text(identity->id, sizeof(identity->id), id.text, id.length);
 		identity_text(identity->name, sizeof(identity->name), name.text, name.length);
@@ -448,7 +449,7 @@ static void clear(struct identity *identity)
 	identity->runtime = NULL;
 	identity->id[0] = identity->name[0] = identity->container[0] = '\0';
 	identity->image[0] = identity->version[0] = '\0';
-	identity->named = false;
+	identity->named = identity->more = identity->in_pod = false;
 	identity->user = -1;
 	identity->label_count = 0;
 	identity->chosen = NULL;
@@ -459,6 +460,15 @@ void identity_from_path(const char *path, struct identity *identity)
 	clear(identity);
 	if (!container_from_path(path, identity))
 		system_from_path(path, identity);
+}
+
+void identity_set_container(struct identity *identity, const char *runtime, const char *id, size_t length)
+{
+	clear(identity);
+	identity->kind = IDENTITY_CONTAINER;
+	identity->runtime = runtime;
+	identity_text(identity->id, sizeof(identity->id), id, length);
+	identity_text(identity->name, sizeof(identity->name), id, length);
 }
 
 void identity_set_pause(struct identity *identity)

@@ -15,6 +15,8 @@
 #define IDENTITY_ID_MAX	    128
 #define IDENTITY_KEY_MAX    96
 #define IDENTITY_LABELS_MAX 16
+/* Room that labels of the container's own leave to what is told of it later: node, owner, services. */
+#define IDENTITY_LABELS_LATE 4
 
 struct selection;
 
@@ -39,6 +41,8 @@ struct identity {
 	char image[IDENTITY_NAME_MAX];	   /* as the runtime has it, without the tag; "" if not known */
 	char version[IDENTITY_NAME_MAX];   /* the image's tag; "" if not known */
 	bool named;			   /* name is the one the runtime gave */
+	bool more;			   /* its runtime knows more of it, that takes time to ask */
+	bool in_pod;			   /* below the kubelet's cgroup */
 	int64_t user;			   /* whose manager it runs under (rootless); -1: nobody's */
 	unsigned label_count;
 	struct identity_label labels[IDENTITY_LABELS_MAX]; /* sorted by key */
@@ -81,12 +85,16 @@ bool identity_is_id(const char *text, size_t length);
  */
 void identity_text(char *copy, size_t size, const char *text, size_t length);
 
+/* Makes it a container by an id as people choose it. */
+void identity_set_container(struct identity *identity, const char *runtime, const char *id, size_t length);
+
 /* What has no part in a pod but to hold it together: IDENTITY_SYSTEM by this name, all of a host in one. */
 #define IDENTITY_PAUSE "pause"
 void identity_set_pause(struct identity *identity);
 
 /* Sets a label; one that is "" or finds no room is left out. The value is copied as identity_text does. */
 void identity_set_label(struct identity *identity, const char *key, const char *value);
+void identity_drop_label(struct identity *identity, const char *key);
 /* NULL: it has none. */
 const char *identity_label(const struct identity *identity, const char *key);
 

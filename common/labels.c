@@ -32,3 +32,16 @@ void identity_set_label(struct identity *identity, const char *key, const char *
 	strcpy(labels[at].key, key);
 	identity_text(labels[at].value, sizeof(labels[at].value), value, strlen(value));
 }
+
+void identity_drop_label(struct identity *identity, const char *key)
+{
+	struct identity_label *labels = identity->labels;
+	unsigned at = 0;
+
+	while (at < identity->label_count && strcmp(labels[at].key, key) != 0)
+		at++;
+	if (at == identity->label_count)
+		return;
+	identity->label_count--;
+	memmove(&labels[at], &labels[at + 1], (identity->label_count - at) * sizeof(*labels));
+}

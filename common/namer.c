@@ -12,10 +12,11 @@
 #include "clock.h"
 
 #define SECOND_NS    1000000000ull
-#define QUIET_NS     (10 * SECOND_NS) /* for a runtime that did not answer */
-#define LOOK_NS	     SECOND_NS	      /* how often names are looked at that may have changed, */
-#define LOOKS	     64		      /* and how many each time */
-#define DOUBLED_MOST 6		      /* times that the wait of a second for a late name is doubled */
+#define QUIET_NS     (10 * SECOND_NS)  /* for a runtime that did not answer */
+#define LOOK_NS	     SECOND_NS	       /* how often names are looked at that may have changed, */
+#define LOOKS	     64		       /* and how many each time, */
+#define LOOK_MOST_NS (20 * 1000000ull) /* as long as that takes no longer: files of users may be large */
+#define DOUBLED_MOST 6		       /* times that the wait of a second for a late name is doubled */
 
 static void identity_of(const struct group *group, struct identity *identity)
 {
@@ -27,10 +28,12 @@ static void identity_of(const struct group *group, struct identity *identity)
 	snprintf(identity->name, sizeof(identity->name), "%s", group->name);
 }
 
-/* Whether it still waits for its name. One that ended keeps on until a report has told of it without. */
+/* Whether it still waits for its name or labels. One that ended keeps on until a report has told of it
+ * without.
+ */
 static bool is_nameless(const struct group *group)
 {
-	return group->kind == IDENTITY_CONTAINER && !group->named &&
+	return group->kind == IDENTITY_CONTAINER && (!group->named || group->more) &&
 	       !(group->ended_number && group->reported);
 }
 
@@ -61,9 +64,25 @@ static void take_up(struct namer *namer, struct identity *identity, const char *
 	groups_part(namer->groups, identity);
 	if (group->named && identity->kind == group->kind && !strcmp(group->name, identity->name))
 		return;
+	/* A new name, and the labels that it was asked for. */
+	if (group->named && identity->more) {
+		identity->more = group->more;
+		identity->label_count = group->label_count;
+		memcpy(identity->labels, group->labels, group->label_count * sizeof(*group->labels));
+	}
 	named = groups_name(namer->groups, group, identity);
 	if (named)
 		cgroups_regroup(namer->cgroups, group, named);
+}
+
+static void take_up_labels(struct namer *namer, const struct identity *identity)
+{
+	struct group *group = groups_find_container(namer->groups, identity->id);
+
+	if (!group)
+		return;
+	group->more = false;
+	groups_label(group, identity);
 }
 
 /* Under the lock, which is let go meanwhile. */
@@ -71,19 +90,24 @@ static void name(struct namer *namer, struct group *group, uint64_t now)
 {
 	struct identity identity;
 	char id[IDENTITY_ID_MAX];
-	bool ask = now >= namer->quiet_until_ns;
-	int r;
+	bool ask = now >= namer->quiet_until_ns, named = group->named;
+	int r = -EAGAIN;
 
 	group->next_try_ns = now + (SECOND_NS << group->name_tries);
 	group->name_tries += group->name_tries < DOUBLED_MOST;
 	identity_of(group, &identity);
 	strcpy(id, identity.id);
 	pthread_mutex_unlock(namer->lock);
-	r = ask ? names_ask(namer->names, &identity) : names_read(namer->names, &identity);
+	if (!named)
+		r = ask ? names_ask(namer->names, &identity) : names_read(namer->names, &identity);
+	else if (ask)
+		r = names_ask_more(namer->names, &identity);
 	pthread_mutex_lock(namer->lock);
 	if (r == -ETIMEDOUT)
 		namer->quiet_until_ns = clock_ns(CLOCK_MONOTONIC) + QUIET_NS;
-	if (!r)
+	if (!r && named)
+		take_up_labels(namer, &identity);
+	else if (!r)
 		take_up(namer, &identity, id);
 }
 
@@ -92,7 +116,9 @@ static void name(struct namer *namer, struct group *group, uint64_t now)
 struct look {
 	const char *runtime;
 	char id[IDENTITY_ID_MAX];
+	int64_t user;
 	uint64_t written;
+	size_t index; /* among the groups */
 };
 
 /* The next some containers whose names may change. */
@@ -108,7 +134,10 @@ static size_t choose_looks(struct namer *namer, struct look *looks)
 		if (group->kind != IDENTITY_CONTAINER || !group->named || !group->cgroups ||
 		    !names_may_change(group->runtime))
 			continue;
-		looks[count] = (struct look){.runtime = group->runtime, .written = group->name_written};
+		looks[count] = (struct look){.runtime = group->runtime,
+					     .user = group->user,
+					     .written = group->name_written,
+					     .index = namer->looked};
 		strcpy(looks[count++].id, group->id);
 	}
 	return count;
@@ -117,25 +146,31 @@ static size_t choose_looks(struct namer *namer, struct look *looks)
 static void look_again(struct namer *namer, const struct look *look)
 {
 	struct identity identity;
-	uint64_t written = names_written(namer->names, look->runtime, look->id);
 	char name_told[IDENTITY_NAME_MAX];
 	struct group *group;
+	uint64_t written;
 	int r;
 
-	if (!written || written == look->written)
-		return;
 	identity_from_path("", &identity);
 	identity.kind = IDENTITY_CONTAINER;
 	identity.runtime = look->runtime;
+	identity.user = look->user;
 	strcpy(identity.id, look->id);
-	r = names_read(namer->names, &identity);
+	written = names_written(namer->names, &identity);
+	if (!written || written == look->written)
+		return;
+	/* Of a user's own, what is in his home. */
+	r = look->user < 0 ? names_read(namer->names, &identity) : names_ask(namer->names, &identity);
 	strcpy(name_told, identity.name);
 	pthread_mutex_lock(namer->lock);
 	if (!r)
 		take_up(namer, &identity, look->id);
 	group = groups_find_container(namer->groups, look->id);
-	/* One that had to take another name is looked at until its own is free. */
-	if (!r && group && !strcmp(group->name, name_told))
+	/*
+	 * One that had to take another name is looked at until its own is free. What makes no sense is read
+	 * no more until it is written again.
+	 */
+	if (group && (r || !strcmp(group->name, name_told)))
 		group->name_written = written;
 	pthread_mutex_unlock(namer->lock);
 }
@@ -144,12 +179,17 @@ static void look_again(struct namer *namer, const struct look *look)
 static void look_for_changes(struct namer *namer)
 {
 	struct look looks[LOOKS];
-	size_t count = choose_looks(namer, looks);
+	size_t count = choose_looks(namer, looks), done = 0;
+	uint64_t began;
 
 	pthread_mutex_unlock(namer->lock);
-	for (size_t i = 0; i < count; i++)
-		look_again(namer, &looks[i]);
+	began = clock_ns(CLOCK_MONOTONIC);
+	while (done < count && clock_ns(CLOCK_MONOTONIC) - began < LOOK_MOST_NS)
+		look_again(namer, &looks[done++]);
 	pthread_mutex_lock(namer->lock);
+	/* The others are first next time. */
+	if (done < count)
+		namer->looked = looks[done].index;
 }
 
 /* ---- The thread --------------------------------------------------------------------------------- */

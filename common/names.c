@@ -10,11 +10,15 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "file.h"
+#include "kubelet.h"
 #include "runtimes.h"
 #include "selection.h"
 
 /* A daemon that takes longer is busy; it is asked again later. */
 #define ASK_TIMEOUT_MS 300
+/* podman's service is started when it is asked. */
+#define PODMAN_TIMEOUT_MS 1500
 
 static int read_containerd(const struct names *names, struct identity *identity)
 {
@@ -58,15 +62,26 @@ static int read_logs(const struct names *names, struct identity *identity)
 	return kubernetes_name_from_logs(names->kubernetes_log_root, identity);
 }
 
+static int read_kubelet(const struct names *names, struct identity *identity)
+{
+	return kubelet_name(names->kubelet, identity);
+}
+
 /* In the order in which they are tried. */
 static const struct source {
 	const char *runtime; /* whose containers it knows; NULL: any one's */
 	int (*read)(const struct names *, struct identity *);
 	bool slow; /* not for the thread that samples */
 } sources[] = {
-    {"containerd", read_containerd, false}, {"cri-o", read_crio, false},  {"docker", read_docker, false},
-    {"podman", read_podman, false},	    {NULL, read_logs, false},	  {"podman", read_home_podman, true},
-    {"docker", read_home_docker, true},	    {"docker", ask_docker, true},
+    {"containerd", read_containerd, false},
+    {"cri-o", read_crio, false},
+    {"docker", read_docker, false},
+    {"podman", read_podman, false},
+    {NULL, read_kubelet, false},
+    {NULL, read_logs, false},
+    {"podman", read_home_podman, true},
+    {"docker", read_home_docker, true},
+    {"docker", ask_docker, true},
 };
 
 int names_init(struct names *names, const struct deepmon_options *options)
@@ -76,6 +91,9 @@ int names_init(struct names *names, const struct deepmon_options *options)
 	names->docker_socket[0] = '\0';
 	if (*options->docker_socket)
 		root_host(options, options->docker_socket, names->docker_socket);
+	names->podman_socket[0] = '\0';
+	if (*options->podman_socket)
+		root_host(options, options->podman_socket, names->podman_socket);
 	root_host(options, options->containerd_root, names->containerd_root);
 	root_host(options, options->crio_root, names->crio_root);
 	root_host(options, options->podman_root, names->podman_root);
@@ -90,11 +108,16 @@ void names_clear(struct names *names)
 	names->labels = NULL;
 }
 
+static bool is_podman(const char *runtime)
+{
+	return runtime && strcmp(runtime, "podman") == 0;
+}
+
 /* Whether a container of that runtime, NULL if its path does not tell it, may be known there. */
 static bool may_know(const struct source *source, const struct identity *identity)
 {
 	if (!source->runtime)
-		return identity->runtime == NULL || strcmp(identity->runtime, "podman") != 0;
+		return !is_podman(identity->runtime);
 	return !identity->runtime || !strcmp(identity->runtime, source->runtime);
 }
 
@@ -108,9 +131,19 @@ static int find(const struct names *names, struct identity *identity, bool also_
 	for (size_t i = 0; r && i < sizeof(sources) / sizeof(sources[0]); i++)
 		if ((also_slow || !sources[i].slow) && may_know(&sources[i], identity))
 			r = sources[i].read(names, identity);
-	if (!r && identity_label(identity, "pod_name"))
+	identity->more = !r && *names->podman_socket && is_podman(identity->runtime);
+	if (!r && identity_label(identity, "pod_name")) {
 		identity_set_label(identity, "node", names->node);
+		kubelet_tell(names->kubelet, identity);
+	}
 	return r;
+}
+
+void names_identify(const struct names *names, const char *path, struct identity *identity)
+{
+	identity_from_path(path, identity);
+	if (identity->kind == IDENTITY_SYSTEM)
+		containerd_has_path(names->containerd_root, path, identity);
 }
 
 int names_read(const struct names *names, struct identity *identity)
@@ -123,21 +156,50 @@ int names_ask(const struct names *names, struct identity *identity)
 	return find(names, identity, true);
 }
 
-/* podman does, too; but its one list of all containers changes with each that comes and goes. */
-bool names_may_change(const char *runtime)
+/* podman alone keeps labels where they can't be read. */
+int names_ask_more(const struct names *names, struct identity *identity)
 {
-	return runtime && strcmp(runtime, "docker") == 0;
+	char path[ROOT_PATH_MAX + 64];
+
+	if (identity->user < 0)
+		snprintf(path, sizeof(path), "%s", names->podman_socket);
+	else
+		snprintf(path, sizeof(path), "%s/run/user/%lld/podman/podman.sock", names->host_root,
+			 (long long)identity->user);
+	identity->chosen = names->labels;
+	return podman_labels_from_socket(path, PODMAN_TIMEOUT_MS, identity);
 }
 
-uint64_t names_written(const struct names *names, const char *runtime, const char *id)
+bool names_may_change(const char *runtime)
+{
+	return is_podman(runtime) || (runtime && strcmp(runtime, "docker") == 0);
+}
+
+/* All of its containers are in one list, which changes with each that comes and goes, too. */
+static uint64_t podman_written(const struct names *names, const struct identity *identity)
+{
+	cleanup_free char *root = NULL;
+
+	if (identity->user < 0)
+		return podman_list_written(names->podman_root);
+	return podman_home_root(names->host_root, identity->user, &root) ? 0 : podman_list_written(root);
+}
+
+static uint64_t docker_written(const struct names *names, const struct identity *identity)
 {
 	char path[PATH_MAX];
-	struct stat status;
 
-	if (!names_may_change(runtime) || !identity_is_id(id, strlen(id)) ||
-	    snprintf(path, sizeof(path), "%s/containers/%s/config.v2.json", names->docker_root, id) >=
-		(int)sizeof(path) ||
-	    stat(path, &status))
+	if (!identity_is_id(identity->id, strlen(identity->id)) ||
+	    snprintf(path, sizeof(path), "%s/containers/%s/config.v2.json", names->docker_root,
+		     identity->id) >= (int)sizeof(path))
 		return 0;
-	return (uint64_t)status.st_mtim.tv_sec * 1000000000u + (uint64_t)status.st_mtim.tv_nsec;
+	return runtime_written(path);
+}
+
+uint64_t names_written(const struct names *names, const struct identity *identity)
+{
+	if (!names_may_change(identity->runtime))
+		return 0;
+	return is_podman(identity->runtime) ? podman_written(names, identity)
+					    : docker_written(names, identity);
 }

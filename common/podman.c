@@ -5,6 +5,7 @@
 #include "runtimes.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,7 @@
 #include "file.h"
 
 /* Some 600 bytes for each container. */
-#define LIST_MOST (16 << 20)
+#define LIST_MOST (4 << 20)
 
 /* "a85971a576d7-infra": what holds podman's pod of that id together. */
 static bool is_infra(const char *name)
@@ -41,28 +42,6 @@ static int name_from_object(const cJSON *container, struct identity *identity)
 	}
 	runtime_set_name(identity, "podman", name);
 	runtime_set_image(identity, image ? image : "");
-	return 0;
-}
-
-/*
- * The end of the object that begins at json[start]; 0: it does not end. The list is not parsed as a whole for
- * each container in it.
- */
-static size_t end_of_object(const char *json, size_t length, size_t start)
-{
-	bool in_string = false;
-	size_t depth = 0;
-
-	for (size_t i = start; i < length; i++) {
-		if (in_string && json[i] == '\\')
-			i++;
-		else if (json[i] == '"')
-			in_string = !in_string;
-		else if (!in_string && json[i] == '{')
-			depth++;
-		else if (!in_string && json[i] == '}' && --depth == 0)
-			return i + 1;
-	}
 	return 0;
 }
 
@@ -96,26 +75,31 @@ int podman_name_from_json(const char *json, size_t length, struct identity *iden
 	if (!found)
 		return name_from_list(json, length, identity);
 	start = (size_t)(found - json);
-	end = end_of_object(json, length, start);
+	/* The list is not parsed as a whole for each container in it. */
+	end = runtime_object_end(json, length, start);
 
 	cleanup_json cJSON *container = end ? runtime_parse(json + start, end - start) : NULL;
 
 	return container ? name_from_object(container, identity) : -EINVAL;
 }
 
+/* Of each kind of storage, and of containers that a restart of the host does away with. */
+static const char *const lists[] = {
+    "overlay-containers/containers.json", "overlay-containers/volatile-containers.json",
+    "vfs-containers/containers.json",	  "vfs-containers/volatile-containers.json",
+    "btrfs-containers/containers.json",	  "zfs-containers/containers.json"};
+
+#define LISTS (sizeof(lists) / sizeof(lists[0]))
+
 int podman_name_from_file(const char *podman_root, struct identity *identity)
 {
-	static const char *const files[] = {
-	    "overlay-containers/containers.json", "overlay-containers/volatile-containers.json",
-	    "vfs-containers/containers.json",	  "vfs-containers/volatile-containers.json",
-	    "btrfs-containers/containers.json",	  "zfs-containers/containers.json"};
 	int r = -ENOENT;
 
 	if (!identity_is_id(identity->id, strlen(identity->id)))
 		return -EINVAL;
-	for (size_t i = 0; r && i < sizeof(files) / sizeof(files[0]); i++) {
+	for (size_t i = 0; r && i < LISTS; i++) {
 		cleanup_free char *list = NULL;
-		long length = runtime_read(LIST_MOST, &list, "%s/%s", podman_root, files[i]);
+		long length = runtime_read(LIST_MOST, &list, "%s/%s", podman_root, lists[i]);
 		int one = length < 0 ? (int)length : podman_name_from_json(list, (size_t)length, identity);
 
 		if (!one || one != -ENOENT)
@@ -124,10 +108,47 @@ int podman_name_from_file(const char *podman_root, struct identity *identity)
 	return r;
 }
 
+int podman_home_root(const char *host_root, int64_t user, char **root)
+{
+	return runtime_home(host_root, user, ".local/share/containers/storage", root);
+}
+
 int podman_name_from_home(const char *host_root, struct identity *identity)
 {
 	cleanup_free char *root = NULL;
-	int r = runtime_home(host_root, identity->user, ".local/share/containers/storage", &root);
+	int r = podman_home_root(host_root, identity->user, &root);
 
 	return r ? r : podman_name_from_file(root, identity);
+}
+
+uint64_t podman_list_written(const char *podman_root)
+{
+	uint64_t last = 0;
+
+	for (size_t i = 0; i < LISTS; i++) {
+		char path[PATH_MAX];
+		uint64_t written;
+
+		if (snprintf(path, sizeof(path), "%s/%s", podman_root, lists[i]) >= (int)sizeof(path))
+			return 0;
+		written = runtime_written(path);
+		if (written > last)
+			last = written;
+	}
+	return last;
+}
+
+/* It answers as Docker's daemon does. */
+int podman_labels_from_socket(const char *socket_path, int timeout_ms, struct identity *identity)
+{
+	struct identity answered = *identity;
+	int r;
+
+	answered.label_count = 0;
+	r = docker_name_from_socket(socket_path, timeout_ms, &answered);
+	if (!r) {
+		identity->label_count = answered.label_count;
+		memcpy(identity->labels, answered.labels, sizeof(identity->labels));
+	}
+	return r;
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "file.h"
 #include "selection.h"
@@ -63,6 +64,97 @@ const char *runtime_string(const cJSON *object, const char *name)
 	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
 }
 
+size_t runtime_object_end(const char *json, size_t length, size_t start)
+{
+	bool in_string = false;
+	size_t depth = 0;
+
+	for (size_t i = start; i < length; i++) {
+		if (in_string && json[i] == '\\')
+			i++;
+		else if (json[i] == '"')
+			in_string = !in_string;
+		else if (!in_string && json[i] == '{')
+			depth++;
+		else if (!in_string && json[i] == '}' && --depth == 0)
+			return i + 1;
+	}
+	return 0;
+}
+
+/* Where the text that begins at json[start] with a quote ends, behind its other quote; 0: it does not. */
+static size_t string_end(const char *json, size_t length, size_t start)
+{
+	for (size_t i = start + 1; i < length; i++) {
+		if (json[i] == '\\')
+			i++;
+		else if (json[i] == '"')
+			return i + 1;
+	}
+	return 0;
+}
+
+static size_t skip(const char *json, size_t length, size_t at, const char *bytes)
+{
+	while (at < length && json[at] && strchr(bytes, json[at]))
+		at++;
+	return at;
+}
+
+#define BLANKS " \t\r\n"
+
+/* Where the value of the outermost object's member of that name begins; 0: it has no such. */
+static size_t member_start(const char *json, size_t length, const char *name)
+{
+	size_t depth = 0, end;
+
+	for (size_t i = 0; i < length; i++) {
+		if (json[i] == '{' || json[i] == '[')
+			depth++;
+		else if ((json[i] == '}' || json[i] == ']') && depth)
+			depth--;
+		if (json[i] != '"')
+			continue;
+		end = string_end(json, length, i);
+		if (!end)
+			return 0;
+		if (depth == 1 && end - i - 2 == strlen(name) && !memcmp(json + i + 1, name, strlen(name))) {
+			size_t colon = skip(json, length, end, BLANKS);
+
+			if (colon < length && json[colon] == ':')
+				return skip(json, length, colon + 1, BLANKS);
+		}
+		i = end - 1;
+	}
+	return 0;
+}
+
+int runtime_each_item(const char *json, size_t length, runtime_item_visitor *visit, void *user)
+{
+	size_t at = member_start(json, length, "items");
+	int r = 0;
+
+	/* Of none it is what Go makes of a list that was never begun. */
+	if (at && length - at >= 4 && !memcmp(json + at, "null", 4))
+		return 0;
+	if (!at || at >= length || json[at] != '[')
+		return -EINVAL;
+	for (at++; !r;) {
+		size_t end;
+
+		at = skip(json, length, at, BLANKS ",");
+		if (at < length && json[at] == ']')
+			return 0;
+		end = at < length && json[at] == '{' ? runtime_object_end(json, length, at) : 0;
+
+		cleanup_json cJSON *item = end ? runtime_parse(json + at, end - at) : NULL;
+
+		r = item ? visit(user, item) : -EINVAL;
+		at = end;
+	}
+	return r;
+}
+
 long runtime_read(size_t most, char **contents, const char *format, ...)
 {
 	char path[PATH_MAX];
@@ -75,6 +167,15 @@ long runtime_read(size_t most, char **contents, const char *format, ...)
 	if (length < 0 || length >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	return file_read_new(AT_FDCWD, path, most, contents);
+}
+
+uint64_t runtime_written(const char *path)
+{
+	struct stat status;
+
+	if (stat(path, &status))
+		return 0;
+	return (uint64_t)status.st_mtim.tv_sec * 1000000000u + (uint64_t)status.st_mtim.tv_nsec;
 }
 
 /* ---- Users -------------------------------------------------------------------------------------- */
@@ -155,7 +256,8 @@ static void set_chosen_label(struct identity *identity, const char *key, const c
 {
 	char own[IDENTITY_KEY_MAX];
 
-	if (snprintf(own, sizeof(own), "label_%s", key) >= (int)sizeof(own))
+	if (identity->label_count >= IDENTITY_LABELS_MAX - IDENTITY_LABELS_LATE ||
+	    snprintf(own, sizeof(own), "label_%s", key) >= (int)sizeof(own))
 		return;
 	for (char *c = own; *c; c++)
 		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/", *c))
@@ -199,6 +301,16 @@ static size_t dash_before(const char *name, size_t length, const char *of, size_
 	return length - 1 - part;
 }
 
+/* The minutes since 1970 of any day since 2017, and not of a date such as 20261124. */
+#define CRON_MINUTE_LEAST 25000000
+
+size_t runtime_cron_job(const char *name, size_t length)
+{
+	size_t dash = dash_before(name, length, "0123456789", 8, 8);
+
+	return dash && strtoul(name + dash + 1, NULL, 10) >= CRON_MINUTE_LEAST ? dash : 0;
+}
+
 static void set_owner(struct identity *identity, const char *kind, const char *pod, size_t length)
 {
 	char name[IDENTITY_NAME_MAX];
@@ -220,7 +332,7 @@ static void set_owner_of(struct identity *identity, const char *pod)
 {
 	size_t length = strlen(pod);
 	size_t random = dash_before(pod, length, SAFE, 5, 5);
-	size_t minute = random ? dash_before(pod, random, "0123456789", 8, 8) : 0;
+	size_t minute = random ? runtime_cron_job(pod, random) : 0;
 	size_t hash = random ? dash_before(pod, random, SAFE, 8, 10) : 0;
 	size_t number = dash_before(pod, length, "0123456789", 1, 4);
 

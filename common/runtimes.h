@@ -25,9 +25,23 @@ void runtime_json_delete(cJSON **json);
 /* An object's member that is text; NULL: it has none. */
 const char *runtime_string(const cJSON *object, const char *name);
 
+/* The end of the object that begins at json[start], which is not parsed for it; 0: it does not end. */
+size_t runtime_object_end(const char *json, size_t length, size_t start);
+
+/*
+ * The objects in a list of Kubernetes' ({"items":[…]}), one by one: that of a whole node is never held as a
+ * tree. Until one is visited with another result than 0, which is returned; 0: all were; -EINVAL: no such
+ * list.
+ */
+typedef int runtime_item_visitor(void *user, const cJSON *item);
+int runtime_each_item(const char *json, size_t length, runtime_item_visitor *visit, void *user);
+
 /* Reads a file of at most `most` bytes whose path is formatted. Its length, or -errno. */
 __attribute__((format(printf, 3, 4))) long runtime_read(size_t most, char **contents, const char *format,
 							...);
+
+/* When a file was written last, CLOCK_REALTIME in ns; 0: it is not there. */
+uint64_t runtime_written(const char *path);
 
 /* The path of what is below the home that host_root/etc/passwd has for a user, to be freed. -ENOENT: none. */
 int runtime_home(const char *host_root, int64_t user, const char *below, char **path);
@@ -51,6 +65,9 @@ void runtime_set_labels(struct identity *identity, const cJSON *labels);
 bool runtime_set_pod(struct identity *identity, const char *runtime, const char *name_space, const char *pod,
 		     const char *container);
 
+/* How long the CronJob's name is in that of a Job, NAME-MINUTE; 0: it is none of one. */
+size_t runtime_cron_job(const char *name, size_t length);
+
 /* ---- Docker ------------------------------------------------------------------------------------- */
 
 /* From its config.v2.json below docker_root. */
@@ -72,6 +89,11 @@ int docker_name_from_answer(const char *answer, size_t length, struct identity *
 
 /* From the config.json that its shim got: containerd_root/io.containerd.runtime.v2.task/NAMESPACE/ID. */
 int containerd_name_from_file(const char *containerd_root, struct identity *identity);
+/*
+ * Whether the cgroup is that of a container in a namespace that people chose, or nested in one: ctr's are at
+ * /NAMESPACE/ID, which the path alone does not tell. Then the identity is as identity_from_path makes it.
+ */
+bool containerd_has_path(const char *containerd_root, const char *path, struct identity *identity);
 int containerd_name_from_json(const char *json, size_t length, struct identity *identity);
 
 /* ---- CRI-O -------------------------------------------------------------------------------------- */
@@ -87,6 +109,12 @@ int podman_name_from_file(const char *podman_root, struct identity *identity);
 /* The same of a user's own, below his home. */
 int podman_name_from_home(const char *host_root, struct identity *identity);
 int podman_name_from_json(const char *json, size_t length, struct identity *identity);
+/* Where a user's own podman has its storage, to be freed, as runtime_home. */
+int podman_home_root(const char *host_root, int64_t user, char **root);
+/* When the list was written last, to be compared with another time; 0: there is none. */
+uint64_t podman_list_written(const char *podman_root);
+/* Labels of one that has its name, by asking podman's service as docker_name_from_socket does. */
+int podman_labels_from_socket(const char *socket_path, int timeout_ms, struct identity *identity);
 
 /* ---- Kubernetes, whatever the runtime ----------------------------------------------------------- */
 

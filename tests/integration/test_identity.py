@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-only
 """Who used it: names from real runtimes and from layouts made by hand, what is selected, and how many."""
 
+import calendar
 import json
 import os
 import re
@@ -15,10 +16,10 @@ from stage.cgroups import Cgroup, burn_ns, join, removed
 from stage.containerd import Containerd
 from stage.dockerd import Dockerd
 from stage.lineprotocol import find
-from stage.podman import Podman
+from stage.podman import Podman, RootlessPodman
 from stage.process import wait_until
 
-from support import collectd, csv, execd
+from support import SECOND, collectd, csv, execd
 
 SPIN = ("sh", "-c", "while :; do :; done")
 SLEEP = ("sleep", "600")
@@ -117,6 +118,57 @@ def test_docker_containers_go_by_their_names(t):
     docker.clean()
 
 
+def started_seconds(docker, name):
+    """When it started, by the daemon's own account, as a time of this host."""
+    text = docker.cli("inspect", "--format", "{{.State.StartedAt}}", name)
+    whole, fraction = text.rstrip("Z").split(".")
+    return calendar.timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) + float(f"0.{fraction}")
+
+
+def check_within_one_interval(t, started, reports, first):
+    """Reports are at `reports`, and the first that tells of a container that started then is at `first`."""
+    after = [moment for moment in sorted(reports) if moment > started]
+    t.note(f"told {first - started:.2f} s after its start; reports after {[round(m - started, 2) for m in after[:3]]} s")
+    # The runtime makes the cgroup some 100 ms before the moment that it calls the start, or clears up after it.
+    t.true(first in after[:2] or first < started, "the report of the interval in which it started tells of it",
+           (first - started, [moment - started for moment in after[:3]]))
+
+
+def test_a_name_is_there_within_one_interval_by_execd(t):
+    host.require_bpf()
+    dockerd = t.enter(Dockerd(t.state / "dockerd"))
+    parent = execd(t, "--docker-root", str(dockerd.data_root), interval=1)
+    parent.wait_for_batches(3, 20)
+    for name in ("web", "db"):
+        identifier = dockerd.docker.run(name, *SPIN)
+        named(parent, name)
+        own = [point for point in find(parent.points(), "deepmon_container")
+               if point.fields.get("container_id") == identifier]
+        check_within_one_interval(t, started_seconds(dockerd.docker, name),
+                                  {point.time_ns / SECOND for point in find(parent.points(), "deepmon_host_energy")
+                                   + find(parent.points(), "deepmon_self")}, own[0].time_ns / SECOND)
+        t.equal({point.tags["container_name"] for point in own}, {name}, "all names that it was told by")
+
+
+def test_a_name_is_there_within_one_interval_by_collectd(t):
+    host.require_bpf()
+    dockerd = t.enter(Dockerd(t.state / "dockerd"))
+    more, directory = csv(t)
+    collectd(t, {"DockerRoot": str(dockerd.data_root), "ReportSystem": False, "Memory": False}, interval=1, more=more)
+
+    def moments(instance, kind):
+        return [float(line.split(",")[0]) for path in directory.glob(f"*/deepmon-{instance}/{kind}*")
+                for line in path.read_text().splitlines()[1:] if line]
+
+    wait_until(lambda: len(moments("total-idle", "deepmon_cpu_ns")) >= 3, 20, "three reports in csv files")
+    for name in ("web", "db"):
+        identifier = dockerd.docker.run(name, *SPIN)
+        told = wait_until(lambda: moments(f"container-{name}", "deepmon_cpu_ns"), LATE_SECONDS, f"values of {name}")
+        check_within_one_interval(t, started_seconds(dockerd.docker, name),
+                                  moments("total-idle", "deepmon_cpu_ns"), min(told))
+        t.equal(moments(f"container-{identifier[:12]}", ""), [], "values under its id")
+
+
 def test_podman_containers_go_by_their_names(t):
     host.require_bpf()
     podman = t.enter(Podman(t.state / "podman"))
@@ -130,16 +182,73 @@ def test_podman_containers_go_by_their_names(t):
              "container_version": "2"}, "its labels")
     t.equal([name for name in containers(parent) if "conmon" in name], [], "conmon among the containers")
 
+    podman.cli("rename", "notes", "papers")
+    renamed = named(parent, "papers", 2 * LATE_SECONDS)
+    t.equal(renamed.fields["container_id"], identifier, "the id of the one with a new name")
+    young = podman.run("notes", *SLEEP)
+    wait_until(lambda: (point := containers(parent).get("notes")) and point.fields["container_id"] == young,
+               2 * LATE_SECONDS, "the younger container by the old name")
+
+
+def test_podmans_labels_are_asked_for(t):
+    host.require_bpf()
+    podman = t.enter(Podman(t.state / "podman"))
+    labels = {"com.docker.compose.project": "shop", "com.docker.compose.service": "web", "team": "blue"}
+    keys = ("compose_project", "compose_service", "label_team")
+    podman.run("web", *SLEEP, labels=labels)
+    parent = execd(t, "--podman-root", str(podman.storage), "--podman-socket", str(podman.socket),
+                   "--container-label", "team", interval=1)
+    t.equal(tags_of(named(parent, "web", 20), *keys), dict.fromkeys(keys), "its labels while nobody answers")
+    with podman.service():
+        wanted = dict(zip(keys, labels.values()))
+        wait_until(lambda: tags_of(containers(parent)["web"], *keys) == wanted, 4 * LATE_SECONDS, f"labels {wanted}")
+        podman.cli("rename", "web", "shop-web")
+        t.equal(tags_of(named(parent, "shop-web", 2 * LATE_SECONDS), *keys), wanted, "its labels under its new name")
+        t.equal(tags_of(containers(parent)["shop-web"], "runtime", "container_image"),
+                {"runtime": "podman", "container_image": "localhost/deepmon-test/busybox"}, "what its files tell")
+
+
+def test_a_users_own_podman(t):
+    """podman as he has it; its container is put where systemd would have put it."""
+    host.require_bpf()
+    by_hand = Host(t)
+    by_hand.root.chmod(0o755)
+    user, home = 64123, by_hand.root / "home" / "ann"
+    (by_hand.root / "etc").mkdir()
+    (by_hand.root / "etc/passwd").write_text(f"root:x:0:0::/root:/bin/sh\nann:x:{user}:{user}:Ann:/home/ann:/bin/sh\n")
+    home.mkdir(parents=True)
+    podman = t.enter(RootlessPodman(home, user))
+    identifier = podman.run("notes", *SPIN)
+    pid = podman.cli("inspect", "--format", "{{.State.Pid}}", "notes")
+    directory = by_hand.top.directory.joinpath("user.slice", f"user-{user}.slice", f"user@{user}.service",
+                                               "user.slice", f"libpod-{identifier}.scope", "container")
+    directory.mkdir(parents=True)
+    join(directory, pid)
+    parent = execd(t, *by_hand.options(), interval=1)
+    point = named(parent, "notes", 20)
+    t.equal(point.fields["container_id"], identifier, "its id")
+    t.equal(tags_of(point, "runtime", "container_image", "container_version"),
+            {"runtime": "podman", "container_image": "localhost/deepmon-test/busybox",
+             "container_version": "2"}, "its labels")
+    wait_until(lambda: containers(parent)["notes"].fields["cpu_time_ns"] > 100_000_000, LATE_SECONDS, "its CPU time")
+    podman.cli("rename", "notes", "papers")
+    t.equal(named(parent, "papers", 2 * LATE_SECONDS).fields["container_id"], identifier,
+            "the id of the one with a new name")
+
 
 def test_containerd_alone_and_under_kubernetes(t):
     host.require_bpf()
     containerd = t.enter(Containerd(t.state / "containerd"))
     top = t.enter(Cgroup())
-    parent = execd(t, "--containerd-root", str(containerd.state_root), "--node-name", "node-1", interval=1)
+    parent = execd(t, "--containerd-root", str(containerd.state_root), "--node-name", "node-1", "--container-label",
+                   "team", interval=1)
     parent.wait_for_batches(2, 20)
     spin = ("/bin/sh", *SPIN[1:])  # without an image there is no PATH
     containerd.run("plain", *spin)
     t.equal(named(parent, "plain").tags.get("runtime"), "containerd", "runtime of ctr's container")
+    containerd.run("mine", *spin, namespace="team-a", annotations={"team": "blue"})
+    t.equal(tags_of(named(parent, "mine"), "runtime", "label_team"), {"runtime": "containerd", "label_team": "blue"},
+            "what is told of ctr's container in a namespace of its own")
 
     cri = "io.kubernetes.cri."
     pod = {cri + "sandbox-name": "web-7d4b9c6f5d-x2x4z", cri + "sandbox-namespace": "shop"}
@@ -154,7 +263,7 @@ def test_containerd_alone_and_under_kubernetes(t):
             {"namespace": "shop", "pod_name": "web-7d4b9c6f5d-x2x4z", "owner_kind": "Deployment",
              "owner_name": "web", "node": "node-1", "container_image": "registry.example.com/team/web",
              "container_version": "1.2", "runtime": "containerd"}, "labels of the pod's container")
-    t.equal(sorted(containers(parent)), ["plain", "web"], "all containers reported: no sandbox")
+    t.equal(sorted(containers(parent)), ["mine", "plain", "web"], "all containers reported: no sandbox")
     wait_until(lambda: find(parent.reports()[-1], "deepmon_system", cgroup="pause"), LATE_SECONDS,
                "the sandboxes' own line")
 

@@ -43,7 +43,7 @@ class Containerd(Daemon):
         shutil.copy(busybox, bin_directory / "busybox")
         for applet in APPLETS:
             (bin_directory / applet).symlink_to("busybox")
-        self.left_cgroups = [place / name for place in cgroups.hierarchies() for name in ("default",)
+        self.left_cgroups = [place / name for place in cgroups.hierarchies() for name in ("default", "team-a")
                              if not (place / name).exists()]
 
     def command(self):

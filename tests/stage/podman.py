@@ -12,7 +12,7 @@ from pathlib import Path
 from . import cgroups
 from .dockerd import APPLETS, complaint
 from .mounts import unmount_below
-from .process import Skip, StageError, find_program
+from .process import ADMIN_PATH, Skip, StageError, end_pid, find_program, wait_until
 
 IMAGE = "localhost/deepmon-test/busybox:2"
 
@@ -32,15 +32,21 @@ class Podman:
     def storage(self):
         return self.state / "storage"
 
-    def cli(self, *arguments, seconds=60):
-        """Runs a podman command; its output, or StageError with what it complained of."""
+    def command(self, *arguments):
         program = find_program("podman", "podman", "podman")
         runtime = find_program("runc", "podman", "runc")  # crun refuses v2 beside v1
-        done = subprocess.run([program, "--root", self.storage, "--runroot", self.runtime / "run",
-                               "--tmpdir", self.runtime / "tmp", "--cgroup-manager", "cgroupfs",
-                               "--events-backend", "file", "--runtime", runtime, *map(str, arguments)],
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              timeout=seconds, check=False)
+        return [program, "--root", self.storage, "--runroot", self.runtime / "run", "--tmpdir",
+                self.runtime / "tmp", "--cgroup-manager", "cgroupfs", "--events-backend", "file", "--runtime",
+                runtime, *map(str, arguments)]
+
+    def environment(self):
+        return None
+
+    def cli(self, *arguments, seconds=60):
+        """Runs a podman command; its output, or StageError with what it complained of."""
+        done = subprocess.run(self.command(*arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, timeout=seconds, check=False, env=self.environment(),
+                              cwd="/")
         if done.returncode:
             raise StageError(f"podman {arguments[0]} failed: {complaint(done)}")
         return done.stdout.decode(errors="replace").strip()
@@ -70,14 +76,33 @@ class Podman:
                     link.type, link.linkname = tarfile.SYMTYPE, "busybox"
                     tree.addfile(link)
             archive.flush()
+            os.chmod(archive.name, 0o644)
             self.cli("import", archive.name, IMAGE)
 
-    def run(self, name, *command):
+    def run(self, name, *command, labels=None):
         """Starts a container and returns its full id; Skip if this host lets podman start none."""
+        chosen = [f"--label={key}={value}" for key, value in (labels or {}).items()]
         try:
-            return self.cli("run", "--detach", "--network", "none", "--name", name, *LIMITS, IMAGE, *command)
+            return self.cli("run", "--detach", "--network", "none", "--name", name, *chosen, *LIMITS, IMAGE,
+                            *command)
         except StageError as error:
             raise Skip(f"podman can't start a container here: {error}", needs="podman") from error
+
+    @property
+    def socket(self):
+        return self.runtime / "podman.sock"
+
+    @contextlib.contextmanager
+    def service(self):
+        """What systemd starts when somebody asks at podman's socket."""
+        service = subprocess.Popen(self.command("system", "service", "--time", "0", f"unix://{self.socket}"),
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            wait_until(self.socket.exists, 20, "the socket of podman's service")
+            yield
+        finally:
+            service.terminate()
+            service.wait(20)
 
     def __exit__(self, *_):
         with contextlib.suppress(StageError, Skip, subprocess.TimeoutExpired):
@@ -87,3 +112,44 @@ class Podman:
         for directory in self.left_cgroups:
             for path in reversed(cgroups.below(directory)):
                 cgroups.removed(path)
+
+
+class RootlessPodman(Podman):
+    """podman as an ordinary user has it, below his home: a user of whom this host knows nothing but the number.
+
+    Without systemd, and where v1's controllers are, its containers stay in the cgroup of who started them.
+    """
+
+    def __init__(self, home, user):
+        super().__init__(home)
+        self.user = user
+
+    @property
+    def storage(self):
+        return self.state / ".local/share/containers/storage"
+
+    def command(self, *arguments):
+        setpriv = find_program("setpriv", "podman", "util-linux")
+        return [setpriv, "--reuid", str(self.user), "--regid", str(self.user), "--clear-groups",
+                find_program("podman", "podman", "podman"), "--cgroup-manager", "cgroupfs", "--events-backend",
+                "file", "--runtime", find_program("runc", "podman", "runc"), *map(str, arguments)]
+
+    def environment(self):
+        return {"PATH": os.environ["PATH"] + ":" + ADMIN_PATH, "HOME": str(self.state), "USER": "ann",
+                "XDG_RUNTIME_DIR": str(self.runtime)}
+
+    def make_image(self):
+        for directory in (self.state, self.runtime):
+            os.chown(directory, self.user, self.user)
+        try:
+            super().make_image()
+        except StageError as error:
+            raise Skip(f"a user's own podman can't start here: {error}", needs="podman") from error
+
+    def __exit__(self, *_):
+        pause = self.runtime / "libpod/tmp/pause.pid"
+        with contextlib.suppress(StageError, Skip, subprocess.TimeoutExpired):
+            self.cli("rm", "--all", "--force", "--time", "0")
+        if pause.exists():
+            end_pid(int(pause.read_text()), 5)
+        super().__exit__()

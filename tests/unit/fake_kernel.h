@@ -284,10 +284,22 @@ bool names_may_change(const char *runtime)
 	return false;
 }
 
-uint64_t names_written(const struct names *names, const char *runtime, const char *id)
+uint64_t names_written(const struct names *names, const struct identity *identity)
 {
-	(void)names, (void)runtime, (void)id;
+	(void)names, (void)identity;
 	return 0;
+}
+
+void names_identify(const struct names *names, const char *path, struct identity *identity)
+{
+	(void)names;
+	identity_from_path(path, identity);
+}
+
+int names_ask_more(const struct names *names, struct identity *identity)
+{
+	(void)names, (void)identity;
+	return -ENOENT;
 }
 
 int names_read(const struct names *names, struct identity *identity)

@@ -8,6 +8,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,9 +157,119 @@ START_TEST(what_is_too_deep_or_too_much_is_refused)
 }
 END_TEST
 
-/* ---- Files -------------------------------------------------------------------------------------- */
+/* ---- Files that are large, and that change ------------------------------------------------------ */
 
-#define TASKS "io.containerd.runtime.v2.task/"
+#define TASKS	"io.containerd.runtime.v2.task/"
+#define STORAGE "overlay-containers/"
+
+static const struct {
+	const char *path;
+	int (*read)(const char *root, struct identity *);
+	const char *cgroup, *short_text, *long_text; /* both name it: short, and long */
+} files[] = {
+    {"containers/" ID "/config.v2.json", docker_name_from_file, "/docker/" ID, "{\"Name\":\"/short\"}",
+     "{\"Config\":{\"Image\":\"nginx:1.25\",\"Env\":[\"A=1\",\"B=2\"]},\"Name\":\"/long\"}"},
+    {TASKS "k8s.io/" ID "/config.json", containerd_name_from_file, "/mine/" ID,
+     CONFIG("\"nerdctl/name\":\"short\""),
+     "{\"annotations\":{\"a\":\"b\",\"nerdctl/"
+     "name\":\"long\"},\"root\":{\"path\":\"rootfs\"},\"ociVersion\":\"1\"}"},
+    {STORAGE ID "/userdata/config.json", crio_name_from_file, "/kubepods/pod1/crio-" ID,
+     "{\"ociVersion\":\"1\",\"annotations\":{\"" CRIO "ContainerType\":\"sandbox\"}}",
+     CONFIG("\"" CRIO "ContainerType\":\"container\",\"io.kubernetes.pod.namespace\":\"n\","
+	    "\"io.kubernetes.pod.name\":\"p\",\"io.kubernetes.container.name\":\"long\"")},
+    {STORAGE "containers.json", podman_name_from_file, "/machine.slice/libpod-" ID ".scope",
+     "[{\"id\":\"" ID "\",\"names\":[\"short\"]}]", LISTED(",\"names\":[\"long\"],\"image\":\"x\"")},
+};
+
+START_TEST(a_file_of_1_gb_is_left_alone)
+{
+	const struct identity before = container(files[_i].cgroup);
+	struct identity identity = before;
+	char path[PATH_MAX];
+
+	ck_assert_int_eq(tree_write(&tree, files[_i].path, files[_i].short_text), 0);
+	ck_assert_int_eq(files[_i].read(tree.root, &identity), 0);
+	snprintf(path, sizeof(path), "%s/%s", tree.root, files[_i].path);
+	ck_assert_int_eq(truncate(path, 1 << 30), 0);
+	identity = before;
+	ck_assert_int_eq(files[_i].read(tree.root, &identity), -EFBIG);
+	assert_untouched(&identity, &before);
+}
+END_TEST
+
+START_TEST(a_file_10000_deep_is_refused)
+{
+	const struct identity before = container(files[_i].cgroup);
+	struct identity identity = before;
+	char *json = malloc(32768);
+	int result;
+
+	ck_assert_ptr_nonnull(json);
+	sprintf(json, "{\"ociVersion\":\"1\",\"id\":\"" ID "\",\"Name\":\"/deep\",\"names\":");
+	memset(json + strlen(json) + 1, '\0', 20000);
+	memset(json + strlen(json), '[', 10000);
+	memset(json + strlen(json), ']', 10000);
+	strcat(json, "}");
+	ck_assert_int_eq(tree_write(&tree, files[_i].path, json), 0);
+	free(json);
+	result = files[_i].read(tree.root, &identity);
+	ck_assert_int_eq(result, -EINVAL);
+	assert_untouched(&identity, &before);
+}
+END_TEST
+
+static bool written_enough;
+
+/* In place, as no runtime does it: whoever reads may get a part of each. */
+static void *rewrite(void *argument)
+{
+	int i = *(int *)argument, fd;
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", tree.root, files[i].path);
+	for (unsigned round = 0; !__atomic_load_n(&written_enough, __ATOMIC_RELAXED); round++) {
+		const char *text = round % 2 ? files[i].long_text : files[i].short_text;
+		size_t length = strlen(text);
+
+		fd = open(path, O_WRONLY | O_CLOEXEC | (round % 3 ? O_TRUNC : 0));
+		ck_assert_int_ge(fd, 0);
+		ck_assert_int_gt(write(fd, text, length / 2), 0);
+		ck_assert_int_gt(write(fd, text + length / 2, length - length / 2), 0);
+		close(fd);
+	}
+	return NULL;
+}
+
+START_TEST(a_file_that_changes_while_it_is_read)
+{
+	const struct identity before = container(files[_i].cgroup);
+	int named = 0, index = _i;
+	pthread_t writer;
+
+	ck_assert_int_eq(tree_write(&tree, files[_i].path, files[_i].short_text), 0);
+	written_enough = false;
+	ck_assert_int_eq(pthread_create(&writer, NULL, rewrite, &index), 0);
+	for (int round = 0; round < 3000; round++) {
+		struct identity identity = before;
+		int result = files[_i].read(tree.root, &identity);
+
+		ck_assert_msg(result == 0 || result == -EINVAL || result == -ENOENT, "%d", result);
+		if (result)
+			assert_untouched(&identity, &before);
+		else
+			ck_assert_msg(strstr(identity.name, "short") || strstr(identity.name, "long") ||
+					  !strcmp(identity.name, before.name) ||
+					  identity.kind == IDENTITY_SYSTEM,
+				      "it is called %s", identity.name);
+		named += !result;
+	}
+	__atomic_store_n(&written_enough, true, __ATOMIC_RELAXED);
+	pthread_join(writer, NULL);
+	ck_assert_int_gt(named, 0);
+}
+END_TEST
+
+/* ---- Files -------------------------------------------------------------------------------------- */
 
 START_TEST(a_namespace_of_its_own_is_found)
 {
@@ -275,6 +386,7 @@ static const struct {
     {"web-api-7d4b9c6f5-x2x4z", "Deployment", "web-api"},
     {"web-1-7d4b9c6f-x2x4z", "Deployment", "web-1"},
     {"backup-28950000-b7x9c", "CronJob", "backup"},
+    {"report-20261124-b7x9c", NULL, "report-20261124"},
     {"agent-tqhdf", NULL, "agent"},
     {"db-0", "StatefulSet", "db"},
     {"db-main-12", "StatefulSet", "db-main"},
@@ -313,7 +425,7 @@ START_TEST(labels_are_chosen_and_made_harmless)
 	identity.chosen = chosen;
 	ck_assert_int_eq(docker_name_from_json(json, strlen(json), &identity), 0);
 	selection_close(chosen);
-	ck_assert_uint_eq(identity.label_count, IDENTITY_LABELS_MAX);
+	ck_assert_uint_eq(identity.label_count, IDENTITY_LABELS_MAX - IDENTITY_LABELS_LATE);
 	ck_assert_str_eq(identity_label(&identity, "label_a_b_c_d"), "1");
 	ck_assert_ptr_null(identity_label(&identity, "label_n"));
 	ck_assert_ptr_null(identity_label(&identity, "label_other"));
@@ -329,8 +441,12 @@ int main(void)
 	SRunner *runner = srunner_create(suite);
 
 	tcase_add_checked_fixture(all, set_up, tear_down);
+	tcase_set_timeout(all, 60);
 	tcase_add_loop_test(all, a_body_is_read_or_refused, 0, COUNT(bodies));
 	tcase_add_test(all, what_is_too_deep_or_too_much_is_refused);
+	tcase_add_loop_test(all, a_file_of_1_gb_is_left_alone, 0, COUNT(files));
+	tcase_add_loop_test(all, a_file_10000_deep_is_refused, 0, COUNT(files));
+	tcase_add_loop_test(all, a_file_that_changes_while_it_is_read, 0, COUNT(files));
 	tcase_add_test(all, a_namespace_of_its_own_is_found);
 	tcase_add_test(all, an_id_leads_nowhere_else);
 	tcase_add_test(all, a_list_that_is_no_file);

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * HTTP by way of libcurl.
+ */
+#include "http.h"
+
+#include <ctype.h>
+#include <curl/curl.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "file.h"
+
+#define TOKEN_MOST 65536
+
+/* What of libcurl is used. */
+#define FUNCTIONS(X)                                                               \
+	X(global_init, CURLcode (*)(long))                                         \
+	X(easy_init, CURL *(*)(void))                                              \
+	X(easy_reset, void (*)(CURL *))                                            \
+	X(easy_setopt, CURLcode (*)(CURL *, CURLoption, ...))                      \
+	X(easy_perform, CURLcode (*)(CURL *))                                      \
+	X(easy_getinfo, CURLcode (*)(CURL *, CURLINFO, ...))                       \
+	X(easy_cleanup, void (*)(CURL *))                                          \
+	X(easy_strerror, const char *(*)(CURLcode))                                \
+	X(slist_append, struct curl_slist *(*)(struct curl_slist *, const char *)) \
+	X(slist_free_all, void (*)(struct curl_slist *))
+
+#define MEMBER(name, type) __typeof__((type)0) name;
+static struct {
+	FUNCTIONS(MEMBER)
+} library;
+
+struct http {
+	CURL *curl;
+	atomic_bool stopping;
+	char error[CURL_ERROR_SIZE];
+	char why[CURL_ERROR_SIZE + 64];
+};
+
+/* ---- The library -------------------------------------------------------------------------------- */
+
+/* Of one of the two that distributions have, which differ by who does TLS for them. It stays. */
+static bool load(void)
+{
+	static const char *const files[] = {"libcurl.so.4", "libcurl-gnutls.so.4"};
+	bool all = false;
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]) && !all; i++) {
+		void *object = dlopen(files[i], RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+
+		all = object;
+#define LOAD(name, type)                                                \
+	if (all) {                                                      \
+		*(void **)&library.name = dlsym(object, "curl_" #name); \
+		all = library.name;                                     \
+	}
+		FUNCTIONS(LOAD)
+	}
+	return all && library.global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+}
+
+static bool loaded;
+
+static void load_once(void)
+{
+	loaded = load();
+}
+
+int http_open(struct http **opened)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct http *http;
+
+	pthread_once(&once, load_once);
+	if (!loaded)
+		return -ENOSYS;
+	http = calloc(1, sizeof(*http));
+	if (!http)
+		return -ENOMEM;
+	http->curl = library.easy_init();
+	if (!http->curl) {
+		free(http);
+		return -ENOMEM;
+	}
+	*opened = http;
+	return 0;
+}
+
+void http_close(struct http *http)
+{
+	if (!http)
+		return;
+	library.easy_cleanup(http->curl);
+	free(http);
+}
+
+void http_stop(struct http *http)
+{
+	atomic_store(&http->stopping, true);
+}
+
+const char *http_why(const struct http *http)
+{
+	return http->why;
+}
+
+/* ---- The answer --------------------------------------------------------------------------------- */
+
+struct answer {
+	char *bytes;
+	size_t length, size, most;
+	bool too_long;
+};
+
+static size_t receive(char *bytes, size_t one, size_t count, void *user)
+{
+	struct answer *answer = user;
+	size_t length = one * count, needed = answer->length + length + 1;
+
+	answer->too_long = length > answer->most - answer->length;
+	if (answer->too_long)
+		return 0;
+	if (needed > answer->size) {
+		size_t size = answer->size * 2 > needed ? answer->size * 2 : needed;
+		char *larger = realloc(answer->bytes, size);
+
+		if (!larger)
+			return 0;
+		answer->bytes = larger;
+		answer->size = size;
+	}
+	memcpy(answer->bytes + answer->length, bytes, length);
+	answer->length += length;
+	return length;
+}
+
+/* libcurl calls it each second at least. */
+static int look_whether_to_stop(void *user, curl_off_t download, curl_off_t downloaded, curl_off_t upload,
+				curl_off_t uploaded)
+{
+	(void)download, (void)downloaded, (void)upload, (void)uploaded;
+	return atomic_load(&((struct http *)user)->stopping);
+}
+
+/* ---- The request -------------------------------------------------------------------------------- */
+
+static bool is_https(const char *url)
+{
+	return strncasecmp(url, "https://", 8) == 0;
+}
+
+/* "Authorization: Bearer TOKEN". Without a token that can be read the server is asked as nobody. */
+static int add_token(const char *file, struct curl_slist **headers)
+{
+	static const char header[] = "Authorization: Bearer ";
+	cleanup_free char *token = NULL;
+	long length = *file ? file_read_new(AT_FDCWD, file, TOKEN_MOST, &token) : -ENOENT;
+	cleanup_free char *line = length > 0 ? malloc(sizeof(header) + (size_t)length) : NULL;
+	struct curl_slist *added;
+
+	if (length <= 0)
+		return length == -ENOMEM ? -ENOMEM : 0;
+	if (!line)
+		return -ENOMEM;
+	while (length > 0 && isspace((unsigned char)token[length - 1]))
+		length--;
+	token[length] = '\0';
+	for (const char *c = token; *c; c++)
+		if (!isgraph((unsigned char)*c))
+			return 0;
+	strcpy(stpcpy(line, header), token);
+	added = library.slist_append(*headers, line);
+	explicit_bzero(line, strlen(line));
+	explicit_bzero(token, (size_t)length);
+	if (!added)
+		return -ENOMEM;
+	*headers = added;
+	return 0;
+}
+
+static void set_up(struct http *http, const struct http_request *request, struct answer *answer)
+{
+	CURL *curl = http->curl;
+
+	/* Connections are kept. */
+	library.easy_reset(curl);
+	library.easy_setopt(curl, CURLOPT_URL, request->url);
+	library.easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	library.easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	library.easy_setopt(curl, CURLOPT_PROXY, "");
+	library.easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+	library.easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
+	library.easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
+	if (*request->ca_file)
+		library.easy_setopt(curl, CURLOPT_CAINFO, request->ca_file);
+	library.easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
+	library.easy_setopt(curl, CURLOPT_USERAGENT, "deepmon");
+	library.easy_setopt(curl, CURLOPT_ERRORBUFFER, http->error);
+	library.easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
+	library.easy_setopt(curl, CURLOPT_WRITEDATA, answer);
+	library.easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+	library.easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, look_whether_to_stop);
+	library.easy_setopt(curl, CURLOPT_XFERINFODATA, http);
+}
+
+static int error_of(CURLcode code, const struct answer *answer)
+{
+	switch (code) {
+	case CURLE_OK:
+		return 0;
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_URL_MALFORMAT:
+		return -EINVAL;
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE:
+		return -EKEYREJECTED;
+	case CURLE_OPERATION_TIMEDOUT:
+		return -ETIMEDOUT;
+	case CURLE_ABORTED_BY_CALLBACK:
+		return -ECANCELED;
+	case CURLE_OUT_OF_MEMORY:
+		return -ENOMEM;
+	case CURLE_WRITE_ERROR:
+		return answer->too_long ? -EFBIG : -ENOMEM;
+	default:
+		return -EIO;
+	}
+}
+
+static int error_of_status(long status)
+{
+	if (status == 200)
+		return 0;
+	if (status == 401 || status == 403)
+		return -EACCES;
+	return status == 404 ? -ENOENT : -EPROTO;
+}
+
+static int perform(struct http *http, const struct http_request *request, struct answer *answer)
+{
+	struct curl_slist *headers = NULL;
+	long status = 0;
+	CURLcode code;
+	int r = 0;
+
+	set_up(http, request, answer);
+	http->error[0] = '\0';
+	if (is_https(request->url))
+		r = add_token(request->token_file, &headers);
+	if (r)
+		return r;
+	library.easy_setopt(http->curl, CURLOPT_HTTPHEADER, headers);
+	code = library.easy_perform(http->curl);
+	library.slist_free_all(headers);
+	r = error_of(code, answer);
+	if (r == -EFBIG)
+		snprintf(http->why, sizeof(http->why), "the answer is longer than %zu bytes", answer->most);
+	else if (r)
+		snprintf(http->why, sizeof(http->why), "%s",
+			 *http->error ? http->error : library.easy_strerror(code));
+	if (r)
+		return r;
+	library.easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, &status);
+	r = error_of_status(status);
+	if (r)
+		snprintf(http->why, sizeof(http->why), "HTTP status %ld", status);
+	return r;
+}
+
+long http_get(struct http *http, const struct http_request *request, char **got)
+{
+	struct answer answer = {.most = request->most};
+	int r;
+
+	strcpy(http->why, strerror(ENOMEM));
+	if (strncasecmp(request->url, "http://", 7) != 0 && !is_https(request->url)) {
+		strcpy(http->why, "it begins with neither http:// nor https://");
+		return -EINVAL;
+	}
+	answer.bytes = calloc(1, 1);
+	answer.size = 1;
+	r = answer.bytes ? perform(http, request, &answer) : -ENOMEM;
+	if (r) {
+		free(answer.bytes);
+		return r;
+	}
+	answer.bytes[answer.length] = '\0';
+	*got = answer.bytes;
+	return (long)answer.length;
+}

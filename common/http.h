@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * Asks a server for a document by HTTP or HTTPS. libcurl is loaded when it is first needed: a host where
+ * nothing is asked needs none. May take as long as it is allowed to: not for threads that sample.
+ */
+#ifndef DEEPMON_HTTP_H
+#define DEEPMON_HTTP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct http;
+
+struct http_request {
+	const char *url;	/* http:// or https:// */
+	const char *ca_file;	/* of the authority that the certificate is verified by; "": the host's own */
+	const char *token_file; /* read each time, as tokens change; sent by HTTPS alone; "": none */
+	int timeout_ms;
+	size_t most; /* bytes of the answer */
+};
+
+/* -ENOSYS: there is no libcurl. -ENOMEM. */
+int http_open(struct http **http);
+/* Takes NULL. No request may be on its way. */
+void http_close(struct http *http);
+
+/* From any thread: ends a request that is on its way within a second, and all later ones at once. */
+void http_stop(struct http *http);
+
+/*
+ * GETs a document, to be freed, ended by NUL. Follows no redirection and uses no proxy. Its length, or:
+ * -EINVAL no such URL, -EKEYREJECTED the certificate is not good, -EACCES status 401 or 403, -ENOENT 404,
+ * -EPROTO any other but 200, -EFBIG longer than `most`, -ETIMEDOUT, -ECANCELED stopped, -ENOMEM, -EIO
+ * anything else. What was the matter is in http_why, until the next request.
+ */
+long http_get(struct http *http, const struct http_request *request, char **answer);
+const char *http_why(const struct http *http);
+
+#endif
