@@ -48,7 +48,15 @@ struct task_io_accounting {
 	__u64 rchar, wchar, syscr, syscw; /* with CONFIG_TASK_XACCT */
 };
 
+struct thread_info {
+	__u32 status;
+};
+
+struct files_struct;
+struct fs_struct;
+
 struct task_struct {
+	struct thread_info thread_info;
 	int pid;
 	int tgid;
 	unsigned int flags;
@@ -59,6 +67,8 @@ struct task_struct {
 	__u64 start_time;
 	char comm[16];
 	struct task_io_accounting ioac;
+	struct files_struct *files;
+	struct fs_struct *fs;
 };
 
 struct sock_common {

@@ -212,8 +212,23 @@ static int start_thread(struct deepmon *collector)
 /* The words of the options SmtOverlap, Interrupts and Network, in their order. */
 enum { OVERLAP_AUTO, OVERLAP_OFF };
 enum { INTERRUPTS_INTERRUPTED, INTERRUPTS_APART };
-enum { FILE_IO_OFF, FILE_IO_COUNTS };
+enum { FILE_IO_OFF, FILE_IO_COUNTS, FILE_IO_FULL };
 enum { NETWORK_OFF, NETWORK_ON };
+
+static void open_file_io(struct deepmon *collector)
+{
+	bool full = collector->options.file_io == FILE_IO_FULL;
+	struct files_settings settings = {.kernel = collector->kernel,
+					  .hierarchy = &collector->hierarchy,
+					  .cpu_count = collector->topology.cpu_count,
+					  .max_requests = collector->options.max_file_requests};
+
+	if (full && !collector->latency &&
+	    latency_open(&collector->latency, collector->options.max_latency_pages, &collector->logger))
+		return;
+	settings.latency = collector->latency;
+	file_io_open(&collector->file_io, full, &settings, &collector->logger);
+}
 
 static void open_kernel(struct deepmon *collector)
 {
@@ -235,9 +250,8 @@ static void open_kernel(struct deepmon *collector)
 		return;
 	cgroup_events_open(&collector->events, &collector->hierarchy, handle_event, collector,
 			   &collector->logger);
-	if (collector->options.file_io == FILE_IO_COUNTS)
-		file_io_open(&collector->file_io, collector->kernel, collector->topology.cpu_count,
-			     &collector->hierarchy, &collector->logger);
+	if (collector->options.file_io != FILE_IO_OFF)
+		open_file_io(collector);
 	if (collector->options.network == NETWORK_ON)
 		network_open(&collector->network, collector->kernel, &collector->hierarchy,
 			     &collector->logger);
@@ -396,7 +410,9 @@ int deepmon_read(struct deepmon *collector, const struct deepmon_sample **sample
 				       .kernel = collector->kernel,
 				       .events = collector->events,
 				       .counters = &collector->counters,
-				       .latency = collector->latency};
+				       .latency = collector->latency,
+				       .files =
+					   collector->file_io ? file_io_files(collector->file_io) : NULL};
 	struct sample_self self;
 	size_t zone_count;
 	uint64_t now;

@@ -138,17 +138,6 @@ static void add_network(struct sample *sample, const struct attribution *attribu
 	}
 }
 
-static void add_file_io(struct sample *sample, const struct subject_of *of, const struct file_io_usage *used)
-{
-	struct deepmon_record *record = sample_add_of(sample, of, DEEPMON_SUBJECT_FILE_IO);
-
-	record->values.file_io = (struct deepmon_file_io){.read_bytes = used->read_bytes,
-							  .written_bytes = used->written_bytes,
-							  .read_calls = used->reads,
-							  .write_calls = used->writes};
-	record->valid = (1ull << DEEPMON_COUNT_OF_FILE_IO) - 1;
-}
-
 static void add_energy(struct sample *sample, const struct subject_of *of, enum energy_domain domain,
 		       const struct domain_state *state, uint64_t used_uj, uint64_t reported_uj)
 {
@@ -182,7 +171,7 @@ static void add_account(struct sample *sample, const struct attribution *attribu
 			add_network(sample, attribution, of, account);
 		if (attribution->file_io && account != &attribution->parts[PART_IDLE] &&
 		    of->entity != DEEPMON_PROCESS)
-			add_file_io(sample, of, &account->used.file_io);
+			sample_add_file_io(sample, attribution, of, account);
 	}
 	for (int domain = 0; domain < ENERGY_DOMAIN_COUNT; domain++)
 		if (sample->domains[domain].measured && energy_is_divided((enum energy_domain)domain))

@@ -55,6 +55,10 @@ void sample_tell_latencies(struct sample *sample, struct deepmon_record *record,
 	sample_tell_latencies((sample), (record), &(record)->values.name.latency_mean_seconds, \
 			      VALID(SUBJECT, latency_mean_seconds), (latencies), (kinds))
 
+/* What was read and written, and how long that took. */
+void sample_add_file_io(struct sample *sample, const struct attribution *attribution,
+			const struct subject_of *whose, const struct account *account);
+
 /* The histograms themselves, if they are to be told. */
 void sample_add_buckets(struct sample *sample, const struct subject_of *of, const struct account *account);
 

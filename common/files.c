@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * Loads bpf/files.bpf.c: at the system calls' own functions, or where the kernel lets no program be put at
+ * functions, at the tracepoints of all system calls; with io_uring's requests or without.
+ */
+#include "files.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/libbpf.h>
+
+#include "bpf/files.skel.h"
+#include "bpf_object.h"
+#include "log.h"
+
+struct files {
+	struct files_bpf *bpf;
+};
+
+/* Ways to hook in, the best first. */
+static const struct way {
+	const char *section; /* the programs at system calls: how their section's name begins */
+	bool uring;
+} ways[] = {
+    {"f", true}, /* fentry, fexit */
+    {"tp_btf/sys_", true},
+    {"f", false},
+    {"tp_btf/sys_", false},
+};
+
+static bool begins_with(const char *text, const char *with)
+{
+	return !strncmp(text, with, strlen(with));
+}
+
+static void choose_programs(const struct files *files, const struct way *way)
+{
+	struct bpf_program *program;
+
+	bpf_object__for_each_program(program, files->bpf->obj)
+	{
+		const char *section = bpf_program__section_name(program);
+
+		bpf_program__set_autoload(program,
+					  begins_with(section, way->section) ||
+					      (way->uring && begins_with(section, "tp_btf/io_uring_")));
+	}
+	/* One of the two is there. */
+	if (way->uring) {
+		bool renamed = libbpf_find_vmlinux_btf_id("io_uring_submit_req", BPF_TRACE_RAW_TP) > 0;
+
+		bpf_program__set_autoload(files->bpf->progs.files_uring_submit, renamed);
+		bpf_program__set_autoload(files->bpf->progs.files_uring_submit_before, !renamed);
+	}
+}
+
+static int share_maps(const struct files *files, const struct files_settings *settings)
+{
+	const struct kernel_slot_maps maps = kernel_slot_maps(settings->kernel);
+	const struct latency_maps latency = {files->bpf->maps.latency_pages, files->bpf->maps.latency_index,
+					     files->bpf->maps.latency_free, files->bpf->maps.latency_refused};
+	int r = bpf_map__reuse_fd(files->bpf->maps.cpus, maps.cpus);
+
+	if (!r)
+		r = bpf_map__reuse_fd(files->bpf->maps.slots, maps.slots);
+	if (!r)
+		r = bpf_map__reuse_fd(files->bpf->maps.slot_by_cgroup, maps.slot_by_cgroup);
+	if (!r)
+		r = bpf_map__reuse_fd(files->bpf->maps.free_slots, maps.free_slots);
+	return r ? r : latency_share(settings->latency, &latency);
+}
+
+static int load(struct files *files, const struct files_settings *settings, const struct way *way)
+{
+	struct files_bpf *bpf = files->bpf = files_bpf__open();
+	uint32_t slot_count = kernel_slot_count(settings->kernel);
+	int r;
+
+	if (!bpf)
+		return -errno;
+	bpf->rodata->cgroup_subsys = settings->hierarchy->subsys;
+	bpf->rodata->slot_count = slot_count;
+	bpf_map__set_max_entries(bpf->maps.file_io_usage, settings->cpu_count * slot_count);
+	bpf_map__set_max_entries(bpf->maps.file_requests, settings->max_requests);
+	choose_programs(files, way);
+	r = share_maps(files, settings);
+	if (!r)
+		r = files_bpf__load(bpf);
+	return r ? r : files_bpf__attach(bpf);
+}
+
+static void log_way(const struct way *way, const struct deepmon_logger *logger)
+{
+	if (!begins_with(way->section, "f"))
+		log_warning(logger,
+			    "FileIO: this kernel lets no program be put at its functions (fentry); every "
+			    "system call of the host passes one instead, which makes each dearer");
+	if (!way->uring)
+		log_warning(logger,
+			    "FileIO: this kernel does not tell whose io_uring's requests are; they are "
+			    "left out");
+}
+
+int files_open(struct files **opened, const struct files_settings *settings,
+	       const struct deepmon_logger *logger)
+{
+	struct files *files = calloc(1, sizeof(*files));
+	libbpf_print_fn_t print;
+	size_t way = 0;
+	int r = -ENOENT;
+
+	if (!files)
+		return -ENOMEM;
+	print = bpf_object_silence();
+	while (way < sizeof(ways) / sizeof(ways[0])) {
+		r = load(files, settings, &ways[way]);
+		if (!r)
+			break;
+		files_bpf__destroy(files->bpf);
+		files->bpf = NULL;
+		way++;
+	}
+	libbpf_set_print(print);
+	if (r) {
+		bpf_object_log_refusal(logger, "the accounting of files", "loaded", r,
+				       "File I/O is left out");
+		files_close(files);
+		return r;
+	}
+	log_way(&ways[way], logger);
+	*opened = files;
+	return 0;
+}
+
+void files_close(struct files *files)
+{
+	if (!files)
+		return;
+	files_bpf__destroy(files->bpf);
+	free(files);
+}
+
+const struct bpf_map *files_usage(const struct files *files)
+{
+	return files->bpf->maps.file_io_usage;
+}
+
+uint64_t files_lost(const struct files *files)
+{
+	const struct files_bpf__bss *counts = files->bpf->bss;
+
+	return __atomic_load_n(&counts->file_calls_lost, __ATOMIC_RELAXED) +
+	       __atomic_load_n(&counts->file_requests_lost, __ATOMIC_RELAXED);
+}
