@@ -251,7 +251,7 @@ demo: deps
 
 # ---- Bench -------------------------------------------------------------------------------------
 
-bench_programs := $(BUILD)/tests/bench/attach $(BUILD)/tests/bench/pingpong
+bench_programs := $(addprefix $(BUILD)/tests/bench/,attach calls pingpong)
 
 $(BUILD)/tests/bench/%.bpf.o: tests/bench/%.bpf.c $(wildcard tests/bench/*.h bpf/*.h)
 	@mkdir -p $(@D)

@@ -28,7 +28,12 @@ enum file_operation { FILE_READ, FILE_WRITE, FILE_SYNC };
 /* NULL: there is none, or it is no regular file. */
 static __always_inline struct file *regular(struct file *file)
 {
-	return file && (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) == S_IFREG ? file : NULL;
+	__u16 mode;
+
+	if (!file)
+		return NULL;
+	mode = has_typed ? TYPED(file, file)->f_inode->i_mode : BPF_CORE_READ(file, f_inode, i_mode);
+	return (mode & S_IFMT) == S_IFREG ? file : NULL;
 }
 
 /* The current task's open file; NULL: none, or no regular one. */
@@ -37,7 +42,11 @@ static __always_inline struct file *regular_at(__u32 fd)
 	struct fdtable *fdt = bpf_get_current_task_btf()->files->fdt;
 	struct file *file = NULL;
 
-	if (fd >= fdt->max_fds || bpf_probe_read_kernel(&file, sizeof(file), fdt->fd + fd))
+	if (fd >= fdt->max_fds)
+		return NULL;
+	if (has_typed)
+		file = TYPED(io_kiocb, fdt->fd + fd)->file;
+	else if (bpf_probe_read_kernel(&file, sizeof(file), fdt->fd + fd))
 		return NULL;
 	return regular(file);
 }
@@ -92,7 +101,8 @@ static __always_inline void count_by_file(__u32 slot, enum file_operation operat
 }
 
 /* All of one operation on a regular file. */
-static __noinline int charge(__u32 slot, __u32 operation, const struct file_id *id, __u64 bytes, __u64 ns)
+static __always_inline int charge(__u32 slot, __u32 operation, const struct file_id *id, __u64 bytes,
+				  __u64 ns)
 {
 	count(slot, operation, bytes, ns);
 	if (file_set_count && operation != FILE_SYNC)

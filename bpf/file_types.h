@@ -7,6 +7,11 @@
 
 #include "kernel_types.h"
 
+#include <linux/bpf.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct super_block {
@@ -85,9 +90,19 @@ struct pt_regs {
 
 #pragma clang attribute pop
 
-#define S_IFMT	  0170000
-#define S_IFREG	  0100000
-#define TS_COMPAT 2 /* arch/x86/include/asm/thread_info.h: in a system call of 32 bits, with other numbers \
-		     */
+/*
+ * Gives an address its type, so that what is there is a plain load; Linux has it from 6.2 on. An address in a
+ * table of open files is typed as that of a struct which begins with a pointer to a file.
+ */
+extern void *bpf_rdonly_cast(const void *address, __u32 type) __ksym __weak;
+#define TYPED(type, address) \
+	((struct type *)bpf_rdonly_cast((const void *)(address), bpf_core_type_id_kernel(struct type)))
+const volatile bool has_typed = false; /* whether the kernel has it; fixed between open and load */
+
+#define S_IFMT	0170000
+#define S_IFREG 0100000
+#define TS_COMPAT                                                                                \
+	2 /* arch/x86/include/asm/thread_info.h: in a system call of 32 bits, with other numbers \
+	   */
 
 #endif

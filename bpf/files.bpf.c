@@ -97,8 +97,11 @@ static __always_inline int enter(const struct pt_regs *regs, enum call call)
 	descriptors(regs, call, &from, &to);
 	read = from == ~0u ? NULL : regular_at(from);
 	written = to == ~0u ? NULL : regular_at(to);
-	if (!read && !written)
-		return 0;
+	if (!read) {
+		barrier(); /* else both are tested at once, by arithmetic on pointers */
+		if (!written)
+			return 0;
+	}
 	doing = bpf_task_storage_get(&file_doing, bpf_get_current_task_btf(), NULL,
 				     BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!doing) {
@@ -114,7 +117,7 @@ static __always_inline int enter(const struct pt_regs *regs, enum call call)
 
 static __always_inline int leave(const struct pt_regs *regs, enum call call, long result)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task;
 	struct doing *doing;
 	__u32 slot;
 	__u64 ns;
@@ -123,6 +126,7 @@ static __always_inline int leave(const struct pt_regs *regs, enum call call, lon
 		return 0;
 	if (call == CALL_AIO_REAP)
 		return reap_aio(regs->r10, result);
+	task = bpf_get_current_task_btf();
 	doing = bpf_task_storage_get(&file_doing, task, NULL, 0);
 	if (!doing || doing->call != call)
 		return 0;
@@ -131,10 +135,16 @@ static __always_inline int leave(const struct pt_regs *regs, enum call call, lon
 		return 0;
 	ns = bpf_ktime_get_ns() - doing->began_ns;
 	slot = slot_of_preemptible(task);
-	if (doing->from.is_regular)
-		charge(slot, call == CALL_SYNC ? FILE_SYNC : FILE_READ, &doing->from, (__u64)result, ns);
-	if (doing->to.is_regular)
-		charge(slot, FILE_WRITE, &doing->to, (__u64)result, ns);
+	for (int i = 0; i < 2; i++) {
+		const struct file_id *id = i ? &doing->to : &doing->from;
+
+		if (id->is_regular)
+			charge(slot,
+			       i		   ? FILE_WRITE
+			       : call == CALL_SYNC ? FILE_SYNC
+						   : FILE_READ,
+			       id, (__u64)result, ns);
+	}
 	return 0;
 }
 

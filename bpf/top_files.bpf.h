@@ -47,11 +47,18 @@ static __always_inline void identify(struct file_id *id, struct file *file, __u3
 	id->request_file = NULL;
 	if (!file || !file_set_count)
 		return;
-	inode = BPF_CORE_READ(file, f_inode);
-	id->inode = BPF_CORE_READ(inode, i_ino);
-	id->device = BPF_CORE_READ(inode, i_sb, s_dev);
-	id->generation = BPF_CORE_READ(inode, i_generation);
 	id->fd = fd;
+	if (has_typed) {
+		inode = TYPED(file, file)->f_inode;
+		id->inode = inode->i_ino;
+		id->device = inode->i_sb->s_dev;
+		id->generation = inode->i_generation;
+	} else {
+		inode = BPF_CORE_READ(file, f_inode);
+		id->inode = BPF_CORE_READ(inode, i_ino);
+		id->device = BPF_CORE_READ(inode, i_sb, s_dev);
+		id->generation = BPF_CORE_READ(inode, i_generation);
+	}
 }
 
 static __always_inline __u32 set_of(const struct file_key *key)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #include "bpf/files.skel.h"
@@ -30,12 +31,31 @@ static const struct way {
     {"tp_btf/sys_", false},
 };
 
+/* What this kernel has. */
+struct features {
+	bool submit_req; /* a tracepoint of that name, not submit_sqe */
+	bool typed;	 /* bpf_rdonly_cast */
+};
+
+static void find_features(struct features *features)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+
+	*features = (struct features){false, false};
+	if (!btf)
+		return;
+	features->submit_req =
+	    btf__find_by_name_kind(btf, "btf_trace_io_uring_submit_req", BTF_KIND_TYPEDEF) > 0;
+	features->typed = btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
+	btf__free(btf);
+}
+
 static bool begins_with(const char *text, const char *with)
 {
 	return !strncmp(text, with, strlen(with));
 }
 
-static void choose_programs(const struct files *files, const struct way *way)
+static void choose_programs(const struct files *files, const struct features *features, const struct way *way)
 {
 	struct bpf_program *program;
 
@@ -48,12 +68,9 @@ static void choose_programs(const struct files *files, const struct way *way)
 					      (way->uring && begins_with(section, "tp_btf/io_uring_")));
 	}
 	/* One of the two is there. */
-	if (way->uring) {
-		bool renamed = libbpf_find_vmlinux_btf_id("io_uring_submit_req", BPF_TRACE_RAW_TP) > 0;
-
-		bpf_program__set_autoload(files->bpf->progs.files_uring_submit, renamed);
-		bpf_program__set_autoload(files->bpf->progs.files_uring_submit_before, !renamed);
-	}
+	bpf_program__set_autoload(files->bpf->progs.files_uring_submit, way->uring && features->submit_req);
+	bpf_program__set_autoload(files->bpf->progs.files_uring_submit_before,
+				  way->uring && !features->submit_req);
 }
 
 static int share_maps(const struct files *files, const struct files_settings *settings)
@@ -72,7 +89,8 @@ static int share_maps(const struct files *files, const struct files_settings *se
 	return r ? r : latency_share(settings->latency, &latency);
 }
 
-static int load(struct files *files, const struct files_settings *settings, const struct way *way)
+static int load(struct files *files, const struct files_settings *settings, const struct features *features,
+		const struct way *way)
 {
 	struct files_bpf *bpf = files->bpf = files_bpf__open();
 	uint32_t slot_count = kernel_slot_count(settings->kernel);
@@ -82,9 +100,10 @@ static int load(struct files *files, const struct files_settings *settings, cons
 		return -errno;
 	bpf->rodata->cgroup_subsys = settings->hierarchy->subsys;
 	bpf->rodata->slot_count = slot_count;
+	bpf->rodata->has_typed = features->typed;
 	bpf_map__set_max_entries(bpf->maps.file_io_usage, settings->cpu_count * slot_count);
 	bpf_map__set_max_entries(bpf->maps.file_requests, settings->max_requests);
-	choose_programs(files, way);
+	choose_programs(files, features, way);
 	r = share_maps(files, settings);
 	if (!r)
 		r = files_bpf__load(bpf);
@@ -107,6 +126,7 @@ int files_open(struct files **opened, const struct files_settings *settings,
 	       const struct deepmon_logger *logger)
 {
 	struct files *files = calloc(1, sizeof(*files));
+	struct features features;
 	libbpf_print_fn_t print;
 	size_t way = 0;
 	int r = -ENOENT;
@@ -114,8 +134,9 @@ int files_open(struct files **opened, const struct files_settings *settings,
 	if (!files)
 		return -ENOMEM;
 	print = bpf_object_silence();
+	find_features(&features);
 	while (way < sizeof(ways) / sizeof(ways[0])) {
-		r = load(files, settings, &ways[way]);
+		r = load(files, settings, &features, &ways[way]);
 		if (!r)
 			break;
 		files_bpf__destroy(files->bpf);
