@@ -79,14 +79,14 @@ static __always_inline void count_by_file(__u32 slot, enum file_operation operat
 	struct cpu_slot *owner = bpf_map_lookup_elem(&slots, &slot);
 	struct file_key key = {.inode = id->inode, .device = id->device, .generation = id->generation};
 	struct file *file = id->request_file;
-	struct locked_set *set;
+	struct file_set *set;
 	__u32 number, place;
 	__u64 serial;
 
 	if (!owner)
 		return;
 	key.cgroup_id = owner->cgroup_id;
-	number = set_of(&key);
+	number = file_set_of(&key, file_set_count);
 	set = bpf_map_lookup_elem(&file_sets, &number);
 	if (!set)
 		return;
@@ -104,9 +104,10 @@ static __always_inline void count_by_file(__u32 slot, enum file_operation operat
 static __always_inline int charge(__u32 slot, __u32 operation, const struct file_id *id, __u64 bytes,
 				  __u64 ns)
 {
-	count(slot, operation, bytes, ns);
+	/* By file first, so that what is in the sums is with the files, too. */
 	if (file_set_count && operation != FILE_SYNC)
 		count_by_file(slot, operation, id, bytes);
+	count(slot, operation, bytes, ns);
 	return 0;
 }
 

@@ -50,7 +50,7 @@ static __always_inline void queue(const struct request_key *key)
 	bpf_map_update_elem(&file_requests, key, &request, BPF_ANY);
 }
 
-/* Its slot, and how long it took; 0: not known. */
+/* Its slot and process, and how long it took. Of one that is not known, whoever gets it, and 0. */
 static __always_inline __u32 unqueue(const struct request_key *key, __u64 *ns, __u32 *tgid)
 {
 	struct request *request = bpf_map_lookup_elem(&file_requests, key);
@@ -58,7 +58,7 @@ static __always_inline __u32 unqueue(const struct request_key *key, __u64 *ns, _
 	__u32 slot;
 
 	*ns = 0;
-	*tgid = 0;
+	*tgid = bpf_get_current_pid_tgid() >> 32;
 	if (!request)
 		return slot_of_preemptible(bpf_get_current_task_btf());
 	*ns = bpf_ktime_get_ns() - request->began_ns;

@@ -11,21 +11,29 @@
  * What a sample's records are about.
  * X(constant, name: Telegraf's measurement is deepmon_<name>, help, labels, the label that is its instance)
  */
-#define DEEPMON_ENTITIES(X)                                                                             \
-	X(CONTAINER, container, "a container, with all cgroups nested in it",                           \
-	  "compose_project, compose_service, container_id, container_image, container_name, "           \
-	  "container_version, namespace, node, owner_kind, owner_name, pod_name, runtime",              \
-	  "container_name")                                                                             \
-	X(SYSTEM, system, "a systemd unit or another cgroup that belongs to no container", "cgroup",    \
-	  "cgroup")                                                                                     \
-	X(PROCESS, process,                                                                             \
-	  "the processes of one name in a container, those that used most; and (other), all its other " \
-	  "use (Processes)",                                                                            \
-	  "container_name, namespace, pod_name, process", "container_name")                             \
-	X(TOTAL, total, "everything of one kind, ended ones included: the parts of the whole", "kind",  \
-	  "kind")                                                                                       \
-	X(ZONE, zone, "one energy counter of the hardware", "domain, socket, source, zone", "zone")     \
-	X(HOST, host, "the host as a whole", "", "")                                                    \
+#define DEEPMON_ENTITIES(X)                                                                                \
+	X(CONTAINER, container, "a container, with all cgroups nested in it",                              \
+	  "compose_project, compose_service, container_id, container_image, container_name, "              \
+	  "container_version, namespace, node, owner_kind, owner_name, pod_name, runtime",                 \
+	  "container_name")                                                                                \
+	X(SYSTEM, system, "a systemd unit or another cgroup that belongs to no container", "cgroup",       \
+	  "cgroup")                                                                                        \
+	X(PROCESS, process,                                                                                \
+	  "the processes of one name in a container, those that used most; and (other), all its other "    \
+	  "use (Processes)",                                                                               \
+	  "container_name, namespace, pod_name, process", "container_name")                                \
+	X(FILE, file,                                                                                      \
+	  "a file on which most was read and written on the host since the last report, in the container " \
+	  "or unit "                                                                                       \
+	  "that did it; and (other), what was read and written elsewhere (TopFiles)",                      \
+	  "cgroup, container_name, file, namespace, pod_name", "container_name")                           \
+	X(CONTAINER_FILE, container_file,                                                                  \
+	  "the same of each container; and (other), what it read and wrote elsewhere (ContainerFiles)",    \
+	  "container_name, file, namespace, pod_name", "container_name")                                   \
+	X(TOTAL, total, "everything of one kind, ended ones included: the parts of the whole", "kind",     \
+	  "kind")                                                                                          \
+	X(ZONE, zone, "one energy counter of the hardware", "domain, socket, source, zone", "zone")        \
+	X(HOST, host, "the host as a whole", "", "")                                                       \
 	X(SELF, self, "deepmon itself", "", "")
 
 /*
@@ -54,6 +62,8 @@
 	X(PROCESS, CPU, "", "process")                                \
 	X(PROCESS, PERF, "", "process")                               \
 	X(PROCESS, ENERGY, "domain, source", "process-domain-source") \
+	X(FILE, FILE_USE, "", "file")                                 \
+	X(CONTAINER_FILE, FILE_USE, "", "file")                       \
 	X(TOTAL, CPU, "", "")                                         \
 	X(TOTAL, PERF, "", "")                                        \
 	X(TOTAL, ENERGY, "domain, source", "domain-source")           \
@@ -86,6 +96,10 @@
 	X(device, TAG,                                                                                      \
 	  "The block device's name in the kernel: vda, nvme0n1, dm-0; (other) for those past BlockDevices") \
 	X(domain, TAG, "What the energy is of: package, core, uncore, dram; of the host: psys, platform")   \
+	X(file, TAG,                                                                                        \
+	  "The file's path as its container sees it; longer than FilePathMax: ... and its end; (deleted) "  \
+	  "behind it: its "                                                                                 \
+	  "name is gone; (other): all others")                                                              \
 	X(gt, TAG, "The bucket's lower bound in s; it contains that")                                       \
 	X(kind, TAG,                                                                                        \
 	  "Which part of the whole: container, system, kernel, idle, other (past MaxCgroups), "             \
@@ -118,6 +132,7 @@
 	X(BLOCK, block, "_block")                      \
 	X(FILE_IO, file_io, "_file_io")                \
 	X(FILE_LATENCY, file_latency, "_file_latency") \
+	X(FILE_USE, file_use, "")                      \
 	X(BUCKETS, buckets, "_buckets")                \
 	X(COUNTER, counter, "")                        \
 	X(CHURN, churn, "_churn")                      \
@@ -250,6 +265,19 @@
 	  "Calls and requests that wrote")                                                                 \
 	X(FILE_IO, sync_calls, U64, COUNTER, "", "total_operations", "file_synced",                        \
 	  "Calls and requests of fsync, fdatasync and sync_file_range (FileIO full)")
+
+#define DEEPMON_FILE_USE_METRICS(X)                                                                         \
+	X(FILE_USE, read_bytes, U64, COUNTER, "B", "total_bytes", "file_read",                              \
+	  "Bytes read from it, in those reports that told of it")                                           \
+	X(FILE_USE, written_bytes, U64, COUNTER, "B", "total_bytes", "file_written", "Bytes written to it") \
+	X(FILE_USE, read_calls, U64, COUNTER, "", "total_operations", "file_read",                          \
+	  "Calls and requests that read it")                                                                \
+	X(FILE_USE, write_calls, U64, COUNTER, "", "total_operations", "file_written",                      \
+	  "Calls and requests that wrote to it")                                                            \
+	X(FILE_USE, missed_bytes, U64, GAUGE, "B", "bytes", "file_missed",                                  \
+	  "At most so many bytes more of it since the last report are in (other), for it came when "        \
+	  "MaxFiles others "                                                                                \
+	  "were there")
 
 /*
  * What is told of latencies, whatever took them: these rows stand together in a subject's metrics. Quantiles
@@ -434,6 +462,17 @@
 	  "context switch dearer; full takes each operation on a regular file, with its latency, which "     \
 	  "makes "                                                                                           \
 	  "that dearer, and on some kernels every system call")                                              \
+	X(top_files, TopFiles, COUNT, "0", 0, 1000, "",                                                      \
+	  "How many files are told of the host: those on which most was read and written since the last "    \
+	  "report; "                                                                                         \
+	  "with FileIO full")                                                                                \
+	X(container_files, ContainerFiles, COUNT, "0", 0, 1000, "", "The same of each container")            \
+	X(max_files, MaxFiles, COUNT, "4096", 64, 1048576, "",                                               \
+	  "Files that are told apart at once, rounded up to a power of two; what is read and written in "    \
+	  "others is "                                                                                       \
+	  "in (other)")                                                                                      \
+	X(file_path_max, FilePathMax, COUNT, "256", 16, 4096, "",                                            \
+	  "Bytes that are told of a file's path: of a longer one its end, with ... before it")               \
 	X(max_file_requests, MaxFileRequests, COUNT, "4096", 16, 1048576, "",                                \
 	  "Requests of io_uring and Linux AIO that are timed at once; the latency of those past it is not "  \
 	  "known")                                                                                           \

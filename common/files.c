@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
@@ -18,6 +19,8 @@
 
 struct files {
 	struct files_bpf *bpf;
+	uint32_t set_count, path_room; /* powers of two */
+	struct bpf_mapping paths;
 };
 
 /* Ways to hook in, the best first. */
@@ -89,20 +92,47 @@ static int share_maps(const struct files *files, const struct files_settings *se
 	return r ? r : latency_share(settings->latency, &latency);
 }
 
+static uint32_t power_of_two(uint32_t least)
+{
+	uint32_t power = 1;
+
+	while (power < least)
+		power *= 2;
+	return power;
+}
+
+static void size_maps(struct files *files, const struct files_settings *settings)
+{
+	struct files_bpf *bpf = files->bpf;
+	uint32_t slot_count = kernel_slot_count(settings->kernel);
+
+	files->set_count =
+	    settings->max_files ? power_of_two((settings->max_files + FILE_PLACES - 1) / FILE_PLACES) : 0;
+	files->path_room = power_of_two(settings->path_most);
+	bpf->rodata->slot_count = slot_count;
+	bpf->rodata->file_set_count = files->set_count;
+	bpf->rodata->file_path_most = files->path_room;
+	bpf_map__set_max_entries(bpf->maps.file_io_usage, settings->cpu_count * slot_count);
+	bpf_map__set_max_entries(bpf->maps.file_requests, settings->max_requests);
+	bpf_map__set_value_size(bpf->maps.file_paths,
+				(uint32_t)sizeof(struct file_path) + files->path_room + FILE_PATH_SLACK);
+	if (files->set_count) {
+		bpf_map__set_max_entries(bpf->maps.file_sets, files->set_count);
+		bpf_map__set_max_entries(bpf->maps.file_paths, files->set_count * FILE_PLACES);
+	}
+}
+
 static int load(struct files *files, const struct files_settings *settings, const struct features *features,
 		const struct way *way)
 {
 	struct files_bpf *bpf = files->bpf = files_bpf__open();
-	uint32_t slot_count = kernel_slot_count(settings->kernel);
 	int r;
 
 	if (!bpf)
 		return -errno;
 	bpf->rodata->cgroup_subsys = settings->hierarchy->subsys;
-	bpf->rodata->slot_count = slot_count;
 	bpf->rodata->has_typed = features->typed;
-	bpf_map__set_max_entries(bpf->maps.file_io_usage, settings->cpu_count * slot_count);
-	bpf_map__set_max_entries(bpf->maps.file_requests, settings->max_requests);
+	size_maps(files, settings);
 	choose_programs(files, features, way);
 	r = share_maps(files, settings);
 	if (!r)
@@ -143,6 +173,8 @@ int files_open(struct files **opened, const struct files_settings *settings,
 		files->bpf = NULL;
 		way++;
 	}
+	if (!r && files->set_count)
+		r = bpf_mapping_open(&files->paths, files->bpf->maps.file_paths);
 	libbpf_set_print(print);
 	if (r) {
 		bpf_object_log_refusal(logger, "the accounting of files", "loaded", r,
@@ -159,6 +191,7 @@ void files_close(struct files *files)
 {
 	if (!files)
 		return;
+	bpf_mapping_close(&files->paths);
 	files_bpf__destroy(files->bpf);
 	free(files);
 }
@@ -174,4 +207,58 @@ uint64_t files_lost(const struct files *files)
 
 	return __atomic_load_n(&counts->file_calls_lost, __ATOMIC_RELAXED) +
 	       __atomic_load_n(&counts->file_requests_lost, __ATOMIC_RELAXED);
+}
+
+/* ---- By file ------------------------------------------------------------------------------------ */
+
+size_t files_set_count(const struct files *files)
+{
+	return files->set_count;
+}
+
+size_t files_read_sets(const struct files *files, struct file_set *sets)
+{
+	LIBBPF_OPTS(bpf_map_batch_opts, locked, .elem_flags = BPF_F_LOCK);
+	uint32_t place = 0, count = files->set_count;
+	uint32_t *numbers = calloc(count, sizeof(*numbers));
+	int r = -ENOMEM;
+
+	if (numbers)
+		r = bpf_map_lookup_batch(bpf_map__fd(files->bpf->maps.file_sets), NULL, &place, numbers, sets,
+					 &count, &locked);
+	free(numbers);
+	/* Of an array all keys come, in their order; that there are no more is said as an error. */
+	return r && r != -ENOENT ? 0 : count;
+}
+
+int files_path(const struct files *files, size_t place, uint64_t serial, char *path, size_t most)
+{
+	size_t size = sizeof(struct file_path) + files->path_room + FILE_PATH_SLACK;
+	const struct file_path *kept = (const void *)((const char *)files->paths.memory + place * size);
+	uint32_t begin = __atomic_load_n(&kept->begin, __ATOMIC_RELAXED), flags = kept->flags;
+	const char *text = (const char *)(kept + 1);
+	size_t length;
+
+	if (__atomic_load_n(&kept->serial, __ATOMIC_ACQUIRE) != serial || begin >= files->path_room)
+		return -ENOENT;
+	length = files->path_room - begin;
+	if (length > most) {
+		begin += (uint32_t)(length - most);
+		length = most;
+		flags |= FILE_PATH_CUT;
+	}
+	path[0] = '\0';
+	if (flags & FILE_PATH_CUT)
+		strcpy(path, "...");
+	strncat(path, text + begin, length);
+	if (flags & FILE_PATH_DELETED)
+		strcat(path, " (deleted)");
+	/* It was not written anew meanwhile. */
+	return __atomic_load_n(&kept->serial, __ATOMIC_ACQUIRE) == serial ? 0 : -ENOENT;
+}
+
+void files_begin_round(const struct files *files, uint64_t worth)
+{
+	__atomic_store_n(&files->bpf->bss->file_worth, worth, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&files->bpf->data->file_round, 1, __ATOMIC_RELAXED);
 }
