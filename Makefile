@@ -34,7 +34,7 @@ LIBS = -lbpf -lcjson -lm
 PACKAGES_BUILD = gcc make clang llvm bpftool pkg-config libc6-dev libbpf-dev libelf-dev zlib1g-dev \
                  libcjson-dev libcurl4-openssl-dev collectd-dev
 PACKAGES_TEST = libclang-rt-14-dev check locales python3 collectd-core influxdb curl openssl docker.io containerd runc busybox-static \
-                valgrind iproute2 procps podman nginx wrk apache2-utils redis-server
+                valgrind iproute2 procps podman fio nginx-light wrk apache2-utils redis-server
 PACKAGES_LINT = clang-format clang-tidy cppcheck
 PACKAGES_KERNELS = python3 qemu-system-x86 busybox-static
 
@@ -254,7 +254,7 @@ demo: deps
 
 # ---- Bench -------------------------------------------------------------------------------------
 
-bench_programs := $(BUILD)/tests/bench/attach $(BUILD)/tests/bench/pingpong
+bench_programs := $(addprefix $(BUILD)/tests/bench/,attach calls pingpong)
 
 $(BUILD)/tests/bench/%.bpf.o: tests/bench/%.bpf.c $(wildcard tests/bench/*.h bpf/*.h)
 	@mkdir -p $(@D)

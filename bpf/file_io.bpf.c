@@ -31,7 +31,8 @@ struct {
 
 static __always_inline struct file_io_usage counted(struct task_struct *task)
 {
-	return (struct file_io_usage){task->ioac.rchar, task->ioac.wchar, task->ioac.syscr, task->ioac.syscw};
+	return (struct file_io_usage){task->ioac.rchar, task->ioac.wchar, task->ioac.syscr, task->ioac.syscw,
+				      0};
 }
 
 static __always_inline int charge(struct task_struct *task)

@@ -53,6 +53,9 @@ struct thread_info {
 	__u32 status; /* x86 */
 };
 
+struct files_struct;
+struct fs_struct;
+
 struct task_struct {
 	struct thread_info thread_info;
 	int pid;
@@ -65,6 +68,8 @@ struct task_struct {
 	__u64 start_time;
 	char comm[16];
 	struct task_io_accounting ioac;
+	struct files_struct *files;
+	struct fs_struct *fs;
 };
 
 struct sock_common {
@@ -87,7 +92,7 @@ struct tcp_sock {
 /* What a program had in the processor's registers when it called the kernel. */
 struct pt_regs {
 #if defined(__TARGET_ARCH_x86)
-	unsigned long si, dx, ax, orig_ax;
+	unsigned long r10, ax, dx, si, di, orig_ax;
 #elif defined(__TARGET_ARCH_arm64)
 	__u64 regs[31];
 	__u64 orig_x0;

@@ -12,7 +12,10 @@
 	X(TCP_CLIENT, tcp_client)   \
 	X(TCP_SERVER, tcp_server)   \
 	X(HTTP_CLIENT, http_client) \
-	X(HTTP_SERVER, http_server)
+	X(HTTP_SERVER, http_server) \
+	X(FILE_READ, file_read)     \
+	X(FILE_WRITE, file_write)   \
+	X(FILE_SYNC, file_sync)
 
 #define LATENCY_KIND_CONSTANT(CONSTANT, name) LATENCY_##CONSTANT,
 enum latency_kind { LATENCY_KIND_ROWS(LATENCY_KIND_CONSTANT) LATENCY_KINDS };

@@ -80,14 +80,19 @@ static __always_inline __u32 slot_of_cgroup(__u64 cgroup_id)
 	return slot ? *slot : take_slot(cgroup_id);
 }
 
-/* For a task whose BTF type the verifier knows: plain loads, and few of them for a cgroup that is known. */
+/* What a task is charged to. For one whose BTF type the verifier knows: plain loads. */
+static __always_inline struct cgroup_subsys_state *css_of_trusted(struct task_struct *task)
+{
+	return cgroup_subsys < 0 ? &task->cgroups->dfl_cgrp->self : task->cgroups->subsys[cgroup_subsys & 63];
+}
+
+/* Few loads for a cgroup that is known. With preemption off alone: it writes what the CPU knows. */
 static __always_inline __u32 slot_of_trusted(struct cpu_state *cpu, struct task_struct *task)
 {
 	if (task->pid == 0)
 		return CPU_SLOT_IDLE;
 
-	struct cgroup_subsys_state *css =
-	    cgroup_subsys < 0 ? &task->cgroups->dfl_cgrp->self : task->cgroups->subsys[cgroup_subsys & 63];
+	struct cgroup_subsys_state *css = css_of_trusted(task);
 
 	/* Kernel threads count as the kernel's, but for those that were put into a cgroup to be charged to
 	 * it. */
@@ -106,6 +111,29 @@ static __always_inline __u32 slot_of_trusted(struct cpu_state *cpu, struct task_
 	if (slot != CPU_SLOT_OTHER)
 		*known = (struct cpu_known_cgroup){serial, slot};
 	return slot;
+}
+
+/* The same where the program may be preempted: it only reads what the CPU knows, and makes sure of it. */
+static __always_inline __u32 slot_of_preemptible(struct task_struct *task)
+{
+	struct cgroup_subsys_state *css = css_of_trusted(task);
+	__u32 index = bpf_get_smp_processor_id();
+	const volatile struct cpu_state *cpu = bpf_map_lookup_elem(&cpus, &index);
+
+	if ((task->flags & PF_KTHREAD) && !css->parent)
+		return CPU_SLOT_KERNEL;
+	if (cpu) {
+		__u64 serial = css->serial_nr;
+		const volatile struct cpu_known_cgroup *known = &cpu->known[serial % CPU_KNOWN_CGROUPS];
+
+		if (serial == known->serial) {
+			__u32 slot = (__u32)known->slot;
+
+			if (serial == known->serial)
+				return slot;
+		}
+	}
+	return slot_of_cgroup(css->cgroup->kn->id);
 }
 
 /* The same for any task. */

@@ -112,6 +112,7 @@ static inline void file_io_usage_add(struct file_io_usage *to, const struct file
 	to->written_bytes += from->written_bytes;
 	to->reads += from->reads;
 	to->writes += from->writes;
+	to->syncs += from->syncs;
 }
 
 /* What energy of one socket is shared by, in the running interval. */

@@ -407,6 +407,8 @@ void attribution_charge(struct attribution *attribution, const struct energy_zon
 		charge_networks(attribution);
 	if (attribution->file_io)
 		charge_file_io(attribution);
+	if (attribution->top_files)
+		top_files_charge(attribution->top_files, attribution->cgroups, attribution->groups);
 	if (attribution->latency)
 		charge_latencies(attribution);
 	if (attribution->kernel && attribution->rules.idle_policy == LEDGER_IDLE_EQUAL)
@@ -439,6 +441,8 @@ void attribution_begin(struct attribution *attribution)
 	}
 	for (int part = 0; part < PART_COUNT; part++)
 		account_told(&attribution->parts[part]);
+	if (attribution->top_files)
+		top_files_told(attribution->top_files, attribution->groups);
 	for (size_t i = 0; i < attribution->zone_count; i++)
 		attribution->zones[i].gap = false;
 }

@@ -19,6 +19,7 @@
 #include "ledger.h"
 #include "network.h"
 #include "processes.h"
+#include "top_files.h"
 #include "topology.h"
 
 /* From the options. */
@@ -50,6 +51,7 @@ struct attribution {
 	struct network *network;     /* NULL: it is not counted */
 	struct file_io *file_io;     /* likewise */
 	struct latency *latency;     /* NULL: nothing is timed */
+	struct top_files *top_files; /* NULL: files are not told apart */
 	struct processes *processes; /* NULL: they are not told apart */
 	struct attribution_rules rules;
 

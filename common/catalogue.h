@@ -11,22 +11,30 @@
  * What a sample's records are about.
  * X(constant, name: Telegraf's measurement is deepmon_<name>, help, labels, the label that is its instance)
  */
-#define DEEPMON_ENTITIES(X)                                                                             \
-	X(CONTAINER, container, "a container, with all cgroups nested in it",                           \
-	  "compose_project, compose_service, container_id, container_image, container_name, "           \
-	  "container_version, namespace, node, owner_kind, owner_name, pod_name, runtime, "             \
-	  "service_name",                                                                               \
-	  "container_name")                                                                             \
-	X(SYSTEM, system, "a systemd unit or another cgroup that belongs to no container", "cgroup",    \
-	  "cgroup")                                                                                     \
-	X(PROCESS, process,                                                                             \
-	  "the processes of one name in a container, those that used most; and (other), all its other " \
-	  "use (Processes)",                                                                            \
-	  "container_name, namespace, pod_name, process", "container_name")                             \
-	X(TOTAL, total, "everything of one kind, ended ones included: the parts of the whole", "kind",  \
-	  "kind")                                                                                       \
-	X(ZONE, zone, "one energy counter of the hardware", "domain, socket, source, zone", "zone")     \
-	X(HOST, host, "the host as a whole", "", "")                                                    \
+#define DEEPMON_ENTITIES(X)                                                                                \
+	X(CONTAINER, container, "a container, with all cgroups nested in it",                              \
+	  "compose_project, compose_service, container_id, container_image, container_name, "              \
+	  "container_version, namespace, node, owner_kind, owner_name, pod_name, runtime, "                \
+	  "service_name",                                                                                  \
+	  "container_name")                                                                                \
+	X(SYSTEM, system, "a systemd unit or another cgroup that belongs to no container", "cgroup",       \
+	  "cgroup")                                                                                        \
+	X(PROCESS, process,                                                                                \
+	  "the processes of one name in a container, those that used most; and (other), all its other "    \
+	  "use (Processes)",                                                                               \
+	  "container_name, namespace, pod_name, process", "container_name")                                \
+	X(FILE, file,                                                                                      \
+	  "a file on which most was read and written on the host since the last report, in the container " \
+	  "or unit "                                                                                       \
+	  "that did it; and (other), what was read and written elsewhere (TopFiles)",                      \
+	  "cgroup, container_name, file, namespace, pod_name", "container_name")                           \
+	X(CONTAINER_FILE, container_file,                                                                  \
+	  "the same of each container; and (other), what it read and wrote elsewhere (ContainerFiles)",    \
+	  "container_name, file, namespace, pod_name", "container_name")                                   \
+	X(TOTAL, total, "everything of one kind, ended ones included: the parts of the whole", "kind",     \
+	  "kind")                                                                                          \
+	X(ZONE, zone, "one energy counter of the hardware", "domain, socket, source, zone", "zone")        \
+	X(HOST, host, "the host as a whole", "", "")                                                       \
 	X(SELF, self, "deepmon itself", "", "")
 
 /*
@@ -42,6 +50,7 @@
 	X(CONTAINER, MEMORY, "", "")                                  \
 	X(CONTAINER, BLOCK, "device", "device")                       \
 	X(CONTAINER, FILE_IO, "", "")                                 \
+	X(CONTAINER, FILE_LATENCY, "latency", "latency")              \
 	X(CONTAINER, BUCKETS, "gt, latency, le", "latency-gt-le")     \
 	X(SYSTEM, CPU, "", "")                                        \
 	X(SYSTEM, PERF, "", "")                                       \
@@ -51,16 +60,20 @@
 	X(SYSTEM, MEMORY, "", "")                                     \
 	X(SYSTEM, BLOCK, "device", "device")                          \
 	X(SYSTEM, FILE_IO, "", "")                                    \
+	X(SYSTEM, FILE_LATENCY, "latency", "latency")                 \
 	X(SYSTEM, BUCKETS, "gt, latency, le", "latency-gt-le")        \
 	X(PROCESS, CPU, "", "process")                                \
 	X(PROCESS, PERF, "", "process")                               \
 	X(PROCESS, ENERGY, "domain, source", "process-domain-source") \
+	X(FILE, FILE_USE, "", "file")                                 \
+	X(CONTAINER_FILE, FILE_USE, "", "file")                       \
 	X(TOTAL, CPU, "", "")                                         \
 	X(TOTAL, PERF, "", "")                                        \
 	X(TOTAL, ENERGY, "domain, source", "domain-source")           \
 	X(TOTAL, NETWORK, "", "")                                     \
 	X(TOTAL, TRANSACTIONS, "protocol, role", "protocol-role")     \
 	X(TOTAL, FILE_IO, "", "")                                     \
+	X(TOTAL, FILE_LATENCY, "latency", "latency")                  \
 	X(TOTAL, BUCKETS, "gt, latency, le", "latency-gt-le")         \
 	X(TOTAL, CHURN, "", "")                                       \
 	X(HOST, ENERGY, "domain, source", "domain-source")            \
@@ -87,12 +100,17 @@
 	X(device, TAG,                                                                                      \
 	  "The block device's name in the kernel: vda, nvme0n1, dm-0; (other) for those past BlockDevices") \
 	X(domain, TAG, "What the energy is of: package, core, uncore, dram; of the host: psys, platform")   \
+	X(file, TAG,                                                                                        \
+	  "The file's path as its container sees it; longer than FilePathMax: ... and its end; (deleted) "  \
+	  "behind it: its "                                                                                 \
+	  "name is gone; (other): all others")                                                              \
 	X(gt, TAG, "The bucket's lower bound in s; it contains that")                                       \
 	X(kind, TAG,                                                                                        \
 	  "Which part of the whole: container, system, kernel, idle, other (past MaxCgroups), "             \
 	  "unattributed (nothing is known of who used it)")                                                 \
 	X(latency, TAG,                                                                                     \
-	  "What took so long: transactions as tcp_client, tcp_server, http_client, http_server")            \
+	  "What took so long: tcp_client, tcp_server, http_client, http_server, file_read, file_write, "    \
+	  "file_sync")                                                                                      \
 	X(le, TAG, "The bucket's upper bound in s, which is in the next; +Inf: it has none")                \
 	X(namespace, TAG, "The namespace of Kubernetes")                                                    \
 	X(node, TAG, "Kubernetes' name of the host (NodeName, Kubelet)")                                    \
@@ -125,6 +143,8 @@
 	X(MEMORY, memory, "_memory")                   \
 	X(BLOCK, block, "_block")                      \
 	X(FILE_IO, file_io, "_file_io")                \
+	X(FILE_LATENCY, file_latency, "_file_latency") \
+	X(FILE_USE, file_use, "")                      \
 	X(BUCKETS, buckets, "_buckets")                \
 	X(COUNTER, counter, "")                        \
 	X(CHURN, churn, "_churn")                      \
@@ -292,13 +312,33 @@
 	  "Time of the requests to read in the device (v1 with CFQ, or BFQ and its debugging, alone)")       \
 	X(BLOCK, write_time_ns, U64, COUNTER, "ns", "deepmon_wait_ns", "write", "The same of those to write")
 
-#define DEEPMON_FILE_IO_METRICS(X)                                                                   \
-	X(FILE_IO, read_bytes, U64, COUNTER, "B", "total_bytes", "file_read",                        \
-	  "Bytes that system calls read: from files, page cache included, pipes and sockets")        \
-	X(FILE_IO, written_bytes, U64, COUNTER, "B", "total_bytes", "file_written",                  \
-	  "Bytes that they wrote to those")                                                          \
-	X(FILE_IO, read_calls, U64, COUNTER, "", "total_operations", "file_read", "Calls that read") \
-	X(FILE_IO, write_calls, U64, COUNTER, "", "total_operations", "file_written", "Calls that wrote")
+#define DEEPMON_FILE_IO_METRICS(X)                                                                         \
+	X(FILE_IO, read_bytes, U64, COUNTER, "B", "total_bytes", "file_read",                              \
+	  "Bytes that system calls read from regular files, page cache included; with FileIO counts from " \
+	  "pipes and sockets, too")                                                                        \
+	X(FILE_IO, written_bytes, U64, COUNTER, "B", "total_bytes", "file_written",                        \
+	  "Bytes that they wrote to those")                                                                \
+	X(FILE_IO, read_calls, U64, COUNTER, "", "total_operations", "file_read",                          \
+	  "Calls and requests that read there; with FileIO full without those that failed")                \
+	X(FILE_IO, write_calls, U64, COUNTER, "", "total_operations", "file_written",                      \
+	  "Calls and requests that wrote")                                                                 \
+	X(FILE_IO, sync_calls, U64, COUNTER, "", "total_operations", "file_synced",                        \
+	  "Calls and requests of fsync, fdatasync and sync_file_range (FileIO full)")
+
+#define DEEPMON_FILE_USE_METRICS(X)                                                                         \
+	X(FILE_USE, read_bytes, U64, COUNTER, "B", "total_bytes", "file_read",                              \
+	  "Bytes read from it, in those reports that told of it")                                           \
+	X(FILE_USE, written_bytes, U64, COUNTER, "B", "total_bytes", "file_written", "Bytes written to it") \
+	X(FILE_USE, read_calls, U64, COUNTER, "", "total_operations", "file_read",                          \
+	  "Calls and requests that read it")                                                                \
+	X(FILE_USE, write_calls, U64, COUNTER, "", "total_operations", "file_written",                      \
+	  "Calls and requests that wrote to it")                                                            \
+	X(FILE_USE, missed_bytes, U64, GAUGE, "B", "bytes", "file_missed",                                  \
+	  "At most so many bytes more of it since the last report are in (other), for it came when "        \
+	  "MaxFiles others "                                                                                \
+	  "were there")
+
+#define DEEPMON_FILE_LATENCY_METRICS(X) DEEPMON_LATENCY_METRICS(X, FILE_LATENCY)
 
 #define DEEPMON_BUCKETS_METRICS(X)                      \
 	X(BUCKETS, count, U64, GAUGE, "", "bucket", "", \
@@ -318,56 +358,60 @@
 	X(CHURN, ended_cpu_time_ns, U64, COUNTER, "ns", "deepmon_cpu_ns", "ended", \
 	  "CPU time of those ended cgroups, over their lives as seen")
 
-#define DEEPMON_SELF_COST_METRICS(X)                                                                 \
-	X(SELF_COST, process_cpu_time_ns, U64, COUNTER, "ns", "deepmon_cpu_ns", "process",           \
-	  "CPU time of the process that deepmon runs in (under collectd: of collectd)")              \
-	X(SELF_COST, sample_cpu_time_ns, U64, COUNTER, "ns", "deepmon_cpu_ns", "samples",            \
-	  "CPU time that deepmon's own samples took")                                                \
-	X(SELF_COST, sample_duration_ns, U64, GAUGE, "ns", "deepmon_ns", "sample_duration",          \
-	  "Wall time that the last sample took")                                                     \
-	X(SELF_COST, energy_skew_ns, U64, GAUGE, "ns", "deepmon_ns", "energy_skew",                  \
-	  "From the first reading of an energy counter to the last CPU's account: the longest "      \
-	  "since the last report")                                                                   \
-	X(SELF_COST, bpf_run_time_ns, U64, COUNTER, "ns", "deepmon_cpu_ns", "bpf",                   \
-	  "CPU time in deepmon's programs in the kernel, by its own count (BpfStats on)")            \
-	X(SELF_COST, bpf_runs, U64, COUNTER, "", "total_operations", "bpf",                          \
-	  "Times that they ran (BpfStats on)")                                                       \
-	X(SELF_COST, energy_joules, MICRO, COUNTER, "J", "energy", "self",                           \
-	  "Energy of deepmon's own samples, surveys and programs: their part of the CPU time in "    \
-	  "use, of the packages' energy in use")                                                     \
-	X(SELF_COST, power_watts, F64, GAUGE, "W", "power", "self",                                  \
-	  "The same as power since the last report")                                                 \
-	X(SELF_COST, survey_cpu_time_ns, U64, COUNTER, "ns", "deepmon_cpu_ns", "survey",             \
-	  "CPU time that reading RSS, PSS and USS took (ProportionalMemory)")                        \
-	X(SELF_COST, resident_bytes, U64, GAUGE, "B", "memory", "resident",                          \
-	  "Resident memory of that process")                                                         \
-	X(SELF_COST, samples, U64, COUNTER, "", "total_operations", "samples",                       \
-	  "Samples taken: those for reports and those in between")                                   \
-	X(SELF_COST, cgroups_tracked, U64, GAUGE, "", "count", "cgroups_tracked",                    \
-	  "Cgroups known; MaxCgroups is the limit of those that run")                                \
-	X(SELF_COST, slots_used, U64, GAUGE, "", "count", "slots_used",                              \
-	  "Slots of the kernel's accounting in use; there are MaxCgroups of them")                   \
-	X(SELF_COST, slots_refused, U64, COUNTER, "", "total_events", "slots_refused",               \
-	  "Times that a cgroup ran and found no free slot: its time is in the total of kind other")  \
-	X(SELF_COST, events_dropped, U64, COUNTER, "", "total_events", "events_dropped",             \
-	  "Cgroup events that found their buffer full; the cgroups are found again by search")       \
-	X(SELF_COST, switches_unseen, U64, COUNTER, "", "total_events", "switches_unseen",           \
-	  "Context switches that the kernel did not report; their time is charged by the "           \
-	  "scheduler's own count")                                                                   \
-	X(SELF_COST, counters_failed, U64, COUNTER, "", "total_events", "counters_failed",           \
-	  "Readings of performance counters that failed; energy then goes by CPU time")              \
-	X(SELF_COST, counters_running_percent, F64, GAUGE, "percent", "percent", "counters_running", \
-	  "Part of the time that the performance counters really counted; below 100 they took "      \
-	  "turns and are scaled")                                                                    \
-	X(SELF_COST, processes_refused, U64, COUNTER, "", "total_events", "processes_refused",       \
-	  "Times that a process found no room: MaxProcesses is the limit")                           \
-	X(SELF_COST, file_io_refused, U64, COUNTER, "", "total_events", "file_io_refused",           \
-	  "Tasks that the kernel had no memory for: their file I/O is told of nobody")               \
-	X(SELF_COST, latency_pages, U64, GAUGE, "", "count", "latency_pages",                        \
-	  "Octaves of histograms in use; MaxLatencyPages is the limit")                              \
-	X(SELF_COST, latencies_refused, U64, COUNTER, "", "total_events", "latencies_refused",       \
-	  "Latencies that found no room: they are counted, but in no percentile")                    \
-	X(SELF_COST, ended_unreported, U64, COUNTER, "", "total_events", "ended_unreported",         \
+#define DEEPMON_SELF_COST_METRICS(X)                                                                      \
+	X(SELF_COST, process_cpu_time_ns, U64, COUNTER, "ns", "deepmon_cpu_ns", "process",                \
+	  "CPU time of the process that deepmon runs in (under collectd: of collectd)")                   \
+	X(SELF_COST, sample_cpu_time_ns, U64, COUNTER, "ns", "deepmon_cpu_ns", "samples",                 \
+	  "CPU time that deepmon's own samples took")                                                     \
+	X(SELF_COST, sample_duration_ns, U64, GAUGE, "ns", "deepmon_ns", "sample_duration",               \
+	  "Wall time that the last sample took")                                                          \
+	X(SELF_COST, energy_skew_ns, U64, GAUGE, "ns", "deepmon_ns", "energy_skew",                       \
+	  "From the first reading of an energy counter to the last CPU's account: the longest "           \
+	  "since the last report")                                                                        \
+	X(SELF_COST, bpf_run_time_ns, U64, COUNTER, "ns", "deepmon_cpu_ns", "bpf",                        \
+	  "CPU time in deepmon's programs in the kernel, by its own count (BpfStats on)")                 \
+	X(SELF_COST, bpf_runs, U64, COUNTER, "", "total_operations", "bpf",                               \
+	  "Times that they ran (BpfStats on)")                                                            \
+	X(SELF_COST, energy_joules, MICRO, COUNTER, "J", "energy", "self",                                \
+	  "Energy of deepmon's own samples, surveys and programs: their part of the CPU time in "         \
+	  "use, of the packages' energy in use")                                                          \
+	X(SELF_COST, power_watts, F64, GAUGE, "W", "power", "self",                                       \
+	  "The same as power since the last report")                                                      \
+	X(SELF_COST, survey_cpu_time_ns, U64, COUNTER, "ns", "deepmon_cpu_ns", "survey",                  \
+	  "CPU time that reading RSS, PSS and USS took (ProportionalMemory)")                             \
+	X(SELF_COST, resident_bytes, U64, GAUGE, "B", "memory", "resident",                               \
+	  "Resident memory of that process")                                                              \
+	X(SELF_COST, samples, U64, COUNTER, "", "total_operations", "samples",                            \
+	  "Samples taken: those for reports and those in between")                                        \
+	X(SELF_COST, cgroups_tracked, U64, GAUGE, "", "count", "cgroups_tracked",                         \
+	  "Cgroups known; MaxCgroups is the limit of those that run")                                     \
+	X(SELF_COST, slots_used, U64, GAUGE, "", "count", "slots_used",                                   \
+	  "Slots of the kernel's accounting in use; there are MaxCgroups of them")                        \
+	X(SELF_COST, slots_refused, U64, COUNTER, "", "total_events", "slots_refused",                    \
+	  "Times that a cgroup ran and found no free slot: its time is in the total of kind other")       \
+	X(SELF_COST, events_dropped, U64, COUNTER, "", "total_events", "events_dropped",                  \
+	  "Cgroup events that found their buffer full; the cgroups are found again by search")            \
+	X(SELF_COST, switches_unseen, U64, COUNTER, "", "total_events", "switches_unseen",                \
+	  "Context switches that the kernel did not report; their time is charged by the "                \
+	  "scheduler's own count")                                                                        \
+	X(SELF_COST, counters_failed, U64, COUNTER, "", "total_events", "counters_failed",                \
+	  "Readings of performance counters that failed; energy then goes by CPU time")                   \
+	X(SELF_COST, counters_running_percent, F64, GAUGE, "percent", "percent", "counters_running",      \
+	  "Part of the time that the performance counters really counted; below 100 they took "           \
+	  "turns and are scaled")                                                                         \
+	X(SELF_COST, processes_refused, U64, COUNTER, "", "total_events", "processes_refused",            \
+	  "Times that a process found no room: MaxProcesses is the limit")                                \
+	X(SELF_COST, file_io_refused, U64, COUNTER, "", "total_events", "file_io_refused",                \
+	  "Tasks that the kernel had no memory for: their file I/O is told of nobody")                    \
+	X(SELF_COST, latency_pages, U64, GAUGE, "", "count", "latency_pages",                             \
+	  "Octaves of histograms in use; MaxLatencyPages is the limit")                                   \
+	X(SELF_COST, latencies_refused, U64, COUNTER, "", "total_events", "latencies_refused",            \
+	  "Latencies that found no room: they are counted, but in no percentile")                         \
+	X(SELF_COST, file_operations_lost, U64, COUNTER, "", "total_events", "file_operations_lost",      \
+	  "Operations on files that were not counted: there was no memory to keep them in, or more than " \
+	  "1,024 "                                                                                        \
+	  "of Linux AIO ended at once")                                                                   \
+	X(SELF_COST, ended_unreported, U64, COUNTER, "", "total_events", "ended_unreported",              \
 	  "Groups that ended and, past MaxEnded, were dropped before a report; the totals have them")
 
 /*
@@ -483,10 +527,26 @@
 	  "Block devices whose use is told of each container and unit; those past it are summed as "         \
 	  "(other); 0: "                                                                                     \
 	  "none is")                                                                                         \
-	X(file_io, FileIO, CHOICE, "off|counts", 0, 0, "",                                                   \
-	  "Whether the bytes and calls of read, write and their like are counted, which makes a context "    \
-	  "switch "                                                                                          \
-	  "dearer")                                                                                          \
+	X(file_io, FileIO, CHOICE, "off|counts|full", 0, 0, "",                                              \
+	  "Whether file I/O is counted: counts takes what tasks read and write by system calls, which "      \
+	  "makes a "                                                                                         \
+	  "context switch dearer; full takes each operation on a regular file, with its latency, which "     \
+	  "makes "                                                                                           \
+	  "that dearer, and on some kernels every system call")                                              \
+	X(top_files, TopFiles, COUNT, "0", 0, 1000, "",                                                      \
+	  "How many files are told of the host: those on which most was read and written since the last "    \
+	  "report; "                                                                                         \
+	  "with FileIO full")                                                                                \
+	X(container_files, ContainerFiles, COUNT, "0", 0, 1000, "", "The same of each container")            \
+	X(max_files, MaxFiles, COUNT, "4096", 64, 1048576, "",                                               \
+	  "Files that are told apart at once, rounded up to a power of two; what is read and written in "    \
+	  "others is "                                                                                       \
+	  "in (other)")                                                                                      \
+	X(file_path_max, FilePathMax, COUNT, "256", 16, 4096, "",                                            \
+	  "Bytes that are told of a file's path: of a longer one its end, with ... before it")               \
+	X(max_file_requests, MaxFileRequests, COUNT, "4096", 16, 1048576, "",                                \
+	  "Requests of io_uring and Linux AIO that are timed at once; the latency of those past it is not "  \
+	  "known")                                                                                           \
 	X(latency_buckets, LatencyBuckets, BOOL, "false", 0, 0, "",                                          \
 	  "Whether the histograms themselves are told, beside their percentiles: a line for each bucket "    \
 	  "that something fell into")                                                                        \
@@ -518,7 +578,7 @@
 	X(report_block, ReportBlock, BOOL, "true", 0, 0, "",                                                 \
 	  "Whether block I/O is told; BlockDevices 0 does not read it")                                      \
 	X(report_file_io, ReportFileIO, BOOL, "true", 0, 0, "",                                              \
-	  "Whether file I/O is told; FileIO off does not count it")                                          \
+	  "Whether file I/O and its latencies are told; FileIO off does not count it")                       \
 	X(report_containers, ReportContainers, BOOL, "true", 0, 0, "",                                       \
 	  "Whether containers are told one by one; their total is all the same")                             \
 	X(report_system, ReportSystem, BOOL, "true", 0, 0, "",                                               \

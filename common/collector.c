@@ -52,6 +52,7 @@ struct deepmon {
 	struct groups groups;
 	struct cgroups cgroups;
 	struct processes processes;
+	struct top_files top_files;
 	struct attribution attribution;
 	struct footprints footprints;
 	uint64_t events_dropped;
@@ -207,7 +208,7 @@ static int start_thread(struct deepmon *collector)
 /* The words of the options SmtOverlap, Interrupts and Network, in their order. */
 enum { OVERLAP_AUTO, OVERLAP_OFF };
 enum { INTERRUPTS_INTERRUPTED, INTERRUPTS_APART };
-enum { FILE_IO_OFF, FILE_IO_COUNTS };
+enum { FILE_IO_OFF, FILE_IO_COUNTS, FILE_IO_FULL };
 enum { NETWORK_OFF, NETWORK_ON };
 enum { HTTP_OFF, HTTP_ON };
 
@@ -220,6 +221,32 @@ static void open_network(struct deepmon *collector)
 	latency_open(&collector->latency, collector->options.max_latency_pages, &collector->logger);
 	settings.latency = collector->latency;
 	network_open(&collector->network, &settings, &collector->logger);
+}
+
+static bool tells_files(const struct deepmon *collector)
+{
+	return collector->options.top_files || collector->options.container_files;
+}
+
+static void open_file_io(struct deepmon *collector)
+{
+	bool full = collector->options.file_io == FILE_IO_FULL;
+	struct files_settings settings = {.kernel = collector->kernel,
+					  .hierarchy = &collector->hierarchy,
+					  .cpu_count = collector->topology.cpu_count,
+					  .max_requests = collector->options.max_file_requests,
+					  .max_files =
+					      tells_files(collector) ? collector->options.max_files : 0,
+					  .path_most = collector->options.file_path_max};
+
+	if (full && !collector->latency &&
+	    latency_open(&collector->latency, collector->options.max_latency_pages, &collector->logger))
+		return;
+	settings.latency = collector->latency;
+	if (!full && tells_files(collector))
+		log_warning(&collector->logger,
+			    "TopFiles and ContainerFiles: no file is told of without FileIO full");
+	file_io_open(&collector->file_io, full, &settings, &collector->logger);
 }
 
 static void open_kernel(struct deepmon *collector)
@@ -242,9 +269,8 @@ static void open_kernel(struct deepmon *collector)
 		return;
 	cgroup_events_open(&collector->events, &collector->hierarchy, handle_event, collector,
 			   &collector->logger);
-	if (collector->options.file_io == FILE_IO_COUNTS)
-		file_io_open(&collector->file_io, collector->kernel, collector->topology.cpu_count,
-			     &collector->hierarchy, &collector->logger);
+	if (collector->options.file_io != FILE_IO_OFF)
+		open_file_io(collector);
 	if (collector->options.network == NETWORK_ON)
 		open_network(collector);
 	else if (collector->options.http == HTTP_ON)
@@ -316,6 +342,12 @@ static struct attribution_rules rules_of(const struct deepmon_options *options)
 	return rules;
 }
 
+/* NULL: operations on files are not counted. */
+static struct files *files_of(const struct deepmon *collector)
+{
+	return collector->file_io ? file_io_files(collector->file_io) : NULL;
+}
+
 static int begin(struct deepmon *collector)
 {
 	const struct attribution_rules rules = rules_of(&collector->options);
@@ -338,6 +370,14 @@ static int begin(struct deepmon *collector)
 		r = processes_init(&collector->processes, collector->kernel, &collector->topology,
 				   collector->options.max_processes);
 		collector->attribution.processes = &collector->processes;
+	}
+	if (!r && files_of(collector) && tells_files(collector)) {
+		const size_t told[FILE_SCOPES] = {collector->options.top_files,
+						  collector->options.container_files};
+
+		r = top_files_init(&collector->top_files, files_of(collector),
+				   collector->options.file_path_max, told);
+		collector->attribution.top_files = &collector->top_files;
 	}
 	if (r)
 		return r;
@@ -414,7 +454,8 @@ int deepmon_read(struct deepmon *collector, const struct deepmon_sample **sample
 				       .events = collector->events,
 				       .counters = &collector->counters,
 				       .surveyor = &collector->surveyor,
-				       .latency = collector->latency};
+				       .latency = collector->latency,
+				       .files = files_of(collector)};
 	struct sample_self self;
 	size_t zone_count;
 	uint64_t now;
@@ -452,6 +493,7 @@ void deepmon_close(struct deepmon *collector)
 	kubelet_close(collector->names.kubelet);
 	sample_clear(&collector->sample);
 	processes_clear(&collector->processes);
+	top_files_clear(&collector->top_files);
 	attribution_clear(&collector->attribution);
 	cgroups_clear(&collector->cgroups);
 	groups_clear(&collector->groups);

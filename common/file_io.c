@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-only
  *
- * Loads bpf/file_io.bpf.c and reads its map.
+ * Loads bpf/file_io.bpf.c, and reads its map or the like one of bpf/files.bpf.c.
  */
 #include "file_io.h"
 
@@ -18,7 +18,8 @@
 #define COUNTS (sizeof(struct file_io_usage) / sizeof(__u64))
 
 struct file_io {
-	struct file_io_bpf *bpf;
+	struct file_io_bpf *bpf; /* NULL: there are files */
+	struct files *files;
 	uint32_t cpu_count, slot_count;
 	struct bpf_mapping usage;
 	struct file_io_usage *taken; /* [slot] */
@@ -38,19 +39,19 @@ static int share_slots(const struct file_io *file_io, const struct kernel *kerne
 	return r;
 }
 
-static int load(struct file_io *file_io, const struct kernel *kernel, const struct hierarchy *hierarchy)
+static int load(struct file_io *file_io, const struct files_settings *settings)
 {
 	struct file_io_bpf *bpf = file_io->bpf = file_io_bpf__open();
 	int r;
 
 	if (!bpf)
 		return -errno;
-	bpf->rodata->cgroup_subsys = hierarchy->subsys;
+	bpf->rodata->cgroup_subsys = settings->hierarchy->subsys;
 	bpf->rodata->slot_count = file_io->slot_count;
 	bpf_map__set_max_entries(bpf->maps.file_io_usage, file_io->cpu_count * file_io->slot_count);
 	bpf_program__set_autoattach(bpf->progs.file_io_flush, false);
 	bpf_program__set_autoattach(bpf->progs.file_io_begin, false);
-	r = share_slots(file_io, kernel);
+	r = share_slots(file_io, settings->kernel);
 	if (!r)
 		r = file_io_bpf__load(bpf);
 	return r ? r : bpf_mapping_open(&file_io->usage, bpf->maps.file_io_usage);
@@ -70,21 +71,13 @@ static int visit_tasks(const struct file_io *file_io)
 	return n < 0 && fd >= 0 ? -errno : (int)n;
 }
 
-int file_io_open(struct file_io **opened, const struct kernel *kernel, uint32_t cpu_count,
-		 const struct hierarchy *hierarchy, const struct deepmon_logger *logger)
+static int open_counts(struct file_io *file_io, const struct files_settings *settings,
+		       const struct deepmon_logger *logger)
 {
-	struct file_io *file_io = calloc(1, sizeof(*file_io));
+	libbpf_print_fn_t print = bpf_object_silence();
 	const char *step = "loaded";
-	libbpf_print_fn_t print;
-	int r;
+	int r = load(file_io, settings);
 
-	if (!file_io)
-		return -ENOMEM;
-	file_io->cpu_count = cpu_count;
-	file_io->slot_count = kernel_slot_count(kernel);
-	file_io->taken = calloc(file_io->slot_count, sizeof(*file_io->taken));
-	print = bpf_object_silence();
-	r = file_io->taken ? load(file_io, kernel, hierarchy) : -ENOMEM;
 	if (!r) {
 		step = "attached";
 		r = file_io_bpf__attach(file_io->bpf);
@@ -92,8 +85,33 @@ int file_io_open(struct file_io **opened, const struct kernel *kernel, uint32_t 
 	if (!r)
 		r = visit_tasks(file_io);
 	libbpf_set_print(print);
-	if (r) {
+	if (r)
 		bpf_object_log_refusal(logger, "the accounting of file I/O", step, r, "File I/O is left out");
+	return r;
+}
+
+static int open_files(struct file_io *file_io, const struct files_settings *settings,
+		      const struct deepmon_logger *logger)
+{
+	int r = files_open(&file_io->files, settings, logger);
+
+	return r ? r : bpf_mapping_open(&file_io->usage, files_usage(file_io->files));
+}
+
+int file_io_open(struct file_io **opened, bool full, const struct files_settings *settings,
+		 const struct deepmon_logger *logger)
+{
+	struct file_io *file_io = calloc(1, sizeof(*file_io));
+	int r = -ENOMEM;
+
+	if (!file_io)
+		return -ENOMEM;
+	file_io->cpu_count = settings->cpu_count;
+	file_io->slot_count = kernel_slot_count(settings->kernel);
+	file_io->taken = calloc(file_io->slot_count, sizeof(*file_io->taken));
+	if (file_io->taken)
+		r = full ? open_files(file_io, settings, logger) : open_counts(file_io, settings, logger);
+	if (r) {
 		file_io_close(file_io);
 		return r;
 	}
@@ -107,13 +125,18 @@ void file_io_close(struct file_io *file_io)
 		return;
 	bpf_mapping_close(&file_io->usage);
 	file_io_bpf__destroy(file_io->bpf);
+	files_close(file_io->files);
 	free(file_io->taken);
 	free(file_io);
 }
 
 void file_io_flush(const struct file_io *file_io)
 {
-	int fd = bpf_program__fd(file_io->bpf->progs.file_io_flush);
+	int fd = file_io->bpf ? bpf_program__fd(file_io->bpf->progs.file_io_flush) : -1;
+
+	/* What operations do is charged as they end. */
+	if (fd < 0)
+		return;
 
 	for (uint32_t cpu = 0; cpu < file_io->cpu_count; cpu++) {
 		struct bpf_test_run_opts on_cpu = {
@@ -152,4 +175,9 @@ uint64_t file_io_refused(const struct file_io *file_io)
 int file_io_add_run_time(const struct file_io *file_io, uint64_t *run_time_ns, uint64_t *runs)
 {
 	return bpf_object_add_run_time(file_io->bpf->obj, run_time_ns, runs);
+}
+
+struct files *file_io_files(const struct file_io *file_io)
+{
+	return file_io->files;
 }

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: GPL-3.0-only
  *
- * What each slot read and wrote by system calls: loads bpf/file_io.bpf.c and reads what it counts.
+ * What each slot read and wrote: by all its system calls, as the kernel counts them for tasks (loads
+ * bpf/file_io.bpf.c), or in regular files, each operation with its latency (files.h).
  */
 #ifndef DEEPMON_FILE_IO_H
 #define DEEPMON_FILE_IO_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "../bpf/file_io.h"
 #include "deepmon.h"
-#include "hierarchy.h"
-#include "kernel.h"
+#include "files.h"
 
 struct file_io;
 
-/* Shares the kernel's slots. What stood in the way is said to the logger. -errno. */
-int file_io_open(struct file_io **file_io, const struct kernel *kernel, uint32_t cpu_count,
-		 const struct hierarchy *hierarchy, const struct deepmon_logger *logger);
+/* `full`: regular files. What stood in the way is said to the logger. -errno. */
+int file_io_open(struct file_io **file_io, bool full, const struct files_settings *settings,
+		 const struct deepmon_logger *logger);
 /* Takes NULL. */
 void file_io_close(struct file_io *file_io);
 
@@ -31,5 +32,8 @@ uint64_t file_io_refused(const struct file_io *file_io);
 
 /* As bpf_object_add_run_time. */
 int file_io_add_run_time(const struct file_io *file_io, uint64_t *run_time_ns, uint64_t *runs);
+
+/* Those of the operations on regular files; NULL: not these are counted. */
+struct files *file_io_files(const struct file_io *file_io);
 
 #endif

@@ -66,6 +66,7 @@ static void group_free(struct group *group)
 	free(group->elsewhere);
 	account_free(&group->account);
 	process_free_all(group->processes);
+	group_files_clear(&group->files);
 	footprint_free(group->footprint);
 	free(group);
 }
@@ -310,6 +311,8 @@ static void absorb(struct group *to, struct group *from)
 	latencies_merge(&to->account.latencies, from->account.latencies);
 	account_sums_add(&to->untold, &from->untold);
 	process_absorb_all(&to->processes, &from->processes);
+	group_files_absorb(&to->files, &from->files);
+	file_counts_add(&to->files_rest.untold, &from->files_rest.untold);
 	footprint_absorb(&to->footprint, &from->footprint);
 	resident_absorb(&to->resident, &from->resident);
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "account.h"
+#include "group_files.h"
 #include "identity.h"
 #include "resident.h"
 
@@ -32,6 +33,8 @@ struct group {
 	struct process *processes;	  /* list; of processes.h */
 	struct account_sums untold;	  /* used, and in no report told of any of them */
 	struct account_sums untold_fresh; /* of it, in the last report */
+	struct group_files files;	  /* of top_files.h */
+	struct file_rest files_rest;
 
 	struct footprint *footprint; /* of memory and block devices; NULL: nothing was read */
 	struct resident resident;    /* of those that live */

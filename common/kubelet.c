@@ -12,7 +12,7 @@
 #include <time.h>
 
 #include "file.h"
-#include "http.h"
+#include "http_client.h"
 #include "log.h"
 #include "pods.h"
 
@@ -42,7 +42,7 @@ struct told_by_kubelet {
 
 struct kubelet {
 	const struct deepmon_logger *logger;
-	struct http *http;
+	struct http_client *http;
 	struct server kubelet, api;
 	char token_file[DEEPMON_TEXT_MAX];
 	uint64_t interval_ns;
@@ -115,7 +115,7 @@ static void say(const struct kubelet *kubelet, struct server *server, int error)
 	say_remedy(kubelet, server, error, remedy, sizeof(remedy));
 	log_warning(kubelet->logger, "%s: %s: %s: %s are not told until it answers; %s", server->option,
 		    server->url,
-		    error == -EBADMSG ? "what it answers is no such list" : http_why(kubelet->http),
+		    error == -EBADMSG ? "what it answers is no such list" : http_client_why(kubelet->http),
 		    server->loss, remedy);
 }
 
@@ -125,15 +125,15 @@ static void say(const struct kubelet *kubelet, struct server *server, int error)
 static long ask(struct kubelet *kubelet, struct server *server, const char *path, char **answer)
 {
 	char url[DEEPMON_TEXT_MAX + PATH_MOST];
-	const struct http_request request = {.url = url,
-					     .ca_file = server->ca_file,
-					     .token_file = kubelet->token_file,
-					     .timeout_ms = TIMEOUT_MS,
-					     .most = ANSWER_MOST};
+	const struct http_client_request request = {.url = url,
+						    .ca_file = server->ca_file,
+						    .token_file = kubelet->token_file,
+						    .timeout_ms = TIMEOUT_MS,
+						    .most = ANSWER_MOST};
 	long length;
 
 	snprintf(url, sizeof(url), "%s%s", server->url, path);
-	length = http_get(kubelet->http, &request, answer);
+	length = http_client_get(kubelet->http, &request, answer);
 	if (length < 0)
 		say(kubelet, server, (int)length);
 	return length;
@@ -431,7 +431,7 @@ int kubelet_open(struct kubelet **opened, const struct deepmon_options *options,
 	kubelet = calloc(1, sizeof(*kubelet));
 	if (!kubelet)
 		return -ENOMEM;
-	r = http_open(&kubelet->http);
+	r = http_client_open(&kubelet->http);
 	if (r == -ENOSYS)
 		log_warning(logger,
 			    "Kubelet: there is no libcurl, so owners of pods and services are not told; "
@@ -469,14 +469,14 @@ void kubelet_close(struct kubelet *kubelet)
 	if (!kubelet)
 		return;
 	if (kubelet->runs) {
-		http_stop(kubelet->http);
+		http_client_stop(kubelet->http);
 		pthread_mutex_lock(kubelet->groups_lock);
 		kubelet->stopping = true;
 		pthread_cond_signal(&kubelet->wake);
 		pthread_mutex_unlock(kubelet->groups_lock);
 		pthread_join(kubelet->thread, NULL);
 	}
-	http_close(kubelet->http);
+	http_client_close(kubelet->http);
 	told_free(kubelet->told);
 	services_clear(&kubelet->services);
 	pthread_cond_destroy(&kubelet->wake);

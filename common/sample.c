@@ -138,17 +138,6 @@ static void add_network(struct sample *sample, const struct attribution *attribu
 	}
 }
 
-static void add_file_io(struct sample *sample, const struct subject_of *of, const struct file_io_usage *used)
-{
-	struct deepmon_record *record = sample_add_of(sample, of, DEEPMON_SUBJECT_FILE_IO);
-
-	record->values.file_io = (struct deepmon_file_io){.read_bytes = used->read_bytes,
-							  .written_bytes = used->written_bytes,
-							  .read_calls = used->reads,
-							  .write_calls = used->writes};
-	record->valid = (1ull << DEEPMON_COUNT_OF_FILE_IO) - 1;
-}
-
 static void add_energy(struct sample *sample, const struct subject_of *of, enum energy_domain domain,
 		       const struct domain_state *state, uint64_t used_uj, uint64_t reported_uj)
 {
@@ -184,7 +173,7 @@ static void add_account(struct sample *sample, const struct attribution *attribu
 			sample_add_transactions(sample, of, account);
 		if (attribution->file_io && account != &attribution->parts[PART_IDLE] &&
 		    of->entity != DEEPMON_PROCESS)
-			add_file_io(sample, of, &account->used.file_io);
+			sample_add_file_io(sample, attribution, of, account);
 	}
 	for (int domain = 0; domain < ENERGY_DOMAIN_COUNT; domain++)
 		if (sample->domains[domain].measured && energy_is_divided((enum energy_domain)domain))
@@ -199,17 +188,10 @@ static void add_process(struct sample *sample, const struct attribution *attribu
 			const struct subject_of *container, const char *process,
 			const struct account_sums *told, const struct account_sums *fresh)
 {
-	struct subject_of of = {.entity = DEEPMON_PROCESS,
-				.instance = container->instance,
-				.name = container->name,
-				.process = sample_keep_text(sample, process)};
+	struct subject_of of = sample_part_of(DEEPMON_PROCESS, container);
 	struct account account = {.used = *told, .reported = *told};
 
-	/* Of the container's labels, those that its name is nothing without. */
-	for (unsigned i = 0; i < container->label_count; i++)
-		if (!strcmp(container->labels[i].key, "namespace") ||
-		    !strcmp(container->labels[i].key, "pod_name"))
-			of.labels[of.label_count++] = container->labels[i];
+	of.process = sample_keep_text(sample, process);
 	account_sums_subtract(&account.reported, fresh);
 	add_account(sample, attribution, &of, &account);
 }
@@ -227,23 +209,13 @@ static void add_processes(struct sample *sample, const struct attribution *attri
 
 static void add_group(struct sample *sample, const struct attribution *attribution, struct group *group)
 {
-	struct subject_of of = {
-	    .entity = group->kind == IDENTITY_CONTAINER ? DEEPMON_CONTAINER : DEEPMON_SYSTEM,
-	    .instance = sample_keep_text(sample, group->name),
-	    .group = group,
-	    .id = sample_keep_text(sample, group->id),
-	    .image = sample_keep_text(sample, group->image),
-	    .version = sample_keep_text(sample, group->version),
-	    .label_count = group->label_count,
-	};
+	struct subject_of of = sample_subject_of(sample, group);
 	struct account told;
 
-	of.name = *group->container ? sample_keep_text(sample, group->container) : of.instance;
-	for (unsigned i = 0; i < group->label_count; i++)
-		of.labels[i] = (struct deepmon_label){sample_keep_text(sample, group->labels[i].key),
-						      sample_keep_text(sample, group->labels[i].value), true};
 	if (attribution->processes && of.entity == DEEPMON_CONTAINER)
 		add_processes(sample, attribution, &of, group);
+	if (attribution->top_files && of.entity == DEEPMON_CONTAINER)
+		sample_add_files_of_group(sample, attribution, &of, group);
 	told_account(group, &told);
 	add_account(sample, attribution, &of, &told);
 	group->account.reported = group->account.used;
@@ -385,6 +357,8 @@ int sample_build(struct sample *sample, struct attribution *attribution, const s
 	sample->view = (struct deepmon_sample){.time_ns = sample->taken_ns, .interval_ns = interval_ns};
 	find_domains(sample, attribution, zones);
 	add_groups(sample, attribution, reported);
+	if (attribution->top_files)
+		sample_add_files_of_host(sample, attribution);
 	add_totals(sample, attribution, reported);
 	add_host(sample);
 	for (size_t i = 0; i < attribution->zone_count; i++) {

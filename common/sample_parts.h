@@ -22,9 +22,16 @@ struct subject_of {
 	unsigned label_count;
 	const char *process;
 	const char *device;
+	const char *file;
+	bool in_unit;			     /* the file: its name is a unit's, not a container's */
 	const char *latency, *lower, *upper; /* of a bucket */
 	const char *protocol, *role;	     /* of transactions */
 };
+
+/* A container or unit as a whole. */
+struct subject_of sample_subject_of(struct sample *sample, const struct group *group);
+/* Whose process or file a record is about: the container, by what its name is nothing without. */
+struct subject_of sample_part_of(enum deepmon_entity entity, const struct subject_of *container);
 
 /* A copy of a text that is good as long as the sample. */
 const char *sample_keep_text(struct sample *sample, const char *value);
@@ -58,6 +65,15 @@ void sample_tell_latencies(struct sample *sample, struct deepmon_record *record,
 /* Its transactions: by protocol, those as client, as server and both together. */
 void sample_add_transactions(struct sample *sample, const struct subject_of *of,
 			     const struct account *account);
+
+/* What was read and written, and how long that took. */
+void sample_add_file_io(struct sample *sample, const struct attribution *attribution,
+			const struct subject_of *whose, const struct account *account);
+
+/* The files of a container, or of the host, on which most was read and written. */
+void sample_add_files_of_group(struct sample *sample, const struct attribution *attribution,
+			       const struct subject_of *container, struct group *group);
+void sample_add_files_of_host(struct sample *sample, const struct attribution *attribution);
 
 /* The histograms themselves, if they are to be told. */
 void sample_add_buckets(struct sample *sample, const struct subject_of *of, const struct account *account);

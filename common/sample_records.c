@@ -68,8 +68,10 @@ void sample_label_as(struct deepmon_record *record, const struct subject_of *of,
 {
 	if (of->entity == DEEPMON_SYSTEM)
 		sample_label(record, "cgroup", of->name, true);
-	if (of->entity == DEEPMON_PROCESS)
+	if (of->entity == DEEPMON_PROCESS || of->entity == DEEPMON_CONTAINER_FILE)
 		sample_label(record, "container_name", of->name, true);
+	if (of->entity == DEEPMON_FILE)
+		sample_label(record, of->in_unit ? "cgroup" : "container_name", of->name, true);
 	if (of->entity == DEEPMON_CONTAINER) {
 		sample_label(record, "container_id", of->id, false);
 		sample_label(record, "container_image", of->image, true);
@@ -78,6 +80,7 @@ void sample_label_as(struct deepmon_record *record, const struct subject_of *of,
 	}
 	sample_label(record, "device", of->device, true);
 	sample_label(record, "domain", domain, true);
+	sample_label(record, "file", of->file, true);
 	sample_label(record, "gt", of->lower, true);
 	sample_label(record, "kind", of->kind, true);
 	sample_label(record, "latency", of->latency, true);
@@ -92,6 +95,36 @@ void sample_label_as(struct deepmon_record *record, const struct subject_of *of,
 		label_between(record, &of->labels[i]);
 }
 
+struct subject_of sample_subject_of(struct sample *sample, const struct group *group)
+{
+	struct subject_of of = {
+	    .entity = group->kind == IDENTITY_CONTAINER ? DEEPMON_CONTAINER : DEEPMON_SYSTEM,
+	    .instance = sample_keep_text(sample, group->name),
+	    .group = group,
+	    .id = sample_keep_text(sample, group->id),
+	    .image = sample_keep_text(sample, group->image),
+	    .version = sample_keep_text(sample, group->version),
+	    .label_count = group->label_count,
+	};
+
+	of.name = *group->container ? sample_keep_text(sample, group->container) : of.instance;
+	for (unsigned i = 0; i < group->label_count; i++)
+		of.labels[i] = (struct deepmon_label){sample_keep_text(sample, group->labels[i].key),
+						      sample_keep_text(sample, group->labels[i].value), true};
+	return of;
+}
+
+struct subject_of sample_part_of(enum deepmon_entity entity, const struct subject_of *container)
+{
+	struct subject_of of = {.entity = entity, .instance = container->instance, .name = container->name};
+
+	for (unsigned i = 0; i < container->label_count; i++)
+		if (!strcmp(container->labels[i].key, "namespace") ||
+		    !strcmp(container->labels[i].key, "pod_name"))
+			of.labels[of.label_count++] = container->labels[i];
+	return of;
+}
+
 struct deepmon_record *sample_add_of(struct sample *sample, const struct subject_of *of,
 				     enum deepmon_subject subject)
 {
@@ -99,6 +132,8 @@ struct deepmon_record *sample_add_of(struct sample *sample, const struct subject
 
 	if (of->process)
 		record->qualifier = of->process;
+	if (of->file)
+		record->qualifier = of->file;
 	sample_label_as(record, of, "", "");
 	return record;
 }

@@ -98,6 +98,10 @@ static void measure_kernel(const struct self_meter *meter, const struct self_sou
 		    latency_refused(sources->latency) + sources->attribution->latencies_lost;
 		*valid |= VALID(latency_pages) | VALID(latencies_refused);
 	}
+	if (sources->files) {
+		cost->file_operations_lost = files_lost(sources->files);
+		*valid |= VALID(file_operations_lost);
+	}
 	if (counters_running(sources->counters, &running) == 0) {
 		cost->counters_running_percent = 100 * running;
 		cost->counters_failed = kernel_counters_failed(kernel);

@@ -35,6 +35,7 @@ struct self_sources {
 	const struct counters *counters;
 	const struct surveyor *surveyor;
 	const struct latency *latency; /* NULL: nothing is timed */
+	const struct files *files;     /* NULL: their operations are not counted */
 	uint64_t interval_ns;
 };
 void self_meter_report(struct self_meter *meter, const struct self_sources *sources,

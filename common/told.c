@@ -39,6 +39,8 @@ static void read_switches(struct told *told, const struct deepmon_options *optio
 	    {options->report_memory, DEEPMON_SUBJECT_MEMORY},
 	    {options->report_block, DEEPMON_SUBJECT_BLOCK},
 	    {options->report_file_io, DEEPMON_SUBJECT_FILE_IO},
+	    {options->report_file_io, DEEPMON_SUBJECT_FILE_LATENCY},
+	    {options->report_file_io, DEEPMON_SUBJECT_FILE_USE},
 	};
 	const struct {
 		bool on;

@@ -17,6 +17,7 @@ sys.dont_write_bytecode = True
 SOURCE = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(SOURCE / "tests"))
 
+from bench.calls import measure_calls  # noqa: E402
 from bench.figures import Figures  # noqa: E402
 from bench.samples import SampleBench  # noqa: E402
 from bench.switches import Games, Reference, SwitchBench, leave_cpu, measure_loss  # noqa: E402
@@ -108,6 +109,7 @@ def run(build, seconds, rounds):
         leave_cpu(games.cpu)
         SwitchBench(games, figures, variants(build, state)).run(rounds, say)
         measure_loss(games, figures, rounds * LOSS_GAMES_PER_ROUND, say)
+        measure_calls(build, seconds, figures, rounds, say)
         if games.others.seen:
             figures.notes.append(f"{games.others.seen} ping-pongs of this run were disturbed by other work "
                                  "on this host.")

@@ -241,6 +241,13 @@ void network_take_dialogues(struct network *network, uint32_t slot, struct net_d
 }
 
 static struct file_io_usage fake_file_io[64];
+static struct files *fake_files; /* not NULL: operations on regular files are counted */
+
+struct files *file_io_files(const struct file_io *file_io)
+{
+	(void)file_io;
+	return fake_files;
+}
 
 void file_io_take(struct file_io *file_io, uint32_t slot, struct file_io_usage *used)
 {

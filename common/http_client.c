@@ -2,7 +2,7 @@
  *
  * HTTP by way of libcurl.
  */
-#include "http.h"
+#include "http_client.h"
 
 #include <ctype.h>
 #include <curl/curl.h>
@@ -36,7 +36,7 @@ static struct {
 	FUNCTIONS(MEMBER)
 } library;
 
-struct http {
+struct http_client {
 	CURL *curl;
 	atomic_bool stopping;
 	char error[CURL_ERROR_SIZE];
@@ -72,10 +72,10 @@ static void load_once(void)
 	loaded = load();
 }
 
-int http_open(struct http **opened)
+int http_client_open(struct http_client **opened)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	struct http *http;
+	struct http_client *http;
 
 	pthread_once(&once, load_once);
 	if (!loaded)
@@ -92,7 +92,7 @@ int http_open(struct http **opened)
 	return 0;
 }
 
-void http_close(struct http *http)
+void http_client_close(struct http_client *http)
 {
 	if (!http)
 		return;
@@ -100,12 +100,12 @@ void http_close(struct http *http)
 	free(http);
 }
 
-void http_stop(struct http *http)
+void http_client_stop(struct http_client *http)
 {
 	atomic_store(&http->stopping, true);
 }
 
-const char *http_why(const struct http *http)
+const char *http_client_why(const struct http_client *http)
 {
 	return http->why;
 }
@@ -145,7 +145,7 @@ static int look_whether_to_stop(void *user, curl_off_t download, curl_off_t down
 				curl_off_t uploaded)
 {
 	(void)download, (void)downloaded, (void)upload, (void)uploaded;
-	return atomic_load(&((struct http *)user)->stopping);
+	return atomic_load(&((struct http_client *)user)->stopping);
 }
 
 /* ---- The request -------------------------------------------------------------------------------- */
@@ -184,7 +184,7 @@ static int add_token(const char *file, struct curl_slist **headers)
 	return 0;
 }
 
-static void set_up(struct http *http, const struct http_request *request, struct answer *answer)
+static void set_up(struct http_client *http, const struct http_client_request *request, struct answer *answer)
 {
 	CURL *curl = http->curl;
 
@@ -242,7 +242,7 @@ static int error_of_status(long status)
 	return status == 404 ? -ENOENT : -EPROTO;
 }
 
-static int perform(struct http *http, const struct http_request *request, struct answer *answer)
+static int perform(struct http_client *http, const struct http_client_request *request, struct answer *answer)
 {
 	struct curl_slist *headers = NULL;
 	long status = 0;
@@ -273,7 +273,7 @@ static int perform(struct http *http, const struct http_request *request, struct
 	return r;
 }
 
-long http_get(struct http *http, const struct http_request *request, char **got)
+long http_client_get(struct http_client *http, const struct http_client_request *request, char **got)
 {
 	struct answer answer = {.most = request->most};
 	int r;

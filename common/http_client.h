@@ -3,16 +3,16 @@
  * Asks a server for a document by HTTP or HTTPS. libcurl is loaded when it is first needed: a host where
  * nothing is asked needs none. May take as long as it is allowed to: not for threads that sample.
  */
-#ifndef DEEPMON_HTTP_H
-#define DEEPMON_HTTP_H
+#ifndef DEEPMON_HTTP_CLIENT_H
+#define DEEPMON_HTTP_CLIENT_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-struct http;
+struct http_client;
 
-struct http_request {
+struct http_client_request {
 	const char *url;	/* http:// or https:// */
 	const char *ca_file;	/* of the authority that the certificate is verified by; "": the host's own */
 	const char *token_file; /* read each time, as tokens change; sent by HTTPS alone; "": none */
@@ -21,20 +21,20 @@ struct http_request {
 };
 
 /* -ENOSYS: there is no libcurl. -ENOMEM. */
-int http_open(struct http **http);
+int http_client_open(struct http_client **http);
 /* Takes NULL. No request may be on its way. */
-void http_close(struct http *http);
+void http_client_close(struct http_client *http);
 
 /* From any thread: ends a request that is on its way within a second, and all later ones at once. */
-void http_stop(struct http *http);
+void http_client_stop(struct http_client *http);
 
 /*
  * GETs a document, to be freed, ended by NUL. Follows no redirection and uses no proxy. Its length, or:
  * -EINVAL no such URL, -EKEYREJECTED the certificate is not good, -EACCES status 401 or 403, -ENOENT 404,
  * -EPROTO any other but 200, -EFBIG longer than `most`, -ETIMEDOUT, -ECANCELED stopped, -ENOMEM, -EIO
- * anything else. What was the matter is in http_why, until the next request.
+ * anything else. What was the matter is in http_client_why, until the next request.
  */
-long http_get(struct http *http, const struct http_request *request, char **answer);
-const char *http_why(const struct http *http);
+long http_client_get(struct http_client *http, const struct http_client_request *request, char **answer);
+const char *http_client_why(const struct http_client *http);
 
 #endif

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * Loads bpf/files.bpf.c: at the system calls' own functions, or where the kernel lets no program be put at
+ * functions, at the tracepoints of all system calls; with io_uring's requests or without.
+ */
+#include "files.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+
+#include "bpf/files.skel.h"
+#include "bpf_object.h"
+#include "log.h"
+
+struct files {
+	struct files_bpf *bpf;
+	uint32_t set_count, path_room; /* powers of two */
+	struct bpf_mapping paths;
+};
+
+/* Ways to hook in, the best first. */
+static const struct way {
+	const char *section; /* the programs at system calls: how their section's name begins */
+	bool uring;
+} ways[] = {
+    {"f", true}, /* fentry, fexit */
+    {"tp_btf/sys_", true},
+    {"f", false},
+    {"tp_btf/sys_", false},
+};
+
+/* What this kernel has. */
+struct features {
+	bool submit_req; /* a tracepoint of that name, not submit_sqe */
+	bool typed;	 /* bpf_rdonly_cast */
+};
+
+static void find_features(struct features *features)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+
+	*features = (struct features){false, false};
+	if (!btf)
+		return;
+	features->submit_req =
+	    btf__find_by_name_kind(btf, "btf_trace_io_uring_submit_req", BTF_KIND_TYPEDEF) > 0;
+	features->typed = btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
+	btf__free(btf);
+}
+
+static bool begins_with(const char *text, const char *with)
+{
+	return !strncmp(text, with, strlen(with));
+}
+
+static void choose_programs(const struct files *files, const struct features *features, const struct way *way)
+{
+	struct bpf_program *program;
+
+	bpf_object__for_each_program(program, files->bpf->obj)
+	{
+		const char *section = bpf_program__section_name(program);
+
+		bpf_program__set_autoload(program,
+					  begins_with(section, way->section) ||
+					      (way->uring && begins_with(section, "tp_btf/io_uring_")));
+	}
+	/* One of the two is there. */
+	bpf_program__set_autoload(files->bpf->progs.files_uring_submit, way->uring && features->submit_req);
+	bpf_program__set_autoload(files->bpf->progs.files_uring_submit_before,
+				  way->uring && !features->submit_req);
+}
+
+static int share_maps(const struct files *files, const struct files_settings *settings)
+{
+	const struct kernel_slot_maps maps = kernel_slot_maps(settings->kernel);
+	const struct latency_maps latency = {files->bpf->maps.latency_pages, files->bpf->maps.latency_index,
+					     files->bpf->maps.latency_free, files->bpf->maps.latency_refused};
+	int r = bpf_map__reuse_fd(files->bpf->maps.cpus, maps.cpus);
+
+	if (!r)
+		r = bpf_map__reuse_fd(files->bpf->maps.slots, maps.slots);
+	if (!r)
+		r = bpf_map__reuse_fd(files->bpf->maps.slot_by_cgroup, maps.slot_by_cgroup);
+	if (!r)
+		r = bpf_map__reuse_fd(files->bpf->maps.free_slots, maps.free_slots);
+	return r ? r : latency_share(settings->latency, &latency);
+}
+
+static uint32_t power_of_two(uint32_t least)
+{
+	uint32_t power = 1;
+
+	while (power < least)
+		power *= 2;
+	return power;
+}
+
+static void size_maps(struct files *files, const struct files_settings *settings)
+{
+	struct files_bpf *bpf = files->bpf;
+	uint32_t slot_count = kernel_slot_count(settings->kernel);
+
+	files->set_count =
+	    settings->max_files ? power_of_two((settings->max_files + FILE_PLACES - 1) / FILE_PLACES) : 0;
+	files->path_room = power_of_two(settings->path_most);
+	bpf->rodata->slot_count = slot_count;
+	bpf->rodata->file_set_count = files->set_count;
+	bpf->rodata->file_path_most = files->path_room;
+	bpf_map__set_max_entries(bpf->maps.file_io_usage, settings->cpu_count * slot_count);
+	bpf_map__set_max_entries(bpf->maps.file_requests, settings->max_requests);
+	bpf_map__set_value_size(bpf->maps.file_paths,
+				(uint32_t)sizeof(struct file_path) + files->path_room + FILE_PATH_SLACK);
+	if (files->set_count) {
+		bpf_map__set_max_entries(bpf->maps.file_sets, files->set_count);
+		bpf_map__set_max_entries(bpf->maps.file_paths, files->set_count * FILE_PLACES);
+	}
+}
+
+static int load(struct files *files, const struct files_settings *settings, const struct features *features,
+		const struct way *way)
+{
+	struct files_bpf *bpf = files->bpf = files_bpf__open();
+	int r;
+
+	if (!bpf)
+		return -errno;
+	bpf->rodata->cgroup_subsys = settings->hierarchy->subsys;
+	bpf->rodata->has_typed = features->typed;
+	size_maps(files, settings);
+	choose_programs(files, features, way);
+	r = share_maps(files, settings);
+	if (!r)
+		r = files_bpf__load(bpf);
+	return r ? r : files_bpf__attach(bpf);
+}
+
+static void log_way(const struct way *way, const struct deepmon_logger *logger)
+{
+	if (!begins_with(way->section, "f"))
+		log_warning(logger,
+			    "FileIO: this kernel lets no program be put at its functions (fentry); every "
+			    "system call of the host passes one instead, which makes each dearer");
+	if (!way->uring)
+		log_warning(logger,
+			    "FileIO: this kernel does not tell whose io_uring's requests are; they are "
+			    "left out");
+}
+
+int files_open(struct files **opened, const struct files_settings *settings,
+	       const struct deepmon_logger *logger)
+{
+	struct files *files = calloc(1, sizeof(*files));
+	struct features features;
+	libbpf_print_fn_t print;
+	size_t way = 0;
+	int r = -ENOENT;
+
+	if (!files)
+		return -ENOMEM;
+	print = bpf_object_silence();
+	find_features(&features);
+	while (way < sizeof(ways) / sizeof(ways[0])) {
+		r = load(files, settings, &features, &ways[way]);
+		if (!r)
+			break;
+		files_bpf__destroy(files->bpf);
+		files->bpf = NULL;
+		way++;
+	}
+	if (!r && files->set_count)
+		r = bpf_mapping_open(&files->paths, files->bpf->maps.file_paths);
+	libbpf_set_print(print);
+	if (r) {
+		bpf_object_log_refusal(logger, "the accounting of files", "loaded", r,
+				       "File I/O is left out");
+		files_close(files);
+		return r;
+	}
+	log_way(&ways[way], logger);
+	*opened = files;
+	return 0;
+}
+
+void files_close(struct files *files)
+{
+	if (!files)
+		return;
+	bpf_mapping_close(&files->paths);
+	files_bpf__destroy(files->bpf);
+	free(files);
+}
+
+const struct bpf_map *files_usage(const struct files *files)
+{
+	return files->bpf->maps.file_io_usage;
+}
+
+uint64_t files_lost(const struct files *files)
+{
+	const struct files_bpf__bss *counts = files->bpf->bss;
+
+	return __atomic_load_n(&counts->file_calls_lost, __ATOMIC_RELAXED) +
+	       __atomic_load_n(&counts->file_requests_lost, __ATOMIC_RELAXED);
+}
+
+/* ---- By file ------------------------------------------------------------------------------------ */
+
+size_t files_set_count(const struct files *files)
+{
+	return files->set_count;
+}
+
+size_t files_read_sets(const struct files *files, struct file_set *sets)
+{
+	LIBBPF_OPTS(bpf_map_batch_opts, locked, .elem_flags = BPF_F_LOCK);
+	uint32_t place = 0, count = files->set_count;
+	uint32_t *numbers = calloc(count, sizeof(*numbers));
+	int r = -ENOMEM;
+
+	if (numbers)
+		r = bpf_map_lookup_batch(bpf_map__fd(files->bpf->maps.file_sets), NULL, &place, numbers, sets,
+					 &count, &locked);
+	free(numbers);
+	/* Of an array all keys come, in their order; that there are no more is said as an error. */
+	return r && r != -ENOENT ? 0 : count;
+}
+
+int files_path(const struct files *files, size_t place, uint64_t serial, char *path, size_t most)
+{
+	size_t size = sizeof(struct file_path) + files->path_room + FILE_PATH_SLACK;
+	const struct file_path *kept = (const void *)((const char *)files->paths.memory + place * size);
+	uint32_t begin = __atomic_load_n(&kept->begin, __ATOMIC_RELAXED), flags = kept->flags;
+	const char *text = (const char *)(kept + 1);
+	size_t length;
+
+	if (__atomic_load_n(&kept->serial, __ATOMIC_ACQUIRE) != serial || begin >= files->path_room)
+		return -ENOENT;
+	length = files->path_room - begin;
+	if (length > most) {
+		begin += (uint32_t)(length - most);
+		length = most;
+		flags |= FILE_PATH_CUT;
+	}
+	path[0] = '\0';
+	if (flags & FILE_PATH_CUT)
+		strcpy(path, "...");
+	strncat(path, text + begin, length);
+	if (flags & FILE_PATH_DELETED)
+		strcat(path, " (deleted)");
+	/* It was not written anew meanwhile. */
+	return __atomic_load_n(&kept->serial, __ATOMIC_ACQUIRE) == serial ? 0 : -ENOENT;
+}
+
+void files_begin_round(const struct files *files, uint64_t worth)
+{
+	__atomic_store_n(&files->bpf->bss->file_worth, worth, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&files->bpf->data->file_round, 1, __ATOMIC_RELAXED);
+}
