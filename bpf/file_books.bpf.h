@@ -72,41 +72,47 @@ static __always_inline void count(__u32 slot, enum file_operation operation, __u
 		latency_add(slot, LATENCY_FILE_READ + operation, ns);
 }
 
-/* The same by file. One that is no longer open where it was gets no path this time. */
-static __always_inline void count_by_file(__u32 slot, enum file_operation operation, const struct file_id *id,
-					  __u64 bytes)
+/*
+ * The same by file. One that is no longer open where it was gets no path this time. Global: so the verifier
+ * looks at it once, not for each way to come here; and so all arguments are numbers.
+ */
+__noinline int count_by_file(__u64 slot_reads, __u64 inode, __u64 device_generation, __u64 bytes,
+			     __u64 fd_file)
 {
+	__u32 slot = slot_reads >> 32, number, place;
 	struct cpu_slot *owner = bpf_map_lookup_elem(&slots, &slot);
-	struct file_key key = {.inode = id->inode, .device = id->device, .generation = id->generation};
-	struct file *file = id->request_file;
+	struct file_key key = {
+	    .inode = inode, .device = device_generation >> 32, .generation = (__u32)device_generation};
 	struct file_set *set;
-	__u32 number, place;
+	struct file *file;
 	__u64 serial;
 
 	if (!owner)
-		return;
+		return 0;
 	key.cgroup_id = owner->cgroup_id;
 	number = file_set_of(&key, file_set_count);
 	set = bpf_map_lookup_elem(&file_sets, &number);
 	if (!set)
-		return;
-	serial = count_file(set, &key, operation == FILE_READ, bytes, &place);
+		return 0;
+	serial = count_file(set, &key, (__u32)slot_reads, bytes, &place);
 	if (!serial)
-		return;
-	if (!file)
-		file = regular_at(id->fd);
-	if (file && BPF_CORE_READ(file, f_inode, i_ino) == id->inode)
+		return 0;
+	/* No address is as low as a descriptor. */
+	file = fd_file <= ~0u ? regular_at((__u32)fd_file) : (struct file *)fd_file;
+	if (file && BPF_CORE_READ(file, f_inode, i_ino) == inode)
 		name_file(number * FILE_PLACES + place, serial, file);
 	end_naming(set, place);
+	return 0;
 }
 
 /* All of one operation on a regular file. */
-static __always_inline int charge(__u32 slot, __u32 operation, const struct file_id *id, __u64 bytes,
-				  __u64 ns)
+static __always_inline int charge(__u32 slot, enum file_operation operation, const struct file_id *id,
+				  __u64 bytes, __u64 ns)
 {
 	/* By file first, so that what is in the sums is with the files, too. */
 	if (file_set_count && operation != FILE_SYNC)
-		count_by_file(slot, operation, id, bytes);
+		count_by_file((__u64)slot << 32 | (operation == FILE_READ), id->inode,
+			      (__u64)id->device << 32 | id->generation, bytes, id->fd_file);
 	count(slot, operation, bytes, ns);
 	return 0;
 }

@@ -121,12 +121,8 @@ static __always_inline int uring_complete(struct io_kiocb *request)
 	result = BPF_CORE_READ(request, cqe.res);
 	if (!file || result < 0)
 		return 0;
-	identify(&id, file, 0);
 	/* A path is as its own process sees it; and another has nothing at that descriptor. */
-	if (tgid == bpf_get_current_pid_tgid() >> 32)
-		id.request_file = file;
-	else
-		id.fd = ~0u;
+	identify(&id, file, tgid == bpf_get_current_pid_tgid() >> 32 ? (__u64)file : ~0u);
 	return charge(slot, operation, &id, operation == FILE_SYNC ? 0 : (__u64)result, ns);
 }
 

@@ -26,20 +26,18 @@ struct {
 struct file_id {
 	__u64 inode;
 	__u32 device, generation;
-	__u32 fd;
-	__u32 is_regular;
-	struct file *request_file; /* of a request that holds it; NULL: it is at fd, if that is still open */
+	__u64 fd_file; /* the descriptor where it is if that is still open; or the address of an open one */
+	__u64 is_regular;
 };
 
-static __always_inline void identify(struct file_id *id, struct file *file, __u32 fd)
+static __always_inline void identify(struct file_id *id, struct file *file, __u64 fd_file)
 {
 	struct inode *inode;
 
 	id->is_regular = file != NULL;
-	id->request_file = NULL;
 	if (!file || !file_set_count)
 		return;
-	id->fd = fd;
+	id->fd_file = fd_file;
 	if (has_typed) {
 		inode = TYPED(file, file)->f_inode;
 		id->inode = inode->i_ino;
@@ -65,8 +63,8 @@ static __always_inline __u64 count_file(struct file_set *set, const struct file_
 
 	bpf_spin_lock(&set->lock);
 	file_set_begin(set, file_round);
-	*place = file_set_place(set, key) & (FILE_PLACES - 1);
-	entry = &set->places[*place];
+	entry = file_set_enter(set, key);
+	*place = set->place & (FILE_PLACES - 1);
 	file_entry_add(entry, reads, bytes);
 	if (entry->named != set->round && !entry->naming && entry->weight - entry->missed >= file_worth) {
 		entry->named = set->round;

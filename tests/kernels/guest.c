@@ -45,6 +45,7 @@
 #define CGROUPS	  "/sys/fs/cgroup"
 #define FIXTURE	  "/fixture" /* a /sys where both CPUs are threads of one core */
 #define LOG	  "/log"
+#define WORKED	  "/worked"
 #define CONTAINER "docker/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
 /* deepmon's series. */
@@ -53,6 +54,8 @@
 #define OF_PROCESS	  "deepmon_process,container_name=aaaaaaaaaaaa,process="
 #define OF_MEMORY	  "deepmon_container_memory,container_name=aaaaaaaaaaaa,runtime=docker"
 #define OF_FILE_IO	  "deepmon_container_file_io,container_name=aaaaaaaaaaaa,runtime=docker"
+#define OF_FILE		  "deepmon_container_file,container_name=aaaaaaaaaaaa,file=" WORKED
+#define OF_READ		  "deepmon_container_file_latency,container_name=aaaaaaaaaaaa,latency=file_read,runtime=docker"
 #define OF_KERNEL	  "deepmon_total,kind=kernel"
 
 /* The cgroups with work in them. BRIEF is a new one each time. */
@@ -79,6 +82,7 @@ enum {
 	LITTLE_MEMLOCK = 128,
 	FILES = 256,  /* page faults, from cgroups' files, and file I/O */
 	MEMORY = 512, /* from those files and from processes', and nothing else */
+	FULL = 1024,  /* each operation on a file, and by file */
 };
 static const struct method {
 	const char *name;
@@ -95,6 +99,7 @@ static const struct method {
     {"memlock", CAPABILITIES | LITTLE_MEMLOCK},
     {"files", FILES},
     {"memory", MEMORY},
+    {"full", FILES | FULL},
     {"hierarchy", OTHER_HIERARCHY},
 };
 
@@ -322,14 +327,15 @@ static unsigned calls;
 static void read_and_write(void)
 {
 	char text[4096] = "";
-	int ends[2];
+	int file = open(WORKED, O_RDWR | O_CREAT, 0644);
 
-	if (pipe(ends))
-		give_up("pipe");
+	if (file < 0)
+		give_up("a worker's file");
 	for (unsigned i = 0; i < calls; i++)
-		if (write(ends[1], text, sizeof(text)) != sizeof(text) ||
-		    read(ends[0], text, sizeof(text)) != sizeof(text))
-			give_up("a worker's pipe");
+		if (pwrite(file, text, sizeof(text), 0) != sizeof(text) ||
+		    read(file, text, sizeof(text)) != sizeof(text) || lseek(file, 0, SEEK_SET))
+			give_up("a worker's file");
+	close(file);
 }
 
 /*
@@ -496,7 +502,8 @@ static struct execd start_execd(unsigned with)
 	    {with & PROCESSES ? "--processes" : NULL, "5"},
 	    {with & INTERRUPTS ? "--interrupts" : NULL, "kernel"},
 	    {with & HOTPLUG ? "--sample-interval" : NULL, "0.2"},
-	    {with & FILES ? "--file-io" : NULL, "counts"},
+	    {with & FILES ? "--file-io" : NULL, with & FULL ? "full" : "counts"},
+	    {with & FULL ? "--container-files" : NULL, "3"},
 	    {with & (FILES | MEMORY) ? "--idle-reread" : NULL, "0"},
 	    {with & MEMORY ? "--proportional-memory" : NULL, "on"},
 	    {with & MEMORY ? "--proportional-memory-interval" : NULL, "0.2"},
@@ -684,16 +691,16 @@ static void check_processes(const struct report *report)
 	note(parts == all, "processes of the container: %.0f ns, of %.0f", parts, all);
 }
 
-static void check_call(const struct report reports[2], const char *bytes, const char *number)
+static void check_call(const struct report reports[2], const char *of, const char *bytes, const char *number)
 {
-	double all = grown(reports, OF_FILE_IO, bytes), times = grown(reports, OF_FILE_IO, number);
+	double all = grown(reports, of, bytes), times = grown(reports, of, number);
 
 	/* A worker reads and writes a byte to be started. */
 	note(all >= calls * 4096 && all <= calls * 4096 + 64, "%s: %.0f, of %u", bytes, all, calls * 4096);
 	note(times >= calls && times <= calls + 4, "%s: %.0f, of %u", number, times, calls);
 }
 
-static void check_files(const struct report reports[2], bool file_io)
+static void check_files(const struct report reports[2], bool file_io, bool full)
 {
 	double faults = grown(reports, OF_MEMORY, "minor_faults");
 
@@ -702,8 +709,13 @@ static void check_files(const struct report reports[2], bool file_io)
 	     faults, PAGES_TOUCHED);
 	if (!file_io)
 		return;
-	check_call(reports, "read_bytes", "read_calls");
-	check_call(reports, "written_bytes", "write_calls");
+	check_call(reports, OF_FILE_IO, "read_bytes", "read_calls");
+	check_call(reports, OF_FILE_IO, "written_bytes", "write_calls");
+	if (!full)
+		return;
+	check_call(reports, OF_FILE, "read_bytes", "read_calls");
+	check_call(reports, OF_FILE, "written_bytes", "write_calls");
+	note(field(&reports[1], OF_READ, "latency_p50_seconds") > 0, "the latency of reads is told");
 }
 
 /* One figure against the kernel's; what this kernel lacks is not told. */
@@ -889,7 +901,7 @@ static bool measure(const struct execd *execd, unsigned with, unsigned refused)
 	} else {
 		check_all(reports, used, with & ~refused);
 		if (with & FILES)
-			check_files(reports, !(refused & FILES));
+			check_files(reports, !(refused & FILES), with & FULL);
 		check_absent(reports, refused);
 	}
 	if (why && getenv("show_reports"))
