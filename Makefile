@@ -111,7 +111,8 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libdeepmon.a
 # Tests of a front end's parts take them in.
 $(BUILD)/tests/unit/settings_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/settings.o
 $(BUILD)/tests/unit/line_protocol_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/line_protocol.o
-$(BUILD)/tests/unit/settings_test $(BUILD)/tests/unit/line_protocol_test: $(execd_objects)
+$(BUILD)/tests/unit/output_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/output.o
+$(addprefix $(BUILD)/tests/unit/,settings_test line_protocol_test output_test): $(execd_objects)
 
 # It looks at groups before some of them are dropped.
 $(BUILD)/tests/unit/attribution_test: UNIT_OBJECTS = -Wl,--wrap=groups_forget_ended

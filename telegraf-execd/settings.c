@@ -42,7 +42,8 @@ static int print_help(void)
 	puts("Usage: deepmon-execd [OPTION VALUE]...\n\n"
 	     "Writes what each container uses, in CPU time and energy, as InfluxDB line protocol.\n\n"
 	     "  --config FILE       read options from FILE, one NAME = VALUE on a line\n"
-	     "  --signal none|STDIN when to write: each --interval, or for each newline on stdin (none)\n"
+	     "  --signal MODE       when to write: none, each --interval; STDIN, for each newline on stdin;\n"
+	     "                      SIGHUP, SIGUSR1 or SIGUSR2, for each such signal (none)\n"
 	     "  --interval SECONDS  for --signal none, 0.1 to 86400 (10)\n"
 	     "  --once              write one sample, of one second, and end\n"
 	     "  --debug             say more on stderr\n"
@@ -62,12 +63,17 @@ static int set_own(struct settings *settings, const char *name, const char *valu
 	char *end = NULL;
 
 	if (strcasecmp(name, "signal") == 0) {
-		if (strcasecmp(value, "none") && strcasecmp(value, "STDIN")) {
-			snprintf(why, why_size, "signal: \"%.64s\" is not one of none|STDIN", value);
-			return -EINVAL;
+		static const char *const words[] = {"none", "STDIN", "SIGHUP", "SIGUSR1", "SIGUSR2"};
+
+		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+			if (strcasecmp(value, words[i]) == 0) {
+				settings->signal = (enum signal_mode)i;
+				return 0;
+			}
 		}
-		settings->signal = strcasecmp(value, "none") ? SIGNAL_STDIN : SIGNAL_NONE;
-		return 0;
+		snprintf(why, why_size, "signal: \"%.64s\" is not one of none|STDIN|SIGHUP|SIGUSR1|SIGUSR2",
+			 value);
+		return -EINVAL;
 	}
 	if (strcasecmp(name, "interval") == 0) {
 		double seconds = strtod(value, &end);

@@ -9,7 +9,10 @@
 
 enum signal_mode {
 	SIGNAL_NONE,  /* by our own timer */
-	SIGNAL_STDIN, /* one sample for each newline on standard input */
+	SIGNAL_STDIN, /* one report for each newline on standard input */
+	SIGNAL_HUP,   /* one for each such signal */
+	SIGNAL_USR1,
+	SIGNAL_USR2,
 };
 
 struct settings {

@@ -141,18 +141,25 @@ def test_an_agents_signals_do_not_kill_it(t):
         t.equal(parent.process.poll(), None, f"exit status after {name}")
 
 
-def test_a_reader_that_is_gone_ends_it(t):
-    """The agent died: no zombie collector may go on."""
-    host.require_bpf()
-    process = subprocess.Popen([t.built("deepmon-execd"), "--signal", "none", "--interval", "0.2"],
+def gone_reader(t, interval, before):
+    """Closes the only reader of its standard output, after `before` of it; how long it then takes to end."""
+    process = subprocess.Popen([t.built("deepmon-execd"), "--signal", "none", "--interval", interval],
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
-        process.stdout.readline()
+        before(process)
         process.stdout.close()
         start = time.monotonic()
-        process.wait(5)
-        t.note(f"ended with status {process.returncode} after {time.monotonic() - start:.1f} s")
+        t.equal(process.wait(5), 0, f"status, at intervals of {interval} s")
+        t.note(f"at intervals of {interval} s: ended after {time.monotonic() - start:.2f} s")
     finally:
         process.kill()
         process.stdin.close()
         process.wait()
+
+
+def test_a_reader_that_is_gone_ends_it(t):
+    """The agent died, and something else holds our standard input: no collector may go on."""
+    host.require_bpf()
+    gone_reader(t, "0.2", lambda process: process.stdout.readline())
+    # It is noticed at once, not when there is something to write.
+    gone_reader(t, "3600", lambda process: time.sleep(1))

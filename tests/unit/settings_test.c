@@ -176,7 +176,7 @@ static const struct {
     {{"--interval", ""}, "interval: \"\" is not a number from 0.1 to 86400 s"},
     {{"--interval", "nan"}, "interval: \"nan\" is not a number from 0.1 to 86400 s"},
     {{"--interval", "86401"}, "interval: \"86401\" is not a number from 0.1 to 86400 s"},
-    {{"--signal", "SIGHUP"}, "signal: \"SIGHUP\" is not one of none|STDIN"},
+    {{"--signal", "SIGINT"}, "signal: \"SIGINT\" is not one of none|STDIN|SIGHUP|SIGUSR1|SIGUSR2"},
     {{"--signal", ""}, "signal: \"\" is not one of none|STDIN"},
     {{"--config", "/nowhere/deepmon.conf"}, "/nowhere/deepmon.conf: No such file"},
     {{"--config", "/"}, "/: Is a directory"},
