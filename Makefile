@@ -109,7 +109,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libdeepmon.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $< $(UNIT_OBJECTS) $(BUILD)/libdeepmon.a $(LIBS) -lcheck -lsubunit -lrt -lm
 
 # Tests of a front end's parts take them in.
-$(BUILD)/tests/unit/settings_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/settings.o
+$(BUILD)/tests/unit/settings_test: UNIT_OBJECTS = $(addprefix $(BUILD)/telegraf-execd/,settings.o config_file.o help.o)
 $(BUILD)/tests/unit/line_protocol_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/line_protocol.o
 $(BUILD)/tests/unit/output_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/output.o
 $(addprefix $(BUILD)/tests/unit/,settings_test line_protocol_test output_test): $(execd_objects)

@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-only
  *
- * deepmon-execd: writes samples as line protocol to a Telegraf that runs it as inputs.execd. It ends when
- * its agent closes standard input, or reads no more.
+ * deepmon-execd: reads its options and does what they ask for. Statuses: 0, it did, or its agent is done with
+ * it; 1, nothing can be measured, or standard output can't be written; 2, bad options.
  */
-#include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "line_protocol.h"
-#include "output.h"
+#include "modes.h"
 #include "say.h"
-#include "serve.h"
 
 /* One that was closed would go to the first file that is opened, and get reports or log lines in it. */
 static void hold_standard_descriptors(void)
@@ -23,43 +19,36 @@ static void hold_standard_descriptors(void)
 			_exit(EXIT_FAILURE);
 }
 
-static int once(struct deepmon *collector)
+static int run(const struct settings *settings, const struct deepmon_logger *logger)
 {
-	struct timespec second = {.tv_sec = 1};
-	const struct deepmon_sample *sample;
-	struct output output;
-	int r = output_open(&output, STDOUT_FILENO);
-
-	nanosleep(&second, NULL);
-	if (!r)
-		r = deepmon_read(collector, &sample);
-	if (!r) {
-		line_protocol_write(output_begin(&output), sample);
-		r = output_end(&output);
+	switch (settings->mode) {
+	case MODE_SERVE:
+		return mode_serve(settings, logger);
+	case MODE_ONCE:
+		return mode_once(settings, logger);
+	case MODE_LIST_METRICS:
+		return mode_list_metrics();
+	case MODE_CHECK_CONFIG:
+		return EXIT_SUCCESS; /* or it would not have come this far */
+	case MODE_VERSION:
+		puts("deepmon-execd " DEEPMON_VERSION);
+		return EXIT_SUCCESS;
+	case MODE_HELP:
+		return mode_help();
 	}
-	if (!r)
-		r = output_drain(&output, -1);
-	output_close(&output);
-	return r;
+	return EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)
 {
 	static struct settings settings;
 	struct deepmon_logger logger = say_logger(&settings);
-	struct deepmon *collector = NULL;
-	int status, signal_fd, r;
+	int status;
 
 	hold_standard_descriptors();
 	status = settings_read(&settings, argc, argv);
-	if (status != SETTINGS_GO_ON)
-		return status;
-	signal_fd = settings.once ? -1 : serve_open_signals();
-	if (deepmon_open(&collector, &settings.options, &logger))
-		return EXIT_FAILURE;
-	r = settings.once ? once(collector) : serve(collector, &settings, &logger, signal_fd);
-	deepmon_close(collector);
-	if (r)
-		say(&logger, DEEPMON_ERROR, "standard output can't be written: %s", strerror(-r));
-	return r ? EXIT_FAILURE : EXIT_SUCCESS;
+	if (!status)
+		status = run(&settings, &logger);
+	/* What was printed, as of --help: a full disk is an error. */
+	return fflush(stdout) == EOF || ferror(stdout) ? EXIT_FAILURE : status;
 }

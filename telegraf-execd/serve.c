@@ -3,17 +3,18 @@
  * Serving an agent. Nothing in the loop waits for the agent but poll: one that reads slowly gets fewer
  * reports, and one that is gone is noticed at once, whatever else there is to wait for.
  */
-#include "serve.h"
-
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "line_protocol.h"
+#include "modes.h"
 #include "output.h"
 #include "say.h"
 
@@ -36,7 +37,11 @@ struct asked {
 	bool end;
 };
 
-int serve_open_signals(void)
+/*
+ * Blocks the signals that an agent sends, which end a process by default: before there are threads, and
+ * before anything that takes time. A descriptor to read them from, or -errno.
+ */
+static int open_signals(void)
 {
 	sigset_t signals;
 	int fd;
@@ -159,25 +164,42 @@ static int turn(struct server *server)
 	return r;
 }
 
-int serve(struct deepmon *collector, const struct settings *settings, const struct deepmon_logger *logger,
-	  int signal_fd)
+static int serve(struct server *server)
 {
-	struct server server = {.collector = collector, .settings = settings, .logger = logger};
-	int timer_fd = settings->signal == SIGNAL_NONE ? open_timer(settings->interval) : -1;
-	int r = output_open(&server.output, STDOUT_FILENO);
+	int r = output_open(&server->output, STDOUT_FILENO);
 
+	while (!r)
+		r = turn(server);
+	if (r > 0)
+		r = output_drain(&server->output, DRAIN_MS);
+	output_close(&server->output);
+	return r == -EPIPE || r == -ETIMEDOUT ? 0 : r; /* nobody reads: there is nothing more to do */
+}
+
+int mode_serve(const struct settings *settings, const struct deepmon_logger *logger)
+{
+	struct server server = {.settings = settings, .logger = logger};
+	int signal_fd = open_signals(), timer_fd = -1, r;
+
+	if (deepmon_open(&server.collector, &settings->options, logger))
+		return EXIT_FAILURE; /* the collector has said why */
+	r = signal_fd < 0 ? signal_fd : 0;
+	if (!r && settings->signal == SIGNAL_NONE) {
+		timer_fd = open_timer(settings->interval);
+		r = timer_fd < 0 ? timer_fd : 0;
+	}
 	server.fds[STANDARD_INPUT] = (struct pollfd){.fd = STDIN_FILENO, .events = POLLIN};
 	server.fds[STANDARD_OUTPUT] = (struct pollfd){.fd = STDOUT_FILENO};
 	server.fds[SIGNALS] = (struct pollfd){.fd = signal_fd, .events = POLLIN};
 	server.fds[TIMER] = (struct pollfd){.fd = timer_fd, .events = POLLIN};
-	if (settings->signal == SIGNAL_NONE && timer_fd < 0)
-		r = timer_fd;
-	while (!r)
-		r = turn(&server);
-	if (r > 0)
-		r = output_drain(&server.output, DRAIN_MS);
+	if (!r)
+		r = serve(&server);
+	if (r)
+		say(logger, DEEPMON_ERROR, "reports can't be written: %s", strerror(-r));
+	deepmon_close(server.collector);
 	if (timer_fd >= 0)
 		close(timer_fd);
-	output_close(&server.output);
-	return r == -EPIPE || r == -ETIMEDOUT ? 0 : r; /* nobody reads: there is nothing more to do */
+	if (signal_fd >= 0)
+		close(signal_fd);
+	return r ? EXIT_FAILURE : EXIT_SUCCESS;
 }
