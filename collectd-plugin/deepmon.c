@@ -18,7 +18,11 @@ static struct deepmon *collector;
 
 static void write_log(void *user, enum deepmon_log_level level, const char *line)
 {
-	static const int levels[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
+	static const int levels[] = {[DEEPMON_ERROR] = LOG_ERR,
+				     [DEEPMON_WARNING] = LOG_WARNING,
+				     [DEEPMON_RECOVERED] = LOG_INFO,
+				     [DEEPMON_INFO] = LOG_INFO,
+				     [DEEPMON_DEBUG] = LOG_DEBUG};
 
 	(void)user;
 	plugin_log(levels[level], "deepmon plugin: %s", line);

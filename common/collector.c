@@ -19,6 +19,7 @@
 #include "file.h"
 #include "footprint.h"
 #include "log.h"
+#include "log_limit.h"
 #include "namer.h"
 #include "root.h"
 #include "sample.h"
@@ -26,7 +27,8 @@
 
 struct deepmon {
 	struct deepmon_options options;
-	struct deepmon_logger logger;
+	struct log_limit log_limit;
+	struct deepmon_logger logger; /* within that limit */
 	struct hierarchy hierarchy;
 	struct names names;
 	struct namer namer;
@@ -349,8 +351,8 @@ int deepmon_open(struct deepmon **opened, const struct deepmon_options *options,
 	if (!collector)
 		return -ENOMEM;
 	collector->options = *options;
-	if (logger)
-		collector->logger = *logger;
+	log_limit_init(&collector->log_limit, logger, options->max_log_lines);
+	collector->logger = log_limit_logger(&collector->log_limit);
 	collector->epoll_fd = collector->timer_fd = collector->stop_fd = collector->hierarchy.root_fd = -1;
 	collector->self.stats_fd = -1;
 	collector->footprints.memory.root_fd = collector->footprints.memory.pressure_fd = -1;
@@ -445,5 +447,6 @@ void deepmon_close(struct deepmon *collector)
 	file_close(&collector->timer_fd);
 	file_close(&collector->stop_fd);
 	pthread_mutex_destroy(&collector->lock);
+	log_limit_destroy(&collector->log_limit);
 	free(collector);
 }

@@ -216,9 +216,18 @@ bool deepmon_value_double(const struct deepmon_record *record, const struct deep
 
 /* ---- The collector ---------------------------------------------------------------------------- */
 
-enum deepmon_log_level { DEEPMON_ERROR, DEEPMON_WARNING, DEEPMON_INFO, DEEPMON_DEBUG };
+enum deepmon_log_level {
+	DEEPMON_ERROR,
+	DEEPMON_WARNING,   /* something is not measured, or not as asked */
+	DEEPMON_RECOVERED, /* what was warned of is well again */
+	DEEPMON_INFO,
+	DEEPMON_DEBUG,
+};
 
-/* Gets each message as one line without its end. May be called from the collector's own thread. */
+/*
+ * Gets each message as one line without its end; not more than MaxLogLines in a minute, debug aside. May be
+ * called from the collector's own threads.
+ */
 struct deepmon_logger {
 	void (*log)(void *user, enum deepmon_log_level level, const char *line);
 	void *user;

@@ -42,7 +42,11 @@ static bool write_lost(void)
 
 static void write_log(void *user, enum deepmon_log_level level, const char *text)
 {
-	static const char prefixes[] = {'E', 'W', 'I', 'D'};
+	static const char prefixes[] = {[DEEPMON_ERROR] = 'E',
+					[DEEPMON_WARNING] = 'W',
+					[DEEPMON_RECOVERED] = 'I',
+					[DEEPMON_INFO] = 'I',
+					[DEEPMON_DEBUG] = 'D'};
 	const struct settings *settings = user;
 	char line[PIPE_BUF];
 	int length;
