@@ -113,6 +113,8 @@ $(BUILD)/tests/unit/settings_test: UNIT_OBJECTS = $(addprefix $(BUILD)/telegraf-
 $(BUILD)/tests/unit/line_protocol_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/line_protocol.o
 $(BUILD)/tests/unit/output_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/output.o
 $(addprefix $(BUILD)/tests/unit/,settings_test line_protocol_test output_test): $(execd_objects)
+$(BUILD)/tests/unit/identifier_test: UNIT_OBJECTS = $(BUILD)/collectd-plugin/identifier.o
+$(BUILD)/tests/unit/identifier_test: $(collectd_objects)
 
 # It looks at groups before some of them are dropped.
 $(BUILD)/tests/unit/attribution_test: UNIT_OBJECTS = -Wl,--wrap=groups_forget_ended

@@ -214,6 +214,10 @@ bool deepmon_value_u64(const struct deepmon_record *record, const struct deepmon
 bool deepmon_value_double(const struct deepmon_record *record, const struct deepmon_metric *metric,
 			  double *value);
 
+/* The bytes of the UTF-8 character that a text begins with; 0: it ends, or begins with a control character or
+ * with what is no UTF-8. */
+size_t deepmon_utf8_length(const char *text);
+
 /* ---- The collector ---------------------------------------------------------------------------- */
 
 enum deepmon_log_level {

@@ -44,25 +44,6 @@ static void put_char(struct writer *writer, char c)
 	put(writer, &c, 1);
 }
 
-/* The bytes of one UTF-8 character at c; 0: it is none. */
-static size_t utf8_length(const unsigned char *c)
-{
-	size_t length = c[0] < 0x80		      ? 1
-			: c[0] >= 0xc2 && c[0] < 0xe0 ? 2
-			: c[0] >= 0xe0 && c[0] < 0xf0 ? 3
-			: c[0] >= 0xf0 && c[0] < 0xf5 ? 4
-						      : 0;
-
-	for (size_t i = 1; i < length; i++)
-		if ((c[i] & 0xc0) != 0x80)
-			return 0;
-	if (length == 3 && ((c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] > 0x9f)))
-		return 0; /* longer than need be, or half of a surrogate pair */
-	if (length == 4 && ((c[0] == 0xf0 && c[1] < 0x90) || (c[0] == 0xf4 && c[1] > 0x8f)))
-		return 0;
-	return length;
-}
-
 /* What a byte needs, in a tag's value and in a string field. */
 enum { ESCAPED_IN_TAG = 1, ESCAPED_IN_STRING = 2, NOT_PLAIN = 4 };
 
@@ -95,7 +76,7 @@ static void write_text(struct writer *writer, const char *text, size_t length, u
 		}
 		put(writer, plain, (size_t)(c - plain));
 
-		size_t character = needs & NOT_PLAIN && *c >= 0x80 ? utf8_length(c) : 0;
+		size_t character = needs & NOT_PLAIN ? deepmon_utf8_length((const char *)c) : 0;
 
 		if (needs & escaped)
 			put_char(writer, '\\');
