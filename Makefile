@@ -48,7 +48,7 @@ unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/u
 fuzzers := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 
 .PHONY: all
-all: $(BUILD)/deepmon-execd $(BUILD)/deepmon.so $(BUILD)/rapl-sim $(BUILD)/catalogue
+all: $(BUILD)/deepmon-execd $(BUILD)/deepmon.so $(BUILD)/rapl-sim $(BUILD)/catalogue $(BUILD)/lines
 
 # ---- Kernel side -------------------------------------------------------------------------------
 
@@ -87,6 +87,10 @@ $(BUILD)/deepmon.so: $(collectd_objects) $(BUILD)/libdeepmon.a
 
 $(BUILD)/rapl-sim: $(BUILD)/tests/sim/rapl_sim.o $(BUILD)/libdeepmon.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lm
+
+# For tests of the line protocol alone.
+$(BUILD)/lines: $(BUILD)/tests/lines/lines.o $(BUILD)/telegraf-execd/line_protocol.o $(BUILD)/libdeepmon.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 # ---- Generated documents -----------------------------------------------------------------------
 
@@ -175,9 +179,16 @@ deps deps-lint deps-kernels:
 	        apt-get install -y -qq --no-install-recommends $$missing > /dev/null; \
 	fi
 
+# A second opinion on line protocol, where there is npm: the test says when it is missing.
+.PHONY: deps-npm
+deps-npm:
+	@test -d $(BUILD)/npm/node_modules/@influxdata/influxdb-client || ! command -v npm > /dev/null || \
+	    npm install --silent --no-audit --no-fund --prefix $(BUILD)/npm @influxdata/influxdb-client@1.35.0 || \
+	    echo '# @influxdata/influxdb-client was not to be had'
+
 # The skeletons and the wildcards need what deps installs, so the work is a make of its own after it.
 .PHONY: test
-test: deps
+test: deps deps-npm
 	$(MAKE) WERROR=-Werror all unit
 	$(MAKE) fuzz FUZZ_RUNS=4000
 	$(MAKE) test-sanitize SANITIZE_TESTS='execd.once docs.lines'

@@ -4,6 +4,7 @@
  */
 #include "line_protocol.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,15 +90,15 @@ static void write_text(struct writer *writer, const char *text, size_t length, u
 	put(writer, plain, (size_t)(c - plain));
 }
 
-/* A backslash at the end would escape what follows: it is left out. */
-static void write_tag_value(struct writer *writer, const char *value)
+/* A key or value of a tag. A backslash at the end would escape what follows: it is left out. */
+static void write_tag_text(struct writer *writer, const char *text)
 {
-	size_t length = strlen(value);
+	size_t length = strlen(text);
 
-	while (length && value[length - 1] == '\\')
+	while (length && text[length - 1] == '\\')
 		length--;
 	if (length)
-		write_text(writer, value, length, ESCAPED_IN_TAG);
+		write_text(writer, text, length, ESCAPED_IN_TAG);
 	else
 		put_char(writer, '_');
 }
@@ -124,7 +125,8 @@ static void write_double(struct writer *writer, double value)
 		put_char(writer, '0');
 		return;
 	}
-	for (int digits = 15; digits <= 17; digits++) {
+	/* 15 digits and no zeroes at their end are the shortest, but where a double has fewer digits itself. */
+	for (int digits = fabs(value) < DBL_MIN ? 1 : 15; digits <= 17; digits++) {
 		snprintf(text, sizeof(text), "%.*g", digits, value);
 		if (strtod(text, NULL) == value)
 			break;
@@ -135,10 +137,18 @@ static void write_double(struct writer *writer, double value)
 	put_text(writer, text);
 }
 
+/* That of a metric, which needs no escaping. */
 static void write_name(struct writer *writer, char separator, const char *name)
 {
 	put_char(writer, separator);
 	put_text(writer, name);
+	put_char(writer, '=');
+}
+
+static void write_key(struct writer *writer, char separator, const char *key)
+{
+	put_char(writer, separator);
+	write_tag_text(writer, key);
 	put_char(writer, '=');
 }
 
@@ -191,8 +201,8 @@ static void write_record(struct writer *writer, const struct deepmon_record *rec
 	for (unsigned i = 0; i < record->label_count; i++) {
 		if (!record->labels[i].tag)
 			continue;
-		write_name(writer, ',', record->labels[i].key);
-		write_tag_value(writer, record->labels[i].value);
+		write_key(writer, ',', record->labels[i].key);
+		write_tag_text(writer, record->labels[i].value);
 	}
 	for (size_t i = 0; i < count; i++)
 		if (write_value(writer, record, &metrics[i], separator))
@@ -202,7 +212,7 @@ static void write_record(struct writer *writer, const struct deepmon_record *rec
 
 		if (record->labels[i].tag)
 			continue;
-		write_name(writer, separator, record->labels[i].key);
+		write_key(writer, separator, record->labels[i].key);
 		put_char(writer, '"');
 		write_text(writer, value, strlen(value), ESCAPED_IN_STRING);
 		put_char(writer, '"');
