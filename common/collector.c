@@ -332,11 +332,11 @@ static int begin(struct deepmon *collector)
 	if (collector->kernel)
 		cgroups_search(&collector->cgroups, clock_ns(CLOCK_MONOTONIC));
 	take_sample(collector);
+	collector->last_report_ns = clock_ns(CLOCK_MONOTONIC);
 	pthread_mutex_lock(&collector->lock);
-	read_footprints(collector, clock_ns(CLOCK_MONOTONIC), true);
+	read_footprints(collector, collector->last_report_ns, true);
 	pthread_mutex_unlock(&collector->lock);
 	attribution_begin(&collector->attribution);
-	collector->last_report_ns = clock_ns(CLOCK_MONOTONIC);
 	r = namer_start(&collector->namer, &collector->names, &collector->groups, &collector->cgroups,
 			&collector->lock);
 	return r ? r : start_thread(collector);
