@@ -34,7 +34,8 @@ LIBS = -lbpf -lcjson -lm
 PACKAGES_BUILD = gcc make clang llvm bpftool pkg-config libc6-dev libbpf-dev libelf-dev zlib1g-dev \
                  libcjson-dev libcurl4-openssl-dev collectd-dev
 PACKAGES_TEST = libclang-rt-14-dev check locales python3 collectd-core influxdb curl openssl docker.io containerd runc busybox-static \
-                valgrind iproute2 procps podman fio nginx-light wrk apache2-utils redis-server
+                valgrind iproute2 procps podman fio nginx-light wrk apache2-utils redis-server \
+                rrdtool librrd8 libmicrohttpd12 libprotobuf-c1 mandoc
 PACKAGES_LINT = clang-format clang-tidy cppcheck
 PACKAGES_KERNELS = python3 qemu-system-x86 busybox-static
 
@@ -48,7 +49,7 @@ unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/u
 fuzzers := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 
 .PHONY: all
-all: $(BUILD)/deepmon-execd $(BUILD)/deepmon.so $(BUILD)/rapl-sim $(BUILD)/catalogue
+all: $(BUILD)/deepmon-execd $(BUILD)/deepmon.so $(BUILD)/rapl-sim $(BUILD)/catalogue $(BUILD)/lines
 
 # ---- Kernel side -------------------------------------------------------------------------------
 
@@ -91,6 +92,10 @@ $(BUILD)/deepmon.so: $(collectd_objects) $(BUILD)/libdeepmon.a
 $(BUILD)/rapl-sim: $(BUILD)/tests/sim/rapl_sim.o $(BUILD)/libdeepmon.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lm
 
+# For tests of the line protocol alone.
+$(BUILD)/lines: $(BUILD)/tests/lines/lines.o $(BUILD)/telegraf-execd/line_protocol.o $(BUILD)/libdeepmon.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
 # ---- Generated documents -----------------------------------------------------------------------
 
 $(BUILD)/catalogue: $(BUILD)/tests/docs/catalogue.o $(BUILD)/libdeepmon.a
@@ -112,9 +117,12 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libdeepmon.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $< $(UNIT_OBJECTS) $(BUILD)/libdeepmon.a $(LIBS) -lcheck -lsubunit -lrt -lm
 
 # Tests of a front end's parts take them in.
-$(BUILD)/tests/unit/settings_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/settings.o
+$(BUILD)/tests/unit/settings_test: UNIT_OBJECTS = $(addprefix $(BUILD)/telegraf-execd/,settings.o config_file.o help.o)
 $(BUILD)/tests/unit/line_protocol_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/line_protocol.o
-$(BUILD)/tests/unit/settings_test $(BUILD)/tests/unit/line_protocol_test: $(execd_objects)
+$(BUILD)/tests/unit/output_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/output.o
+$(addprefix $(BUILD)/tests/unit/,settings_test line_protocol_test output_test): $(execd_objects)
+$(BUILD)/tests/unit/identifier_test: UNIT_OBJECTS = $(BUILD)/collectd-plugin/identifier.o
+$(BUILD)/tests/unit/identifier_test: $(collectd_objects)
 
 # It looks at groups before some of them are dropped.
 $(BUILD)/tests/unit/attribution_test: UNIT_OBJECTS = -Wl,--wrap=groups_forget_ended
@@ -175,9 +183,16 @@ deps deps-lint deps-kernels:
 	        apt-get install -y -qq --no-install-recommends $$missing > /dev/null; \
 	fi
 
+# A second opinion on line protocol, where there is npm: the test says when it is missing.
+.PHONY: deps-npm
+deps-npm:
+	@test -d $(BUILD)/npm/node_modules/@influxdata/influxdb-client || ! command -v npm > /dev/null || \
+	    npm install --silent --no-audit --no-fund --prefix $(BUILD)/npm @influxdata/influxdb-client@1.35.0 || \
+	    echo '# @influxdata/influxdb-client was not to be had'
+
 # The skeletons and the wildcards need what deps installs, so the work is a make of its own after it.
 .PHONY: test
-test: deps
+test: deps deps-npm
 	$(MAKE) WERROR=-Werror all unit
 	$(MAKE) fuzz FUZZ_RUNS=4000
 	$(MAKE) test-sanitize SANITIZE_TESTS='execd.once docs.lines'

@@ -12,16 +12,24 @@
 #include <string.h>
 
 #include "../common/deepmon.h"
+#include "identifier.h"
+#include "notices.h"
 
 static struct deepmon_options options;
 static struct deepmon *collector;
+static struct identifiers identifiers;
 
 static void write_log(void *user, enum deepmon_log_level level, const char *line)
 {
-	static const int levels[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
+	static const int levels[] = {[DEEPMON_ERROR] = LOG_ERR,
+				     [DEEPMON_WARNING] = LOG_WARNING,
+				     [DEEPMON_RECOVERED] = LOG_INFO,
+				     [DEEPMON_INFO] = LOG_INFO,
+				     [DEEPMON_DEBUG] = LOG_DEBUG};
 
 	(void)user;
 	plugin_log(levels[level], "deepmon plugin: %s", line);
+	notices_add(level, line);
 }
 
 static void set_option(const char *name, const char *value)
@@ -84,41 +92,6 @@ static void register_types(void)
 	}
 }
 
-/* FNV-1a. */
-static uint32_t hash_of(const char *text)
-{
-	uint32_t hash = 0x811c9dc5;
-
-	for (; *text; text++)
-		hash = (hash ^ (unsigned char)*text) * 0x01000193;
-	return hash;
-}
-
-/*
- * Joins parts with '-'; a '/' would part an identifier, and control characters have no place in one. The
- * daemon would cut a long one silently: it ends in a hash of the whole then, as does one that could be
- * another's once its '/' is '_'.
- */
-static void write_name(char *name, size_t size, const char *first, const char *second)
-{
-	char whole[1024], hash[16];
-	bool ambiguous;
-	size_t room;
-
-	snprintf(whole, sizeof(whole), "%s%s%s", first, *first && *second ? "-" : "", second);
-	snprintf(hash, sizeof(hash), "~%08x", hash_of(whole));
-	ambiguous = strchr(whole, '/') && strchr(whole, '_');
-	for (char *c = whole; *c; c++)
-		if (*c == '/' || (unsigned char)*c < 0x20 || *c == 0x7f)
-			*c = '_';
-	room = size - 1;
-	if (ambiguous || strlen(whole) > room)
-		room -= strlen(hash);
-	else
-		hash[0] = '\0';
-	snprintf(name, size, "%.*s%s", (int)room, whole, hash);
-}
-
 static bool value_of(const struct deepmon_record *record, const struct deepmon_metric *metric, value_t *value)
 {
 	const data_set_t *set = plugin_get_ds(metric->collectd_type);
@@ -141,7 +114,9 @@ static void dispatch_record(const struct deepmon_record *record, cdtime_t time)
 {
 	size_t count;
 	const struct deepmon_metric *metrics = deepmon_metrics_of(record->subject, &count);
+	char instance[DATA_MAX_NAME_LEN];
 
+	identifier_instance(&identifiers, record, instance, sizeof(instance));
 	for (size_t i = 0; i < count; i++) {
 		value_list_t list = VALUE_LIST_INIT;
 		value_t value;
@@ -152,11 +127,10 @@ static void dispatch_record(const struct deepmon_record *record, cdtime_t time)
 		list.values_len = 1;
 		list.time = time;
 		snprintf(list.plugin, sizeof(list.plugin), "deepmon");
-		write_name(list.plugin_instance, sizeof(list.plugin_instance),
-			   deepmon_entity_name(record->entity), record->instance);
+		snprintf(list.plugin_instance, sizeof(list.plugin_instance), "%s", instance);
 		snprintf(list.type, sizeof(list.type), "%s", metrics[i].collectd_type);
-		write_name(list.type_instance, sizeof(list.type_instance), metrics[i].collectd_instance,
-			   record->qualifier);
+		identifier_join(list.type_instance, sizeof(list.type_instance), metrics[i].collectd_instance,
+				record->qualifier, false);
 		plugin_dispatch_values(&list);
 	}
 }
@@ -167,7 +141,8 @@ static int read_sample(user_data_t *user)
 	const struct deepmon_sample *sample;
 
 	(void)user;
-	if (deepmon_read(collector, &sample))
+	notices_dispatch();
+	if (deepmon_read(collector, &sample) || identifiers_take(&identifiers, sample))
 		return 0;
 	for (size_t i = 0; i < sample->record_count; i++)
 		dispatch_record(&sample->records[i], NS_TO_CDTIME_T(sample->time_ns));
@@ -190,6 +165,7 @@ static int stop(void)
 {
 	deepmon_close(collector);
 	collector = NULL;
+	identifiers_clear(&identifiers);
 	return 0;
 }
 

@@ -567,6 +567,8 @@
 	  "Containers told one by one in a report: those that used most energy, or CPU time; the others "    \
 	  "are summed as (other)")                                                                           \
 	X(max_units, MaxUnits, COUNT, "1024", 1, 65536, "", "The same of systemd units and other cgroups")   \
+	X(max_log_lines, MaxLogLines, COUNT, "60", 1, 1000000, "",                                           \
+	  "Lines of log in a minute; those past it are counted and left out")                                \
 	X(report_energy, ReportEnergy, BOOL, "true", 0, 0, "", "Whether energy and power are told")          \
 	X(report_cpu, ReportCPU, BOOL, "true", 0, 0, "", "Whether CPU time is told")                         \
 	X(report_counters, ReportCounters, BOOL, "true", 0, 0, "",                                           \

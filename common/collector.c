@@ -21,6 +21,7 @@
 #include "kubelet.h"
 #include "latency.h"
 #include "log.h"
+#include "log_limit.h"
 #include "namer.h"
 #include "root.h"
 #include "sample.h"
@@ -29,7 +30,8 @@
 
 struct deepmon {
 	struct deepmon_options options;
-	struct deepmon_logger logger;
+	struct log_limit log_limit;
+	struct deepmon_logger logger; /* within that limit */
 	struct hierarchy hierarchy;
 	struct names names;
 	struct namer namer;
@@ -384,11 +386,11 @@ static int begin(struct deepmon *collector)
 	if (collector->kernel)
 		cgroups_search(&collector->cgroups, clock_ns(CLOCK_MONOTONIC));
 	take_sample(collector);
+	collector->last_report_ns = clock_ns(CLOCK_MONOTONIC);
 	pthread_mutex_lock(&collector->lock);
-	read_footprints(collector, clock_ns(CLOCK_MONOTONIC), true);
+	read_footprints(collector, collector->last_report_ns, true);
 	pthread_mutex_unlock(&collector->lock);
 	attribution_begin(&collector->attribution);
-	collector->last_report_ns = clock_ns(CLOCK_MONOTONIC);
 	r = namer_start(&collector->namer, &collector->names, &collector->groups, &collector->cgroups,
 			&collector->lock);
 	if (!r && collector->kernel && surveyor_is_wanted(&collector->options))
@@ -408,8 +410,8 @@ int deepmon_open(struct deepmon **opened, const struct deepmon_options *options,
 	if (!collector)
 		return -ENOMEM;
 	collector->options = *options;
-	if (logger)
-		collector->logger = *logger;
+	log_limit_init(&collector->log_limit, logger, options->max_log_lines);
+	collector->logger = log_limit_logger(&collector->log_limit);
 	collector->epoll_fd = collector->timer_fd = collector->stop_fd = collector->hierarchy.root_fd = -1;
 	collector->self.stats_fd = -1;
 	collector->footprints.memory.root_fd = collector->footprints.memory.pressure_fd = -1;
@@ -514,5 +516,6 @@ void deepmon_close(struct deepmon *collector)
 	file_close(&collector->timer_fd);
 	file_close(&collector->stop_fd);
 	pthread_mutex_destroy(&collector->lock);
+	log_limit_destroy(&collector->log_limit);
 	free(collector);
 }

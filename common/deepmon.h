@@ -131,6 +131,32 @@ bool deepmon_metric_is_derive(const struct deepmon_metric *metric);
 const char *deepmon_entity_name(enum deepmon_entity entity);	  /* "container" */
 const char *deepmon_entity_help(enum deepmon_entity entity);	  /* one line */
 const char *deepmon_subject_suffix(enum deepmon_subject subject); /* "_energy" */
+/* The label that is its records' instance; "" for none. */
+const char *deepmon_entity_instance(enum deepmon_entity entity);
+
+/* What is reported of an entity on a subject: Telegraf's measurement deepmon_ENTITY_SUBJECT. */
+struct deepmon_measurement {
+	enum deepmon_entity entity;
+	enum deepmon_subject subject;
+	const char *labels;    /* beside the entity's, parted by ", " */
+	const char *qualifier; /* labels that make up its records' qualifier, parted by '-'; or "" */
+};
+
+extern const struct deepmon_measurement deepmon_measurement_table[];
+extern const size_t deepmon_measurement_count;
+
+struct deepmon_label_kind {
+	const char *key;
+	const char *help; /* one line */
+	bool tag;	  /* as in struct deepmon_label */
+};
+
+/* All labels but those that ContainerLabel makes. */
+extern const struct deepmon_label_kind deepmon_label_table[];
+extern const size_t deepmon_label_count;
+
+bool deepmon_measurement_has(const struct deepmon_measurement *measurement,
+			     const struct deepmon_label_kind *label);
 
 /* ---- Samples ---------------------------------------------------------------------------------- */
 
@@ -191,11 +217,24 @@ bool deepmon_value_u64(const struct deepmon_record *record, const struct deepmon
 bool deepmon_value_double(const struct deepmon_record *record, const struct deepmon_metric *metric,
 			  double *value);
 
+/* The bytes of the UTF-8 character that a text begins with; 0: it ends, or begins with a control character or
+ * with what is no UTF-8. */
+size_t deepmon_utf8_length(const char *text);
+
 /* ---- The collector ---------------------------------------------------------------------------- */
 
-enum deepmon_log_level { DEEPMON_ERROR, DEEPMON_WARNING, DEEPMON_INFO, DEEPMON_DEBUG };
+enum deepmon_log_level {
+	DEEPMON_ERROR,
+	DEEPMON_WARNING,   /* something is not measured, or not as asked */
+	DEEPMON_RECOVERED, /* what was warned of is well again */
+	DEEPMON_INFO,
+	DEEPMON_DEBUG,
+};
 
-/* Gets each message as one line without its end. May be called from the collector's own thread. */
+/*
+ * Gets each message as one line without its end; not more than MaxLogLines in a minute, debug aside. May be
+ * called from the collector's own threads.
+ */
 struct deepmon_logger {
 	void (*log)(void *user, enum deepmon_log_level level, const char *line);
 	void *user;

@@ -161,12 +161,13 @@ static void say_well(struct energy *energy, struct energy_zone *zone, const stru
 		return;
 	zone->failing_said = false;
 	if (before->has_reading)
-		log_info(&energy->logger,
-			 "energy of %s is measured again after %.1f s; what was used in them is %s",
-			 zone->name, (double)(energy_clock_ns() - before->read_ns) / 1e9,
-			 zone->valid ? "in the next figure" : "left out, for the counter does not tell it");
+		log_recovered(&energy->logger,
+			      "energy of %s is measured again after %.1f s; what was used in them is %s",
+			      zone->name, (double)(energy_clock_ns() - before->read_ns) / 1e9,
+			      zone->valid ? "in the next figure"
+					  : "left out, for the counter does not tell it");
 	else
-		log_info(&energy->logger, "energy of %s is measured from now on", zone->name);
+		log_recovered(&energy->logger, "energy of %s is measured from now on", zone->name);
 }
 
 static void say_anomaly(struct energy *energy, struct energy_zone *zone, const struct energy_zone *before,

@@ -4,6 +4,7 @@
  */
 #include "line_protocol.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,25 +45,6 @@ static void put_char(struct writer *writer, char c)
 	put(writer, &c, 1);
 }
 
-/* The bytes of one UTF-8 character at c; 0: it is none. */
-static size_t utf8_length(const unsigned char *c)
-{
-	size_t length = c[0] < 0x80		      ? 1
-			: c[0] >= 0xc2 && c[0] < 0xe0 ? 2
-			: c[0] >= 0xe0 && c[0] < 0xf0 ? 3
-			: c[0] >= 0xf0 && c[0] < 0xf5 ? 4
-						      : 0;
-
-	for (size_t i = 1; i < length; i++)
-		if ((c[i] & 0xc0) != 0x80)
-			return 0;
-	if (length == 3 && ((c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] > 0x9f)))
-		return 0; /* longer than need be, or half of a surrogate pair */
-	if (length == 4 && ((c[0] == 0xf0 && c[1] < 0x90) || (c[0] == 0xf4 && c[1] > 0x8f)))
-		return 0;
-	return length;
-}
-
 /* What a byte needs, in a tag's value and in a string field. */
 enum { ESCAPED_IN_TAG = 1, ESCAPED_IN_STRING = 2, NOT_PLAIN = 4 };
 
@@ -95,7 +77,7 @@ static void write_text(struct writer *writer, const char *text, size_t length, u
 		}
 		put(writer, plain, (size_t)(c - plain));
 
-		size_t character = needs & NOT_PLAIN && *c >= 0x80 ? utf8_length(c) : 0;
+		size_t character = needs & NOT_PLAIN ? deepmon_utf8_length((const char *)c) : 0;
 
 		if (needs & escaped)
 			put_char(writer, '\\');
@@ -108,15 +90,15 @@ static void write_text(struct writer *writer, const char *text, size_t length, u
 	put(writer, plain, (size_t)(c - plain));
 }
 
-/* A backslash at the end would escape what follows: it is left out. */
-static void write_tag_value(struct writer *writer, const char *value)
+/* A key or value of a tag. A backslash at the end would escape what follows: it is left out. */
+static void write_tag_text(struct writer *writer, const char *text)
 {
-	size_t length = strlen(value);
+	size_t length = strlen(text);
 
-	while (length && value[length - 1] == '\\')
+	while (length && text[length - 1] == '\\')
 		length--;
 	if (length)
-		write_text(writer, value, length, ESCAPED_IN_TAG);
+		write_text(writer, text, length, ESCAPED_IN_TAG);
 	else
 		put_char(writer, '_');
 }
@@ -143,7 +125,8 @@ static void write_double(struct writer *writer, double value)
 		put_char(writer, '0');
 		return;
 	}
-	for (int digits = 15; digits <= 17; digits++) {
+	/* 15 digits and no zeroes at their end are the shortest, but where a double has fewer digits itself. */
+	for (int digits = fabs(value) < DBL_MIN ? 1 : 15; digits <= 17; digits++) {
 		snprintf(text, sizeof(text), "%.*g", digits, value);
 		if (strtod(text, NULL) == value)
 			break;
@@ -154,10 +137,18 @@ static void write_double(struct writer *writer, double value)
 	put_text(writer, text);
 }
 
+/* That of a metric, which needs no escaping. */
 static void write_name(struct writer *writer, char separator, const char *name)
 {
 	put_char(writer, separator);
 	put_text(writer, name);
+	put_char(writer, '=');
+}
+
+static void write_key(struct writer *writer, char separator, const char *key)
+{
+	put_char(writer, separator);
+	write_tag_text(writer, key);
 	put_char(writer, '=');
 }
 
@@ -210,8 +201,8 @@ static void write_record(struct writer *writer, const struct deepmon_record *rec
 	for (unsigned i = 0; i < record->label_count; i++) {
 		if (!record->labels[i].tag)
 			continue;
-		write_name(writer, ',', record->labels[i].key);
-		write_tag_value(writer, record->labels[i].value);
+		write_key(writer, ',', record->labels[i].key);
+		write_tag_text(writer, record->labels[i].value);
 	}
 	for (size_t i = 0; i < count; i++)
 		if (write_value(writer, record, &metrics[i], separator))
@@ -221,7 +212,7 @@ static void write_record(struct writer *writer, const struct deepmon_record *rec
 
 		if (record->labels[i].tag)
 			continue;
-		write_name(writer, separator, record->labels[i].key);
+		write_key(writer, separator, record->labels[i].key);
 		put_char(writer, '"');
 		write_text(writer, value, strlen(value), ESCAPED_IN_STRING);
 		put_char(writer, '"');

@@ -6,13 +6,32 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#define BAD_USAGE      2
-#define LINE_MAX_BYTES 2000 /* more than the longest option and its value take */
+#include "config_file.h"
+
+#define COUNT(of) (sizeof(of) / sizeof((of)[0]))
+
+#define ROW(name, value, preset, help) {name, value, preset, help},
+const struct execd_option execd_option_table[] = {EXECD_OPTION_ROWS(ROW)};
+const size_t execd_option_count = COUNT(execd_option_table);
+
+static const struct {
+	const char *name;
+	enum settings_mode mode;
+} modes[] = {
+    {"once", MODE_ONCE},
+    {"list-metrics", MODE_LIST_METRICS},
+    {"check-config", MODE_CHECK_CONFIG},
+    {"version", MODE_VERSION},
+    {"help", MODE_HELP},
+};
 
 /* One line, whatever control characters a path or an argument brings along. */
 static int complain(const char *where, const char *why)
@@ -24,135 +43,143 @@ static int complain(const char *where, const char *why)
 		if (iscntrl((unsigned char)*c))
 			*c = '?';
 	fprintf(stderr, "E! deepmon: %s\n", line);
-	return BAD_USAGE;
+	return SETTINGS_BAD_USAGE;
 }
 
-static void print_option_name(const char *name)
+/* ---- One option ------------------------------------------------------------------------------- */
+
+static int set_signal(struct settings *settings, const char *value, char *why, size_t why_size)
 {
-	printf("  --");
-	for (const char *c = name; *c; c++) {
-		if (isupper((unsigned char)*c) && c > name && !isupper((unsigned char)c[-1]))
-			putchar('-');
-		putchar(tolower((unsigned char)*c));
+	static const char *const words[] = {"none", "STDIN", "SIGHUP", "SIGUSR1", "SIGUSR2"};
+
+	for (size_t i = 0; i < COUNT(words); i++) {
+		if (strcasecmp(value, words[i]) == 0) {
+			settings->signal = (enum signal_mode)i;
+			return 0;
+		}
 	}
+	snprintf(why, why_size, "signal: \"%.64s\" is not one of none|STDIN|SIGHUP|SIGUSR1|SIGUSR2", value);
+	return -EINVAL;
 }
 
-static int print_help(void)
-{
-	puts("Usage: deepmon-execd [OPTION VALUE]...\n\n"
-	     "Writes what each container uses, in CPU time and energy, as InfluxDB line protocol.\n\n"
-	     "  --config FILE       read options from FILE, one NAME = VALUE on a line\n"
-	     "  --signal none|STDIN when to write: each --interval, or for each newline on stdin (none)\n"
-	     "  --interval SECONDS  for --signal none, 0.1 to 86400 (10)\n"
-	     "  --once              write one sample, of one second, and end\n"
-	     "  --debug             say more on stderr\n"
-	     "  --version, --help\n");
-	for (size_t i = 0; i < deepmon_option_count; i++) {
-		const struct deepmon_option *option = &deepmon_option_table[i];
-
-		print_option_name(option->name);
-		printf(" (%s%s%s)\n      %s\n", *option->preset ? option->preset : "empty",
-		       *option->unit ? " " : "", option->unit, option->help);
-	}
-	return 0;
-}
-
-static int set_own(struct settings *settings, const char *name, const char *value, char *why, size_t why_size)
+static int set_interval(struct settings *settings, const char *value, char *why, size_t why_size)
 {
 	char *end = NULL;
+	double seconds = strtod(value, &end);
 
-	if (strcasecmp(name, "signal") == 0) {
-		if (strcasecmp(value, "none") && strcasecmp(value, "STDIN")) {
-			snprintf(why, why_size, "signal: \"%.64s\" is not one of none|STDIN", value);
-			return -EINVAL;
-		}
-		settings->signal = strcasecmp(value, "none") ? SIGNAL_STDIN : SIGNAL_NONE;
-		return 0;
+	if (!*value || *end || !(seconds >= 0.1 && seconds <= 86400)) {
+		snprintf(why, why_size, "interval: \"%.64s\" is not a number from 0.1 to 86400 s", value);
+		return -ERANGE;
 	}
-	if (strcasecmp(name, "interval") == 0) {
-		double seconds = strtod(value, &end);
-
-		if (!*value || *end || !(seconds >= 0.1 && seconds <= 86400)) {
-			snprintf(why, why_size, "interval: \"%.64s\" is not a number from 0.1 to 86400 s",
-				 value);
-			return -ERANGE;
-		}
-		settings->interval = seconds;
-		return 0;
-	}
-	return -ENOENT;
+	settings->interval = seconds;
+	return 0;
 }
 
 static int set(struct settings *settings, const char *name, const char *value, char *why, size_t why_size)
 {
-	int r = set_own(settings, name, value, why, why_size);
-
-	return r == -ENOENT ? deepmon_options_set(&settings->options, name, value, why, why_size) : r;
+	if (strcasecmp(name, "signal") == 0)
+		return set_signal(settings, value, why, why_size);
+	if (strcasecmp(name, "interval") == 0)
+		return set_interval(settings, value, why, why_size);
+	return deepmon_options_set(&settings->options, name, value, why, why_size);
 }
 
-/* Cuts white space from both ends, and a pair of quotation marks around what is left. */
-static char *trim(char *text)
-{
-	size_t length;
+/* ---- The file --------------------------------------------------------------------------------- */
 
-	while (isspace((unsigned char)*text))
-		text++;
-	length = strlen(text);
-	while (length && isspace((unsigned char)text[length - 1]))
-		text[--length] = '\0';
-	if (length >= 2 && text[0] == '"' && text[length - 1] == '"') {
-		text[length - 1] = '\0';
-		text++;
+static int set_from_file(void *user, const char *name, const char *value, unsigned nth, char *why,
+			 size_t why_size)
+{
+	const struct deepmon_option *option = deepmon_option_find(name);
+
+	if (nth && !(option && option->type == DEEPMON_OPTION_LIST)) {
+		snprintf(why, why_size, "%.64s: one value is accepted", name);
+		return -EINVAL;
 	}
+	return set(user, name, value, why, why_size);
+}
+
+/* The whole of a file, to be freed, or NULL and errno. */
+static char *read_whole(const char *path, size_t *length)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char *text = fd < 0 ? NULL : malloc(CONFIG_FILE_MAX + 1);
+	ssize_t got = 1;
+	int error;
+
+	for (*length = 0; text && got > 0 && *length <= CONFIG_FILE_MAX;) {
+		got = read(fd, text + *length, CONFIG_FILE_MAX + 1 - *length);
+		*length += got > 0 ? (size_t)got : 0;
+	}
+	error = errno;
+	if (fd >= 0)
+		close(fd);
+	if (text && (got < 0 || *length > CONFIG_FILE_MAX)) {
+		free(text);
+		text = NULL;
+		error = got < 0 ? error : EFBIG;
+	}
+	errno = error;
 	return text;
-}
-
-/* One line of the file, which ends in a newline or is the last. */
-static int read_line(struct settings *settings, const char *where, char *line, bool whole)
-{
-	char why[256];
-	char *name = trim(line);
-	char *equals = strchr(name, '=');
-
-	if (!whole) {
-		snprintf(why, sizeof(why), "it is longer than %d bytes, or has a NUL byte", LINE_MAX_BYTES);
-		return complain(where, why);
-	}
-	if (!*name || *name == '#')
-		return SETTINGS_GO_ON;
-	if (!equals)
-		return complain(where, "it is not of the form NAME = VALUE");
-	*equals = '\0';
-	if (set(settings, trim(name), trim(equals + 1), why, sizeof(why)))
-		return complain(where, why);
-	return SETTINGS_GO_ON;
 }
 
 static int read_file(struct settings *settings, const char *path)
 {
-	FILE *file = fopen(path, "re");
-	char line[LINE_MAX_BYTES + 2], where[DEEPMON_TEXT_MAX];
-	int status = SETTINGS_GO_ON;
+	char where[DEEPMON_TEXT_MAX], why[256];
+	size_t length;
+	char *text = read_whole(path, &length);
+	unsigned line;
+	int r;
 
-	snprintf(where, sizeof(where), "config: %.512s: ", path);
-	if (!file)
-		return complain(where, strerror(errno));
-	for (int number = 1; status == SETTINGS_GO_ON && fgets(line, sizeof(line), file); number++) {
-		snprintf(where, sizeof(where), "%.512s line %d: ", path, number);
-		status = read_line(settings, where, line, strchr(line, '\n') || feof(file));
-	}
-	if (status == SETTINGS_GO_ON && ferror(file)) {
+	if (!text) {
 		snprintf(where, sizeof(where), "config: %.512s: ", path);
-		status = complain(where, strerror(errno)); /* a directory, say */
+		return complain(where, strerror(errno));
 	}
-	fclose(file);
-	return status;
+	r = config_file_parse(text, length, set_from_file, settings, &line, why, sizeof(why));
+	free(text);
+	if (!r)
+		return 0;
+	snprintf(where, sizeof(where), "%.512s line %u: ", path, line);
+	return complain(where, why);
 }
 
-static bool takes_value(const char *name)
+/* ---- The command line ------------------------------------------------------------------------- */
+
+static const struct execd_option *find_own(const char *name)
 {
-	return strcmp(name, "config") == 0 || strcasecmp(name, "signal") == 0 ||
-	       strcasecmp(name, "interval") == 0 || deepmon_option_find(name);
+	for (size_t i = 0; i < execd_option_count; i++)
+		if (strcasecmp(execd_option_table[i].name, name) == 0)
+			return &execd_option_table[i];
+	return NULL;
+}
+
+/* One that takes no value. */
+static int set_flag(struct settings *settings, const char *name)
+{
+	char why[256];
+
+	if (strcasecmp(name, "debug") == 0) {
+		settings->debug = true;
+		return 0;
+	}
+	for (size_t i = 0; i < COUNT(modes); i++) {
+		if (strcasecmp(modes[i].name, name) != 0)
+			continue;
+		if (settings->mode != MODE_SERVE && settings->mode != modes[i].mode) {
+			snprintf(why, sizeof(why), "--%s: another option says already what to do", name);
+			return complain("", why);
+		}
+		settings->mode = modes[i].mode;
+	}
+	return 0;
+}
+
+static int set_argument(struct settings *settings, const char *name, const char *value)
+{
+	char why[256];
+
+	if (strcasecmp(name, "config") == 0)
+		return read_file(settings, value);
+	return set(settings, name, value, why, sizeof(why)) ? complain("", why) : 0;
 }
 
 /* One argument, and its value if it takes one; *index moves past both. */
@@ -166,36 +193,31 @@ static int read_argument(struct settings *settings, int argc, char **argv, int *
 		snprintf(why, sizeof(why), "%.64s: options begin with --; see --help", argument);
 		return complain("", why);
 	}
-	if (strcmp(name, "help") == 0)
-		return print_help();
-	if (strcmp(name, "version") == 0) {
-		puts("deepmon-execd " DEEPMON_VERSION);
-		return 0;
-	}
-	if (strcmp(name, "once") == 0 || strcmp(name, "debug") == 0) {
-		*(*name == 'o' ? &settings->once : &settings->debug) = true;
-		return SETTINGS_GO_ON;
-	}
-	/* A misspelt option is said to be that, rather than to lack a value. */
-	const char *value = *index < argc ? argv[*index] : "";
 
-	if (*index >= argc && takes_value(name)) {
+	const struct execd_option *own = find_own(name);
+
+	if (own && !*own->value)
+		return set_flag(settings, name);
+	/* A misspelt option is said to be that, rather than to lack a value. */
+	if (*index >= argc && (own || deepmon_option_find(name))) {
 		snprintf(why, sizeof(why), "%.64s: a value must follow", argument);
 		return complain("", why);
 	}
-	++*index;
-	if (strcmp(name, "config") == 0)
-		return read_file(settings, value);
-	return set(settings, name, value, why, sizeof(why)) ? complain("", why) : SETTINGS_GO_ON;
+	return set_argument(settings, name, *index < argc ? argv[(*index)++] : "");
+}
+
+static bool ends_reading(const struct settings *settings)
+{
+	return settings->mode == MODE_HELP || settings->mode == MODE_VERSION;
 }
 
 int settings_read(struct settings *settings, int argc, char **argv)
 {
-	int status = SETTINGS_GO_ON;
+	int status = 0;
 
 	*settings = (struct settings){.signal = SIGNAL_NONE, .interval = 10};
 	deepmon_options_init(&settings->options);
-	for (int index = 1; status == SETTINGS_GO_ON && index < argc;)
+	for (int index = 1; !status && index < argc && !ends_reading(settings);)
 		status = read_argument(settings, argc, argv, &index);
 	return status;
 }

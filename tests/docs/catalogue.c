@@ -18,30 +18,6 @@
 #define LINE_WIDTH  100
 #define NAME_LENGTH 64
 
-#define ENTITY_ROW(CONSTANT, name, help, labels, instance) {labels, instance},
-static const struct {
-	const char *labels;   /* parted by ", " */
-	const char *instance; /* the label that is a record's instance; "" for none */
-} entities[] = {DEEPMON_ENTITIES(ENTITY_ROW)};
-
-#define MEASUREMENT_ROW(ENTITY, SUBJECT, labels, qualifier) \
-	{DEEPMON_##ENTITY, DEEPMON_SUBJECT_##SUBJECT, labels, qualifier},
-static const struct measurement {
-	enum deepmon_entity entity;
-	enum deepmon_subject subject;
-	const char *labels; /* beside the entity's */
-	const char *qualifier;
-} measurements[] = {DEEPMON_MEASUREMENTS(MEASUREMENT_ROW)};
-
-enum label_kind { TAG, FIELD };
-
-#define LABEL_ROW(key, KIND, help) {#key, KIND, help},
-static const struct {
-	const char *key;
-	enum label_kind kind;
-	const char *help;
-} labels[] = {DEEPMON_LABEL_ROWS(LABEL_ROW)};
-
 /* ---- Words ------------------------------------------------------------------------------------ */
 
 /* A table's cell: what would end it is escaped. */
@@ -83,23 +59,9 @@ static const char *command_line_name(const struct deepmon_option *option)
 	return name;
 }
 
-/* Whether a list parted by ", " has a word. */
-static bool has_word(const char *list, const char *word)
-{
-	while (*list) {
-		size_t length = strcspn(list, ",");
-
-		if (strlen(word) == length && !strncmp(list, word, length))
-			return true;
-		list += length;
-		list += strspn(list, ", ");
-	}
-	return false;
-}
-
 /* ---- Metrics ---------------------------------------------------------------------------------- */
 
-static void print_measurement_name(const struct measurement *measurement)
+static void print_measurement_name(const struct deepmon_measurement *measurement)
 {
 	printf("deepmon_%s%s", deepmon_entity_name(measurement->entity),
 	       deepmon_subject_suffix(measurement->subject));
@@ -110,30 +72,24 @@ static const char *field_type(const struct deepmon_metric *metric)
 	return metric->type == DEEPMON_U64 ? "integer" : "float";
 }
 
-static bool has_label(const struct measurement *measurement, size_t label, enum label_kind kind)
-{
-	const char *key = labels[label].key;
-
-	return labels[label].kind == kind &&
-	       (has_word(entities[measurement->entity].labels, key) || has_word(measurement->labels, key));
-}
-
-static void print_labels(const struct measurement *measurement, enum label_kind kind)
+static void print_labels(const struct deepmon_measurement *measurement, bool tags)
 {
 	const char *separator = "";
 
-	for (size_t i = 0; i < COUNT(labels); i++) {
-		if (!has_label(measurement, i, kind))
+	for (size_t i = 0; i < deepmon_label_count; i++) {
+		const struct deepmon_label_kind *label = &deepmon_label_table[i];
+
+		if (label->tag != tags || !deepmon_measurement_has(measurement, label))
 			continue;
-		printf("%s`%s`", separator, labels[i].key);
+		printf("%s`%s`", separator, label->key);
 		separator = ", ";
 	}
 }
 
 /* collectd's plugin instance and what ends its type instances, as deepmon.c joins them. */
-static void print_collectd_names(const struct measurement *measurement)
+static void print_collectd_names(const struct deepmon_measurement *measurement)
 {
-	const char *instance = entities[measurement->entity].instance;
+	const char *instance = deepmon_entity_instance(measurement->entity);
 	const char *qualifier = measurement->qualifier;
 
 	printf("`%s", deepmon_entity_name(measurement->entity));
@@ -156,17 +112,17 @@ static void print_measurements(void)
 	puts("| measurement | what it is about | tags | string fields | collectd's plugin instance "
 	     "| ends the type instance |\n"
 	     "|---|---|---|---|---|---|");
-	for (size_t i = 0; i < COUNT(measurements); i++) {
+	for (size_t i = 0; i < deepmon_measurement_count; i++) {
 		printf("| `");
-		print_measurement_name(&measurements[i]);
+		print_measurement_name(&deepmon_measurement_table[i]);
 		printf("` | ");
-		print_cell(deepmon_entity_help(measurements[i].entity));
+		print_cell(deepmon_entity_help(deepmon_measurement_table[i].entity));
 		printf(" | ");
-		print_labels(&measurements[i], TAG);
+		print_labels(&deepmon_measurement_table[i], true);
 		printf(" | ");
-		print_labels(&measurements[i], FIELD);
+		print_labels(&deepmon_measurement_table[i], false);
 		printf(" | ");
-		print_collectd_names(&measurements[i]);
+		print_collectd_names(&deepmon_measurement_table[i]);
 		puts(" |");
 	}
 }
@@ -174,9 +130,9 @@ static void print_measurements(void)
 static void print_label_help(void)
 {
 	puts("\n| tag or string field | what it tells |\n|---|---|");
-	for (size_t i = 0; i < COUNT(labels); i++) {
-		printf("| `%s` | ", labels[i].key);
-		print_cell(labels[i].help);
+	for (size_t i = 0; i < deepmon_label_count; i++) {
+		printf("| `%s` | ", deepmon_label_table[i].key);
+		print_cell(deepmon_label_table[i].help);
 		puts(" |");
 	}
 }
@@ -202,11 +158,11 @@ static void print_subject(enum deepmon_subject subject)
 	size_t count;
 	const struct deepmon_metric *metrics = deepmon_metrics_of(subject, &count);
 
-	for (size_t i = 0; i < COUNT(measurements); i++) {
-		if (measurements[i].subject != subject)
+	for (size_t i = 0; i < deepmon_measurement_count; i++) {
+		if (deepmon_measurement_table[i].subject != subject)
 			continue;
 		printf("%s`", separator);
-		print_measurement_name(&measurements[i]);
+		print_measurement_name(&deepmon_measurement_table[i]);
 		putchar('`');
 		separator = ", ";
 	}
@@ -224,39 +180,18 @@ static void print_metrics(void)
 		print_subject(subject);
 }
 
-/* For programs: measurement, tag or field, name and type, parted by tabs. */
-static void print_rows(void)
-{
-	for (size_t i = 0; i < COUNT(measurements); i++) {
-		size_t count;
-		const struct deepmon_metric *metrics = deepmon_metrics_of(measurements[i].subject, &count);
-
-		for (size_t label = 0; label < COUNT(labels); label++) {
-			bool tag = has_label(&measurements[i], label, TAG);
-
-			if (!tag && !has_label(&measurements[i], label, FIELD))
-				continue;
-			print_measurement_name(&measurements[i]);
-			printf("\t%s\t%s\tstring\n", tag ? "tag" : "field", labels[label].key);
-		}
-		for (size_t metric = 0; metric < count; metric++) {
-			print_measurement_name(&measurements[i]);
-			printf("\tfield\t%s\t%s\n", metrics[metric].field, field_type(&metrics[metric]));
-		}
-	}
-}
-
-/* The same for collectd: entity, whether it has an instance, type, its kind, type instance, qualifier. */
+/* For programs: entity, whether it has an instance, type, its kind, type instance, qualifier, parted
+ * by tabs. */
 static void print_collectd_rows(void)
 {
-	for (size_t i = 0; i < COUNT(measurements); i++) {
-		const struct measurement *measurement = &measurements[i];
+	for (size_t i = 0; i < deepmon_measurement_count; i++) {
+		const struct deepmon_measurement *measurement = &deepmon_measurement_table[i];
 		size_t count;
 		const struct deepmon_metric *metrics = deepmon_metrics_of(measurement->subject, &count);
 
 		for (size_t metric = 0; metric < count; metric++)
 			printf("%s\t%s\t%s\t%s\t%s\t%s\n", deepmon_entity_name(measurement->entity),
-			       entities[measurement->entity].instance, metrics[metric].collectd_type,
+			       deepmon_entity_instance(measurement->entity), metrics[metric].collectd_type,
 			       deepmon_metric_is_derive(&metrics[metric]) ? "DERIVE" : "GAUGE",
 			       metrics[metric].collectd_instance, measurement->qualifier);
 	}
@@ -384,7 +319,6 @@ static const struct {
     {"types.db", print_types},
     {"collectd.conf", print_collectd_conf},
     {"telegraf.conf", print_telegraf_conf},
-    {"rows", print_rows},
     {"collectd-rows", print_collectd_rows},
 };
 

@@ -19,10 +19,10 @@ static FILE *real_stderr(void)
 #undef stderr
 #define stderr complaints
 #include "../../common/counter_event.h"
+#include "../../telegraf-execd/config_file.c"
 #include "../../telegraf-execd/settings.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 #define ARGUMENTS_MAX 8
 
@@ -33,13 +33,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 			abort();                                                       \
 		}                                                                      \
 	} while (0)
-
-/* --help and --version print; nobody is to read that thousands of times. */
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-	(void)argc, (void)argv;
-	return freopen("/dev/null", "we", stdout) ? 0 : -1;
-}
 
 static void check_number(const struct deepmon_option *option, double value)
 {
@@ -93,7 +86,7 @@ static void check(const struct settings *settings, int status, const char *said)
 {
 	const char *end = strchr(said, '\n');
 
-	must(status == SETTINGS_GO_ON || status == 0 || status == 2);
+	must(status == 0 || status == 2);
 	must((status == 2) == (*said != '\0'));
 	if (*said) {
 		must(!strncmp(said, "E! deepmon: ", 12));
@@ -102,7 +95,8 @@ static void check(const struct settings *settings, int status, const char *said)
 			must((unsigned char)*c >= 0x20 && *c != 0x7f);
 	}
 	must(settings->interval >= 0.1 && settings->interval <= 86400);
-	must(settings->signal == SIGNAL_NONE || settings->signal == SIGNAL_STDIN);
+	must(settings->signal >= SIGNAL_NONE && settings->signal <= SIGNAL_USR2);
+	must(settings->mode >= MODE_SERVE && settings->mode <= MODE_HELP);
 	for (size_t i = 0; i < deepmon_option_count; i++)
 		check_option(&settings->options, &deepmon_option_table[i]);
 }

@@ -10,7 +10,7 @@ from support import KINDS, SECOND, collectd, influxd
 
 # How the daemon's own lines begin, and those of the stock plugins that the stage loads.
 DAEMONS_WORDS = ("plugin_load:", "Initialization complete", "Exiting normally", "collectd: Stopping",
-                 "network plugin:", "Systemd detected", "logfile plugin:")
+                 "network plugin:", "Systemd detected", "logfile plugin:", "Notification: ")
 
 
 def values(influx, condition):

@@ -71,6 +71,16 @@ def test_messages_in_troubleshooting_are_said(t):
     t.equal([part for part in sorted(parts) if part not in sources], [], "words that deepmon never says")
 
 
+def test_one_file_serves_both(t):
+    """The sample for collectd, with every option set to its default, is a file that deepmon-execd takes."""
+    conf = t.state / "deepmon.conf"
+    conf.write_text(re.sub(r"^  #(?=\w)", "  ", COLLECTD_CONF.read_text(), flags=re.MULTILINE))
+    t.true("\n  SampleInterval 1\n" in conf.read_text(), "options at their default in it")
+    done = subprocess.run([t.built("deepmon-execd"), "--config", conf, "--check-config"], capture_output=True,
+                          timeout=10, check=False)
+    t.equal((done.returncode, done.stderr, done.stdout), (0, b"", b""), "status and what was said")
+
+
 # ---- Reported ---------------------------------------------------------------------------------------
 
 
@@ -86,7 +96,8 @@ def busy_container(t):
 def documented(t):
     """{(measurement, "tag" or "field"): {name: type}}."""
     known = {}
-    for measurement, kind, name, of in rows(t, "rows"):
+    listed = subprocess.run([t.built("deepmon-execd"), "--list-metrics"], capture_output=True, check=True, timeout=10)
+    for measurement, kind, name, of, *_ in (line.split("\t") for line in listed.stdout.decode().splitlines()):
         known.setdefault((measurement, kind), {})[name] = of
     return known
 

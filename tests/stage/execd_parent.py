@@ -65,8 +65,7 @@ class ExecdParent:
         self.ending = threading.Event()
 
     def command(self):
-        told = "STDIN" if self.signal == "STDIN" else "none"
-        options = ["--signal", told]
+        options = ["--signal", self.signal]
         if self.signal == "none":
             options += ["--interval", f"{self.interval:g}"]
         return [*self.prefix, self.program, *options, *self.arguments]

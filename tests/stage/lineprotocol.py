@@ -66,7 +66,9 @@ def parse_pair(text, quotes=False):
 
 def parse_line(line):
     """One line with a timestamp; ValueError says what is wrong with it."""
-    parts = split_unescaped(line, " ", quotes=True)
+    # Quotation marks mean something among the fields alone.
+    series = split_unescaped(line, " ")[0]
+    parts = [series, *split_unescaped(line[len(series) + 1:], " ", quotes=True)]
     if len(parts) != 3:
         raise ValueError(f"{len(parts)} parts, not 3: {line!r}")
     head, *tags = split_unescaped(parts[0], ",")

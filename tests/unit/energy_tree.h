@@ -32,7 +32,7 @@ static void keep_line(void *user, enum deepmon_log_level level, const char *line
 	if (level == DEEPMON_DEBUG)
 		return;
 	warnings += level <= DEEPMON_WARNING;
-	infos += level == DEEPMON_INFO;
+	infos += level == DEEPMON_INFO || level == DEEPMON_RECOVERED;
 	snprintf(said + length, sizeof(said) - length, "%s\n", line);
 }
 

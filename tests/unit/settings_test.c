@@ -3,7 +3,7 @@
  * deepmon-execd's command line and configuration file: what is taken, and that every error gives one line on
  * stderr and status 2.
  */
-#include "../../telegraf-execd/settings.h"
+#include "../../telegraf-execd/modes.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -101,10 +101,11 @@ static void assert_one_line_with(const char *word)
 
 START_TEST(without_arguments_all_is_at_its_default)
 {
-	ck_assert_int_eq(run((const char *const[]){NULL}), SETTINGS_GO_ON);
+	ck_assert_int_eq(run((const char *const[]){NULL}), 0);
 	ck_assert_int_eq(settings.signal, SIGNAL_NONE);
 	ck_assert_double_eq(settings.interval, 10);
-	ck_assert(!settings.once && !settings.debug);
+	ck_assert_int_eq(settings.mode, MODE_SERVE);
+	ck_assert(!settings.debug);
 	ck_assert_double_eq(settings.options.sample_interval, 1);
 	ck_assert_str_eq(said, "");
 }
@@ -114,42 +115,79 @@ START_TEST(every_argument_is_taken)
 {
 	ck_assert_int_eq(run((const char *const[]){"--signal", "stdin", "--interval", "0.5", "--max-cgroups",
 						   "100", "--once", "--debug"}),
-			 SETTINGS_GO_ON);
+			 0);
 	ck_assert_int_eq(settings.signal, SIGNAL_STDIN);
 	ck_assert_double_eq(settings.interval, 0.5);
 	ck_assert_uint_eq(settings.options.max_cgroups, 100);
-	ck_assert(settings.once && settings.debug);
+	ck_assert_int_eq(settings.mode, MODE_ONCE);
+	ck_assert(settings.debug);
 }
 END_TEST
 
 START_TEST(the_last_of_two_counts)
 {
-	write_bytes("MaxCgroups = 50\n", 16);
-	ck_assert_int_eq(run((const char *const[]){"--max-cgroups", "20", "--config", path, NULL}),
-			 SETTINGS_GO_ON);
+	write_bytes("MaxCgroups 50\n", 14);
+	ck_assert_int_eq(run((const char *const[]){"--max-cgroups", "20", "--config", path, NULL}), 0);
 	ck_assert_uint_eq(settings.options.max_cgroups, 50);
-	ck_assert_int_eq(run((const char *const[]){"--config", path, "--MaxCgroups", "20", NULL}),
-			 SETTINGS_GO_ON);
+	ck_assert_int_eq(run((const char *const[]){"--config", path, "--MaxCgroups", "20", NULL}), 0);
 	ck_assert_uint_eq(settings.options.max_cgroups, 20);
 }
 END_TEST
 
 START_TEST(help_names_every_option)
 {
-	ck_assert_int_eq(run((const char *const[]){"--help", NULL}), 0);
-	ck_assert_str_eq(said, "");
+	FILE *output = tmpfile();
+	int kept = redirect(stdout, output);
+
+	mode_help();
+	restore(stdout, kept, output, printed, sizeof(printed));
 	for (size_t i = 0; i < deepmon_option_count; i++)
-		ck_assert_msg(strstr(printed, deepmon_option_table[i].help) != NULL, "%s",
+		ck_assert_msg(strstr(printed, deepmon_option_table[i].name) || strstr(printed, "--"), "%s",
 			      deepmon_option_table[i].name);
+	for (size_t i = 0; i < execd_option_count; i++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "  --%s", execd_option_table[i].name);
+		ck_assert_msg(strstr(printed, name) != NULL, "%s", name);
+	}
 	ck_assert(strstr(printed, "--sample-interval (1 s)"));
+	ck_assert(strstr(printed, "--max-cgroups (8192)"));
+	ck_assert(strstr(printed, "--interval SECONDS (10)"));
 }
 END_TEST
 
-START_TEST(version_is_said)
+static const struct {
+	const char *arguments[3];
+	enum settings_mode mode;
+} modes[] = {
+    {{NULL}, MODE_SERVE},
+    {{"--once"}, MODE_ONCE},
+    {{"--once", "--once"}, MODE_ONCE},
+    {{"--list-metrics"}, MODE_LIST_METRICS},
+    {{"--check-config", "--debug"}, MODE_CHECK_CONFIG},
+    {{"--version"}, MODE_VERSION},
+    {{"--help", "--no-such-option"}, MODE_HELP}, /* what follows is not read */
+};
+
+START_TEST(what_is_to_be_done)
 {
-	ck_assert_int_eq(run((const char *const[]){"--version", NULL}), 0);
-	ck_assert_str_eq(printed, "deepmon-execd " DEEPMON_VERSION "\n");
+	ck_assert_int_eq(run(modes[_i].arguments), 0);
+	ck_assert_int_eq(settings.mode, modes[_i].mode);
 	ck_assert_str_eq(said, "");
+	ck_assert_str_eq(printed, "");
+}
+END_TEST
+
+static const struct {
+	const char *word;
+	enum signal_mode mode;
+} signals[] = {{"none", SIGNAL_NONE},  {"STDIN", SIGNAL_STDIN},	 {"stdin", SIGNAL_STDIN},
+	       {"SIGHUP", SIGNAL_HUP}, {"SIGUSR1", SIGNAL_USR1}, {"SIGUSR2", SIGNAL_USR2}};
+
+START_TEST(each_of_telegrafs_signals)
+{
+	ck_assert_int_eq(run((const char *const[]){"--signal", signals[_i].word, NULL}), 0);
+	ck_assert_int_eq(settings.signal, signals[_i].mode);
 }
 END_TEST
 
@@ -176,7 +214,7 @@ static const struct {
     {{"--interval", ""}, "interval: \"\" is not a number from 0.1 to 86400 s"},
     {{"--interval", "nan"}, "interval: \"nan\" is not a number from 0.1 to 86400 s"},
     {{"--interval", "86401"}, "interval: \"86401\" is not a number from 0.1 to 86400 s"},
-    {{"--signal", "SIGHUP"}, "signal: \"SIGHUP\" is not one of none|STDIN"},
+    {{"--signal", "SIGINT"}, "signal: \"SIGINT\" is not one of none|STDIN|SIGHUP|SIGUSR1|SIGUSR2"},
     {{"--signal", ""}, "signal: \"\" is not one of none|STDIN"},
     {{"--config", "/nowhere/deepmon.conf"}, "/nowhere/deepmon.conf: No such file"},
     {{"--config", "/"}, "/: Is a directory"},
@@ -184,6 +222,7 @@ static const struct {
     {{"--config", "/no\nwhere"}, "/no?where: No such file"},
     {{"--a\nb", "1"}, "a?b"},
     {{"--once", "--host\nroot", "1"}, "host?root"},
+    {{"--once", "--check-config"}, "--check-config: another option says already what to do"},
 };
 
 START_TEST(a_wrong_command_line_gives_one_line)
@@ -202,27 +241,35 @@ static const struct {
 } files[] = {
     {"", "/", 8192},
     {"\n\n", "/", 8192},
-    {"# HostRoot = /host\n  # MaxCgroups = 16\n", "/", 8192},
-    {"HostRoot = /host\nMaxCgroups = 16\n", "/host", 16},
-    {"HostRoot=/host", "/host", 8192},
-    {"host-root = /host\nmax_cgroups=16", "/host", 16},
-    {"\tHostRoot\t=\t/host\t\r\n", "/host", 8192},
-    {"HostRoot = \"/host\"\nMaxCgroups = \"16\"\n", "/host", 16},
-    {"HostRoot = \" /with spaces \"\n", " /with spaces ", 8192},
-    {"HostRoot = /with spaces\n", "/with spaces", 8192},
-    {"HostRoot = \"\"\"\n", "\"", 8192},
-    {"HostRoot = \"\n", "\"", 8192},
-    {"HostRoot = \"/half\n", "\"/half", 8192},
-    {"HostRoot = /a=b\n", "/a=b", 8192},
-    {"HostRoot = /a # b\n", "/a # b", 8192},
-    {"HostRoot =\n", "", 8192},
-    {"HostRoot = \"\"\n", "", 8192},
-    {"HostRoot = /one\nHostRoot = /two\n", "/two", 8192},
+    {"# HostRoot \"/host\"\n  # MaxCgroups 16\n", "/", 8192},
+    {"HostRoot \"/host\"\nMaxCgroups 16\n", "/host", 16},
+    {"HostRoot \"/host\"", "/host", 8192},
+    {"host_root \"/host\"\nmax_cgroups 16", "/host", 16},
+    {"\tHostRoot\t\"/host\"\t\r\nMaxCgroups 16\r\n", "/host", 16},
+    {"MaxCgroups \"16\"\n", "/", 16},
+    {"MaxCgroups 0x10\n", "/", 16},
+    {"MaxCgroups +16.0\n", "/", 16},
+    {"MaxCgroups 1.60e+1 # comment\n", "/", 16},
+    {"MaxCgroups 020\n", "/", 20},
+    {"HostRoot \"/a b\"#comment\n", "/a b", 8192},
+    {"HostRoot \"/a # b\"\n", "/a # b", 8192},
+    {"HostRoot \"/\\\"a\\\\b\\n\"\n", "/\"a\\bn", 8192},
+    {"HostRoot \"\"\n", "", 8192},
+    {"HostRoot host_1\n", "host_1", 8192},
+    {"HostRoot on\n", "true", 8192},
+    {"HostRoot 192.168.0.1:80\n", "192.168.0.1:80", 8192},
+    {"HostRoot ::1\n", "::1", 8192},
+    {"HostRoot \\\n  \"/host\"\nMaxCgroups 16", "/host", 16},
+    {"HostRoot \"/ho\\\n   st\"\nMaxCgroups \\\r\n16", "/host", 16},
+    {"HostRoot \"/one\"\nHostRoot \"/two\"\n", "/two", 8192},
+    {"<Plugin deepmon>\n  HostRoot \"/host\"\n</Plugin>\n", "/host", 8192},
+    {"LoadPlugin deepmon\n<Plugin \"deepmon\">\nMaxCgroups 16\n</Plugin>\nHostRoot \"/host\"", "/host", 16},
+    {"<LoadPlugin deepmon>\n  Interval 5\n</LoadPlugin>\n<Plugin deepmon>\n</Plugin>", "/", 8192},
 };
 
 START_TEST(a_file_is_read)
 {
-	ck_assert_msg(run_file(files[_i].text) == SETTINGS_GO_ON, "%s", said);
+	ck_assert_msg(run_file(files[_i].text) == 0, "%s", said);
 	ck_assert_str_eq(settings.options.host_root, files[_i].host_root);
 	ck_assert_uint_eq(settings.options.max_cgroups, files[_i].max_cgroups);
 	ck_assert_str_eq(said, "");
@@ -231,9 +278,22 @@ END_TEST
 
 START_TEST(a_file_has_the_front_ends_own_options_too)
 {
-	ck_assert_int_eq(run_file("Signal = STDIN\ninterval = 2\n"), SETTINGS_GO_ON);
+	ck_assert_int_eq(run_file("Signal \"STDIN\"\ninterval 2\n"), 0);
 	ck_assert_int_eq(settings.signal, SIGNAL_STDIN);
 	ck_assert_double_eq(settings.interval, 2);
+	ck_assert_int_eq(run_file("<LoadPlugin deepmon>\nInterval 0.5\n</LoadPlugin>\n"), 0);
+	ck_assert_double_eq(settings.interval, 0.5);
+}
+END_TEST
+
+START_TEST(a_list_is_given_in_one_line_or_in_several)
+{
+	static const char texts[] = "web\0/^db-[0-9]+$/\0cache";
+
+	ck_assert_int_eq(run_file("Container web \"/^db-[0-9]+$/\"\nContainer cache\n"), 0);
+	ck_assert_uint_eq(settings.options.container.count, 3);
+	ck_assert_uint_eq(settings.options.container.length, sizeof(texts));
+	ck_assert_int_eq(memcmp(settings.options.container.texts, texts, sizeof(texts)), 0);
 }
 END_TEST
 
@@ -241,19 +301,39 @@ static const struct {
 	const char *text;
 	const char *word;
 } bad_files[] = {
-    {"HostRoot /host\n", "line 1: it is not of the form NAME = VALUE"},
-    {"\n# comment\nHostRoot\n", "line 3: it is not of the form NAME = VALUE"},
-    {"HostRoot = /\nNoSuchOption = 1\n", "line 2: NoSuchOption: there is no option"},
-    {" = 1\n", "line 1: : there is no option"},
-    {"SampleInterval = 900\n", "line 1: SampleInterval: 900 is out of range; 0.05 to 60 s"},
-    {"SampleInterval = 1 # second\n", "line 1: SampleInterval: \"1 # second\" is not a number"},
-    {"SampleInterval =", "line 1: SampleInterval: \"\" is not a number"},
-    {"interval = 0\n", "line 1: interval: \"0\""},
-    {"config = other.conf\n", "line 1: config: there is no option"},
-    {"once = true\n", "line 1: once: there is no option"},
-    {"[deepmon]\n", "line 1: it is not of the form"},
-    {"SampleInterval = 1\t2\n", "\"1?2\""},
-    {"NoSuchOption = 1\nNoSuchOption = 2\n", "line 1"}, /* and no more than that */
+    {"HostRoot /host\n", "line 1: HostRoot: the values of an option end with the line"},
+    {"HostRoot = \"/host\"\n", "line 1: near \"=\": a line is a name and its values, as in collectd.conf"},
+    {"\n# comment\nHostRoot\n", "line 3: HostRoot: a value must follow"},
+    {"HostRoot \"/\"\nNoSuchOption 1\n", "line 2: NoSuchOption: there is no option"},
+    {"1 1\n", "line 1: a name was to stand here"},
+    {"on 1\n", "line 1: a name was to stand here"},
+    {"\"HostRoot\" 1\n", "line 1: a name was to stand here"},
+    {"SampleInterval 900\n", "line 1: SampleInterval: 900 is out of range; 0.05 to 60 s"},
+    {"SampleInterval \"\"", "line 1: SampleInterval: \"\" is not a number"},
+    {"SampleInterval 1 2\n", "line 1: SampleInterval: one value is accepted"},
+    {"SampleInterval 1e5\n", "line 1: SampleInterval: 1e5 is out of range"}, /* a text that is a number */
+    {"SampleInterval 1-2\n", "line 1: near \"1-2\": text belongs in quotation marks"},
+    {"host-root \"/host\"\n", "line 1: near \"host-root\": text belongs in quotation marks"},
+    {"interval 0\n", "line 1: interval: \"0\""},
+    {"config \"other.conf\"\n", "line 1: config: there is no option"},
+    {"once true\n", "line 1: once: there is no option"},
+    {"[deepmon]\n", "line 1: near \"[deepmon]\""},
+    {"HostRoot \"/host\n\nMaxCgroups 16\n", "line 1: a quotation mark has no second one"},
+    {"HostRoot \"/host\\", "line 1: a quotation mark has no second one"},
+    {"HostRoot \"a\nb\"\nMaxCgroups x", "line 3: MaxCgroups: \"x\" is not a whole number"},
+    {"HostRoot \\\n\"a\" \\\nb", "line 3: HostRoot: one value is accepted"},
+    {"SampleInterval \"1\t2\"\n", "\"1?2\""},
+    {"Container \"/(/\"\n", "line 1: Container: "},
+    {"<Plugin deepmon>\n", "line 2: <Plugin deepmon> has no </Plugin>"},
+    {"<Plugin deepmon\n", "line 1: <Plugin: a > must follow"},
+    {"<Plugin deepmon> HostRoot\n", "line 1: nothing more may stand in the line of <Plugin>"},
+    {"<Plugin cpu>\n</Plugin>\n", "line 1: <Plugin …>: the one block there is is <Plugin deepmon>"},
+    {"<Plugin>\n</Plugin>\n", "line 1: <Plugin …>: the one block"},
+    {"<Plugin deepmon>\n<Plugin deepmon>\n", "line 2: <Plugin>: there are no blocks within <Plugin>"},
+    {"<Plugin deepmon>\n</Plugins>\n", "line 2: </Plugins>: no block of that name is open"},
+    {"</Plugin>\n", "line 1: </Plugin>: no block of that name is open"},
+    {"LoadPlugin cpu\n", "line 1: LoadPlugin: there is no option"},
+    {"NoSuchOption 1\nNoSuchOption 2\n", "line 1"}, /* and no more than that */
 };
 
 START_TEST(a_wrong_file_gives_one_line)
@@ -264,54 +344,44 @@ START_TEST(a_wrong_file_gives_one_line)
 }
 END_TEST
 
-/* Too long for the reader: it must not be taken for two lines. */
-START_TEST(a_line_that_is_too_long_is_an_error)
-{
-	char text[8192];
-
-	for (size_t length = 1990; length < 2010; length++) {
-		memset(text, ' ', length);
-		memcpy(text, "HostRoot = /a", 13);
-		memcpy(text + length, "\nMaxCgroups = 16\n", 18);
-		if (length <= 2000) {
-			ck_assert_msg(run_file(text) == SETTINGS_GO_ON, "%zu: %s", length, said);
-			ck_assert_str_eq(settings.options.host_root, "/a");
-			ck_assert_uint_eq(settings.options.max_cgroups, 16);
-		} else {
-			ck_assert_int_eq(run_file(text), 2);
-			assert_one_line_with("line 1: it is longer than 2000 bytes");
-		}
-	}
-	memset(text, '#', sizeof(text) - 1);
-	text[sizeof(text) - 1] = '\0';
-	ck_assert_int_eq(run_file(text), 2);
-	assert_one_line_with("line 1: it is longer");
-}
-END_TEST
-
 START_TEST(a_nul_byte_is_an_error)
 {
-	static const char text[] = "HostRoot = /a\0b\nMaxCgroups = 16\n";
+	static const char quoted[] = "HostRoot \"/a\0b\"\nMaxCgroups 16\n", bare[] = "HostRoot \0\n";
 
-	write_bytes(text, sizeof(text) - 1);
+	write_bytes(quoted, sizeof(quoted) - 1);
 	ck_assert_int_eq(run((const char *const[]){"--config", path, NULL}), 2);
-	assert_one_line_with("line 1: it is longer than 2000 bytes, or has a NUL byte");
+	assert_one_line_with("line 1: a NUL byte has no place in it");
+	write_bytes(bare, sizeof(bare) - 1);
+	ck_assert_int_eq(run((const char *const[]){"--config", path, NULL}), 2);
+	assert_one_line_with("line 1: near \"N\"");
 }
 END_TEST
 
-/* The longest text fits into a line, and one byte more is refused by the option and not cut by the reader. */
+/* The longest text fits, and one byte more is refused by the option; what no option could take, by the
+ * reader. */
 START_TEST(the_longest_value_fits)
 {
-	char text[DEEPMON_TEXT_MAX + 32];
+	static char text[2 * DEEPMON_LIST_MAX];
+	static const size_t lengths[] = {DEEPMON_TEXT_MAX - 1, DEEPMON_TEXT_MAX, DEEPMON_LIST_MAX};
+	static const char *const words[] = {"", "HostRoot: 1024 bytes are too long",
+					    "line 1: a value is longer than 4095 bytes"};
 
-	for (int more = 0; more < 2; more++) {
-		size_t length = (size_t)sprintf(text, "HostRoot = ");
+	for (size_t i = 0; i < COUNT(lengths); i++) {
+		size_t length = (size_t)sprintf(text, "HostRoot \"");
 
-		memset(text + length, 'a', DEEPMON_TEXT_MAX - 1 + more);
-		strcpy(text + length + DEEPMON_TEXT_MAX - 1 + more, "\n");
-		ck_assert_int_eq(run_file(text), more ? 2 : SETTINGS_GO_ON);
+		memset(text + length, 'a', lengths[i]);
+		strcpy(text + length + lengths[i], "\"\n");
+		ck_assert_int_eq(run_file(text), *words[i] ? 2 : 0);
+		if (*words[i])
+			assert_one_line_with(words[i]);
 	}
-	assert_one_line_with("HostRoot: 1024 bytes are too long");
+}
+END_TEST
+
+START_TEST(a_file_without_end_is_an_error)
+{
+	ck_assert_int_eq(run((const char *const[]){"--config", "/dev/zero", NULL}), 2);
+	assert_one_line_with("config: /dev/zero: File too large");
 }
 END_TEST
 
@@ -327,13 +397,15 @@ int main(void)
 	tcase_add_test(arguments, every_argument_is_taken);
 	tcase_add_test(arguments, the_last_of_two_counts);
 	tcase_add_test(arguments, help_names_every_option);
-	tcase_add_test(arguments, version_is_said);
+	tcase_add_loop_test(arguments, what_is_to_be_done, 0, COUNT(modes));
+	tcase_add_loop_test(arguments, each_of_telegrafs_signals, 0, COUNT(signals));
 	tcase_add_loop_test(arguments, a_wrong_command_line_gives_one_line, 0, COUNT(refused));
 	tcase_add_checked_fixture(file, set_up, tear_down);
 	tcase_add_loop_test(file, a_file_is_read, 0, COUNT(files));
 	tcase_add_test(file, a_file_has_the_front_ends_own_options_too);
 	tcase_add_loop_test(file, a_wrong_file_gives_one_line, 0, COUNT(bad_files));
-	tcase_add_test(file, a_line_that_is_too_long_is_an_error);
+	tcase_add_test(file, a_list_is_given_in_one_line_or_in_several);
+	tcase_add_test(file, a_file_without_end_is_an_error);
 	tcase_add_test(file, a_nul_byte_is_an_error);
 	tcase_add_test(file, the_longest_value_fits);
 	suite_add_tcase(suite, arguments);

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * Names as parts of identifiers. Knows nothing of collectd but what it forbids.
+ */
+#include "identifier.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HASH_LENGTH 17 /* with its '~' */
+
+/* FNV-1a. */
+static uint64_t hash_on(uint64_t hash, const char *text)
+{
+	for (; *text; text++)
+		hash = (hash ^ (unsigned char)*text) * 0x100000001b3;
+	return hash;
+}
+
+static uint64_t hash_of(const char *first, const char *second)
+{
+	return hash_on(hash_on(0xcbf29ce484222325, first) ^ '-', second);
+}
+
+/* Adds a part; what there is no place for becomes '_'. False: not all of it has room. */
+static bool add(char *name, size_t *length, size_t room, const char *text)
+{
+	while (*text) {
+		size_t character = *text == '/' ? 0 : deepmon_utf8_length(text);
+		size_t bytes = character ? character : 1;
+
+		if (*length + bytes > room)
+			return false;
+		if (character)
+			memcpy(name + *length, text, character);
+		else
+			name[*length] = '_';
+		*length += bytes;
+		text += bytes;
+	}
+	name[*length] = '\0';
+	return true;
+}
+
+static bool join(char *name, size_t *length, size_t room, const char *first, const char *second)
+{
+	*length = 0;
+	name[0] = '\0';
+	return add(name, length, room, first) && (!*first || !*second || add(name, length, room, "-")) &&
+	       add(name, length, room, second);
+}
+
+/* Whether a text has a '_' where another may have had something else. */
+static bool is_ambiguous(const char *text)
+{
+	bool slash = strchr(text, '/'), line = strchr(text, '_');
+
+	for (; *text; text += deepmon_utf8_length(text))
+		if (!deepmon_utf8_length(text))
+			return true;
+	return slash && line;
+}
+
+void identifier_join(char *name, size_t size, const char *first, const char *second, bool taken)
+{
+	size_t length;
+
+	if (join(name, &length, size - 1, first, second) && !taken && !is_ambiguous(first) &&
+	    !is_ambiguous(second))
+		return;
+	join(name, &length, size - 1 - HASH_LENGTH, first, second);
+	snprintf(name + length, size - length, "~%016llx", (unsigned long long)hash_of(first, second));
+}
+
+/* ---- Those of one report ---------------------------------------------------------------------- */
+
+/* As an instance is told: compares '/' as '_'. */
+static int compare_told(const char *a, const char *b)
+{
+	for (;; a++, b++) {
+		unsigned char left = *a == '/' ? '_' : (unsigned char)*a;
+		unsigned char right = *b == '/' ? '_' : (unsigned char)*b;
+
+		if (left != right || !left)
+			return left - right;
+	}
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct deepmon_record *left = *(const struct deepmon_record *const *)a;
+	const struct deepmon_record *right = *(const struct deepmon_record *const *)b;
+
+	if (left->entity != right->entity)
+		return (int)left->entity - (int)right->entity;
+	return compare_told(left->instance, right->instance);
+}
+
+static bool is_plain(const struct deepmon_record *record)
+{
+	return strchr(record->instance, '_') && !strchr(record->instance, '/');
+}
+
+int identifiers_take(struct identifiers *identifiers, const struct deepmon_sample *sample)
+{
+	identifiers->count = 0;
+	if (sample->record_count > identifiers->room) {
+		const struct deepmon_record **plain =
+		    realloc(identifiers->plain, sample->record_count * sizeof(const struct deepmon_record *));
+
+		if (!plain)
+			return -ENOMEM;
+		identifiers->plain = plain;
+		identifiers->room = sample->record_count;
+	}
+	for (size_t i = 0; i < sample->record_count; i++)
+		if (is_plain(&sample->records[i]))
+			identifiers->plain[identifiers->count++] = &sample->records[i];
+	if (identifiers->count)
+		qsort(identifiers->plain, identifiers->count, sizeof(*identifiers->plain), compare);
+	return 0;
+}
+
+void identifiers_clear(struct identifiers *identifiers)
+{
+	free(identifiers->plain);
+	*identifiers = (struct identifiers){0};
+}
+
+void identifier_instance(const struct identifiers *identifiers, const struct deepmon_record *record,
+			 char *name, size_t size)
+{
+	bool taken =
+	    identifiers->count && strchr(record->instance, '/') &&
+	    bsearch(&record, identifiers->plain, identifiers->count, sizeof(*identifiers->plain), compare);
+
+	identifier_join(name, size, deepmon_entity_name(record->entity), record->instance, taken);
+}
