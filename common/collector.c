@@ -17,16 +17,20 @@
 #include "attribution.h"
 #include "cgroup_events.h"
 #include "file.h"
+#include "findings.h"
 #include "footprint.h"
+#include "host.h"
 #include "log.h"
 #include "namer.h"
+#include "privileges.h"
 #include "root.h"
 #include "sample.h"
 #include "self_meter.h"
 
 struct deepmon {
 	struct deepmon_options options;
-	struct deepmon_logger logger;
+	struct findings findings;
+	struct deepmon_logger logger; /* which makes them */
 	struct hierarchy hierarchy;
 	struct names names;
 	struct namer namer;
@@ -213,6 +217,11 @@ enum { INTERRUPTS_INTERRUPTED, INTERRUPTS_APART };
 enum { FILE_IO_OFF, FILE_IO_COUNTS };
 enum { NETWORK_OFF, NETWORK_ON };
 
+static void find_off(struct deepmon *collector, const char *what, const char *why)
+{
+	finding_add(&collector->logger, DEEPMON_FOUND_OFF, "eBPF", what, "", "%s", why);
+}
+
 static void open_kernel(struct deepmon *collector)
 {
 	struct kernel_settings settings = {
@@ -236,9 +245,13 @@ static void open_kernel(struct deepmon *collector)
 	if (collector->options.file_io == FILE_IO_COUNTS)
 		file_io_open(&collector->file_io, collector->kernel, collector->topology.cpu_count,
 			     &collector->hierarchy, &collector->logger);
+	else
+		find_off(collector, "accounting of file I/O", "FileIO is off");
 	if (collector->options.network == NETWORK_ON)
 		network_open(&collector->network, collector->kernel, &collector->hierarchy,
 			     &collector->logger);
+	else
+		find_off(collector, "network's accounting", "Network is off");
 }
 
 static void open_energy(struct deepmon *collector)
@@ -274,10 +287,14 @@ static bool has_energy(const struct deepmon *collector)
 
 static int open_sources(struct deepmon *collector)
 {
+	char proc_root[ROOT_PATH_MAX];
 	int cpus = kernel_cpu_count();
 	int r;
 
 	root_sys(&collector->options, collector->sys_root);
+	root_proc(&collector->options, proc_root);
+	host_find(proc_root, &collector->logger);
+	privileges_find(&collector->logger);
 	r = topology_read(&collector->topology, collector->sys_root, cpus > 0 ? (uint32_t)cpus : 1,
 			  &collector->logger);
 	if (r)
@@ -287,6 +304,8 @@ static int open_sources(struct deepmon *collector)
 	if (collector->kernel)
 		footprints_open(&collector->footprints, &collector->options, &collector->logger);
 	self_meter_open(&collector->self, &collector->options, &collector->logger);
+	if (collector->kernel)
+		names_find(&collector->names, &collector->logger);
 	return collector->kernel || has_energy(collector) ? 0 : -ENODEV;
 }
 
@@ -330,6 +349,8 @@ static int begin(struct deepmon *collector)
 	if (collector->kernel)
 		cgroups_search(&collector->cgroups, clock_ns(CLOCK_MONOTONIC));
 	take_sample(collector);
+	if (collector->energy)
+		energy_find(collector->energy, &collector->logger);
 	pthread_mutex_lock(&collector->lock);
 	read_footprints(collector, clock_ns(CLOCK_MONOTONIC), true);
 	pthread_mutex_unlock(&collector->lock);
@@ -340,17 +361,14 @@ static int begin(struct deepmon *collector)
 	return r ? r : start_thread(collector);
 }
 
-int deepmon_open(struct deepmon **opened, const struct deepmon_options *options,
-		 const struct deepmon_logger *logger)
+/* On failure all that was opened is still to be closed. */
+static int open_all(struct deepmon *collector, const struct deepmon_options *options,
+		    const struct deepmon_logger *logger)
 {
-	struct deepmon *collector = calloc(1, sizeof(*collector));
 	int r;
 
-	if (!collector)
-		return -ENOMEM;
 	collector->options = *options;
-	if (logger)
-		collector->logger = *logger;
+	findings_init(&collector->findings, logger, &collector->logger);
 	collector->epoll_fd = collector->timer_fd = collector->stop_fd = collector->hierarchy.root_fd = -1;
 	collector->self.stats_fd = -1;
 	collector->footprints.memory.root_fd = collector->footprints.memory.pressure_fd = -1;
@@ -364,13 +382,47 @@ int deepmon_open(struct deepmon **opened, const struct deepmon_options *options,
 		r = open_sources(collector);
 	if (!r)
 		r = begin(collector);
-	if (r) {
+	collector->findings.complete = true;
+	if (r)
 		log_error(&collector->logger, "nothing can be measured (%s)", strerror(-r));
+	return r;
+}
+
+int deepmon_open(struct deepmon **opened, const struct deepmon_options *options,
+		 const struct deepmon_logger *logger)
+{
+	struct deepmon *collector = calloc(1, sizeof(*collector));
+	int r = collector ? open_all(collector, options, logger) : -ENOMEM;
+
+	if (r)
 		deepmon_close(collector);
+	else
+		*opened = collector;
+	return r;
+}
+
+const struct deepmon_finding *deepmon_findings(const struct deepmon *collector, size_t *count)
+{
+	*count = collector->findings.count;
+	return collector->findings.rows;
+}
+
+int deepmon_examine(struct deepmon_findings *findings, const struct deepmon_options *options,
+		    const struct deepmon_logger *logger)
+{
+	struct deepmon *collector = calloc(1, sizeof(*collector));
+	int r = collector ? open_all(collector, options, logger) : -ENOMEM;
+
+	*findings = (struct deepmon_findings){0};
+	if (!collector)
 		return r;
-	}
-	*opened = collector;
-	return 0;
+	/* They are handed over, and so not the collector's to free. */
+	findings->rows = collector->findings.rows;
+	findings->count = collector->findings.count;
+	collector->findings.rows = NULL;
+	collector->findings.count = 0;
+	deepmon_close(collector);
+	return r;
 }
 
 static void look_for_new_cpus(struct deepmon *collector)
@@ -444,6 +496,7 @@ void deepmon_close(struct deepmon *collector)
 	file_close(&collector->epoll_fd);
 	file_close(&collector->timer_fd);
 	file_close(&collector->stop_fd);
+	findings_clear(&collector->findings);
 	pthread_mutex_destroy(&collector->lock);
 	free(collector);
 }

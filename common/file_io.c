@@ -97,6 +97,7 @@ int file_io_open(struct file_io **opened, const struct kernel *kernel, uint32_t 
 		file_io_close(file_io);
 		return r;
 	}
+	bpf_object_find(logger, "the accounting of file I/O", file_io->bpf->obj);
 	*opened = file_io;
 	return 0;
 }

@@ -27,6 +27,12 @@ struct names {
 int names_init(struct names *names, const struct deepmon_options *options);
 void names_clear(struct names *names);
 
+/*
+ * Which runtimes are there, as far as their directories tell, for findings; of those that may not be read the
+ * logger is told.
+ */
+void names_find(const struct names *names, const struct deepmon_logger *logger);
+
 /* Fills in name, image and labels from the runtime's files; fast. 0, or -errno and the identity is as it was.
  */
 int names_read(const struct names *names, struct identity *identity);

@@ -143,6 +143,8 @@ int main(int argc, char **argv)
 
 	if (status != SETTINGS_GO_ON)
 		return status;
+	if (settings.doctor)
+		return doctor_run(&settings.options, settings.doctor);
 
 	int signal_fd = settings.once ? -1 : open_signals();
 

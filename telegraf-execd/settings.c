@@ -45,6 +45,7 @@ static int print_help(void)
 	     "  --signal none|STDIN when to write: each --interval, or for each newline on stdin (none)\n"
 	     "  --interval SECONDS  for --signal none, 0.1 to 86400 (10)\n"
 	     "  --once              write one sample, of one second, and end\n"
+	     "  --doctor[=json]     tell what this host offers and lacks, and what mends it, and end\n"
 	     "  --debug             say more on stderr\n"
 	     "  --version, --help\n");
 	for (size_t i = 0; i < deepmon_option_count; i++) {
@@ -172,6 +173,8 @@ static int read_argument(struct settings *settings, int argc, char **argv, int *
 		puts("deepmon-execd " DEEPMON_VERSION);
 		return 0;
 	}
+	if (doctor_is_asked(name, &settings->doctor))
+		return SETTINGS_GO_ON;
 	if (strcmp(name, "once") == 0 || strcmp(name, "debug") == 0) {
 		*(*name == 'o' ? &settings->once : &settings->debug) = true;
 		return SETTINGS_GO_ON;

@@ -6,6 +6,7 @@
 #define DEEPMON_SETTINGS_H
 
 #include "../common/deepmon.h"
+#include "doctor.h"
 
 enum signal_mode {
 	SIGNAL_NONE,  /* by our own timer */
@@ -18,6 +19,7 @@ struct settings {
 	double interval; /* seconds, for SIGNAL_NONE */
 	bool once;
 	bool debug;
+	enum doctor_form doctor;
 };
 
 #define SETTINGS_GO_ON (-1)
