@@ -250,6 +250,14 @@ void cgroups_each_topmost(const struct cgroups *cgroups, cgroups_visitor *visit,
 	twalk_r(cgroups->by_path, visit_topmost, &visiting);
 }
 
+bool cgroup_is_below(const struct cgroup *cgroup, const struct cgroup *above)
+{
+	size_t length = strcmp(above->path, "/") ? strlen(above->path) : 0;
+
+	return strncmp(cgroup->path, above->path, length) == 0 && cgroup->path[length] == '/' &&
+	       cgroup->path[length + 1];
+}
+
 struct regrouping {
 	const struct group *from;
 	struct group *to;

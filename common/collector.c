@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "attribution.h"
+#include "cgroup_cpu.h"
 #include "cgroup_events.h"
 #include "file.h"
 #include "findings.h"
@@ -44,6 +45,7 @@ struct deepmon {
 	pthread_mutex_t lock;
 	struct counters counters;
 	struct kernel *kernel;
+	struct cgroup_cpu *cgroup_cpu; /* in its place, where eBPF is not allowed */
 	struct cgroup_events *events;
 	struct network *network;
 	struct file_io *file_io;
@@ -101,6 +103,12 @@ static const struct energy_zone *zones_of(const struct deepmon *collector, size_
 	return collector->energy ? energy_zones(collector->energy, count) : NULL;
 }
 
+/* Whether anything tells whose CPU time it is. */
+static bool has_time(const struct deepmon *collector)
+{
+	return collector->kernel || collector->cgroup_cpu;
+}
+
 /* Brings everything up to now. Under the lock. */
 static void take_sample(struct deepmon *collector)
 {
@@ -109,7 +117,7 @@ static void take_sample(struct deepmon *collector)
 	uint64_t began = clock_ns(CLOCK_MONOTONIC), energy_began, ended;
 	size_t zone_count;
 
-	if (collector->kernel)
+	if (has_time(collector))
 		read_events(collector);
 	energy_began = clock_ns(CLOCK_MONOTONIC);
 	if (collector->energy)
@@ -118,6 +126,8 @@ static void take_sample(struct deepmon *collector)
 		kernel_flush(collector->kernel);
 	if (collector->file_io)
 		file_io_flush(collector->file_io);
+	if (collector->cgroup_cpu)
+		collector->attribution.cpus_online = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
 	ended = clock_ns(CLOCK_MONOTONIC);
 	if (ended - energy_began > self->skew_ns)
 		self->skew_ns = ended - energy_began;
@@ -135,7 +145,8 @@ static void read_footprints(struct deepmon *collector, uint64_t now_ns, bool fir
 {
 	uint64_t began_cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	/* A cgroup that found no slot uses CPU time that is not seen to be its own. */
-	bool cpu_known = collector->kernel && !kernel_slots_refused(collector->kernel);
+	bool cpu_known =
+	    collector->cgroup_cpu || (collector->kernel && !kernel_slots_refused(collector->kernel));
 
 	footprints_choose(&collector->footprints, &collector->cgroups, now_ns, cpu_known, first);
 	collector->reading = true;
@@ -238,8 +249,11 @@ static void open_kernel(struct deepmon *collector)
 	    counters_open(&collector->counters, &collector->options, collector->topology.cpu_count,
 			  &collector->logger))
 		return;
-	if (kernel_open(&collector->kernel, &settings, &collector->logger))
+	if (kernel_open(&collector->kernel, &settings, &collector->logger)) {
+		counters_close(&collector->counters);
+		cgroup_cpu_open(&collector->cgroup_cpu, &collector->hierarchy, &collector->logger);
 		return;
+	}
 	cgroup_events_open(&collector->events, &collector->hierarchy, handle_event, collector,
 			   &collector->logger);
 	if (collector->options.file_io == FILE_IO_COUNTS)
@@ -301,12 +315,12 @@ static int open_sources(struct deepmon *collector)
 		return r;
 	open_kernel(collector);
 	open_energy(collector);
-	if (collector->kernel)
+	if (has_time(collector))
 		footprints_open(&collector->footprints, &collector->options, &collector->logger);
 	self_meter_open(&collector->self, &collector->options, &collector->logger);
-	if (collector->kernel)
+	if (has_time(collector))
 		names_find(&collector->names, &collector->logger);
-	return collector->kernel || has_energy(collector) ? 0 : -ENODEV;
+	return has_time(collector) || has_energy(collector) ? 0 : -ENODEV;
 }
 
 static struct attribution_rules rules_of(const struct deepmon_options *options)
@@ -334,9 +348,10 @@ static int begin(struct deepmon *collector)
 	groups_init(&collector->groups, collector->topology.socket_count, collector->options.max_ended);
 	cgroups_init(&collector->cgroups, &collector->hierarchy, &collector->names, &collector->groups,
 		     (size_t)collector->options.max_cgroups * 2);
-	collector->cgroups.keeps_paths = footprints_any(&collector->footprints);
+	collector->cgroups.keeps_paths = footprints_any(&collector->footprints) || collector->cgroup_cpu;
 	r = attribution_init(&collector->attribution, collector->kernel, &collector->topology,
 			     &collector->cgroups, &collector->groups, zone_count, &rules);
+	collector->attribution.cgroup_cpu = collector->cgroup_cpu;
 	collector->attribution.network = collector->network;
 	collector->attribution.file_io = collector->file_io;
 	if (!r && collector->kernel && collector->options.processes) {
@@ -346,7 +361,7 @@ static int begin(struct deepmon *collector)
 	}
 	if (r)
 		return r;
-	if (collector->kernel)
+	if (has_time(collector))
 		cgroups_search(&collector->cgroups, clock_ns(CLOCK_MONOTONIC));
 	take_sample(collector);
 	if (collector->energy)
@@ -490,6 +505,7 @@ void deepmon_close(struct deepmon *collector)
 	network_close(collector->network);
 	file_io_close(collector->file_io);
 	cgroup_events_close(collector->events);
+	cgroup_cpu_close(collector->cgroup_cpu);
 	kernel_close(collector->kernel);
 	counters_close(&collector->counters);
 	hierarchy_close(&collector->hierarchy);

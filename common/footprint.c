@@ -340,14 +340,6 @@ bool footprints_any(const struct footprints *footprints)
 	return footprints->has_memory || footprints->has_block;
 }
 
-/* Whether the path of one begins with the other's. */
-static bool is_below(const struct cgroup *cgroup, const struct cgroup *above)
-{
-	size_t length = strcmp(above->path, "/") ? strlen(above->path) : 0;
-
-	return strncmp(cgroup->path, above->path, length) == 0 && cgroup->path[length] == '/';
-}
-
 /* What is gone has counters alone; what lives is read anew. */
 static void forget_gauges(const struct groups *groups)
 {
@@ -453,7 +445,7 @@ static void visit(void *user, struct cgroup *cgroup)
 {
 	struct report *report = user;
 	struct cgroup *before = report->before;
-	bool holds_others = before && cgroup && is_below(cgroup, before);
+	bool holds_others = before && cgroup && cgroup_is_below(cgroup, before);
 
 	report->before = cgroup;
 	/* The root's figures are the whole host's. */

@@ -109,10 +109,8 @@ static int choose_controller(struct hierarchy *hierarchy, const char *cgroup_roo
 	if (r)
 		return r;
 	r = find_subsys(controller);
-	if (r < 0)
-		return r;
 	hierarchy->controller = controller;
-	hierarchy->subsys = r;
+	hierarchy->subsys = r < 0 ? HIERARCHY_SUBSYS_UNKNOWN : r;
 	return 0;
 }
 

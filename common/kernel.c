@@ -82,6 +82,8 @@ static int load(struct kernel *kernel)
 
 	if (!bpf)
 		return -errno;
+	if (settings->hierarchy->subsys == HIERARCHY_SUBSYS_UNKNOWN)
+		return -EOPNOTSUPP;
 	bpf->rodata->slot_count = kernel->slot_count;
 	bpf->rodata->cgroup_subsys = settings->hierarchy->subsys;
 	bpf->rodata->cgroup_hierarchy = settings->hierarchy->id;
@@ -195,7 +197,8 @@ int kernel_open(struct kernel **opened, const struct kernel_settings *settings,
 	}
 	libbpf_set_print(print);
 	if (r) {
-		bpf_object_log_refusal(logger, "the CPU accounting", step, r, "CPU time is left out");
+		bpf_object_log_refusal(logger, "the CPU accounting", step, r,
+				       "CPU time is taken from the files of cgroups, where they tell it");
 		kernel_close(kernel);
 		return r;
 	}
