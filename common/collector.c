@@ -233,6 +233,35 @@ static void find_off(struct deepmon *collector, const char *what, const char *wh
 	finding_add(&collector->logger, DEEPMON_FOUND_OFF, "eBPF", what, "", "%s", why);
 }
 
+/* In place of eBPF; what it alone can tell is said to be left out. */
+static void open_files(struct deepmon *collector)
+{
+	const struct deepmon_options *options = &collector->options;
+	const struct {
+		const char *option, *what;
+		bool wanted;
+	} lost[] = {{"Network", "network's accounting", options->network == NETWORK_ON},
+		    {"FileIO", "accounting of file I/O", options->file_io == FILE_IO_COUNTS},
+		    {"Processes", "processes", options->processes > 0},
+		    {"Interrupts", "interrupts apart", options->interrupts == INTERRUPTS_APART}};
+	char names[128] = "";
+	size_t length = 0;
+
+	counters_close(&collector->counters);
+	cgroup_cpu_open(&collector->cgroup_cpu, &collector->hierarchy, &collector->logger);
+	for (size_t i = 0; i < sizeof(lost) / sizeof(lost[0]); i++) {
+		if (!lost[i].wanted)
+			continue;
+		length += (size_t)snprintf(names + length, sizeof(names) - length, "%s%s", length ? ", " : "",
+					   lost[i].option);
+		finding_add(&collector->logger, DEEPMON_FOUND_MISSING, "eBPF", lost[i].what, "",
+			    "%s asks for it, and it goes with the CPU accounting", lost[i].option);
+	}
+	if (length)
+		log_warning(&collector->logger, "%s: what they ask for is left out with the CPU accounting",
+			    names);
+}
+
 static void open_kernel(struct deepmon *collector)
 {
 	struct kernel_settings settings = {
@@ -250,8 +279,7 @@ static void open_kernel(struct deepmon *collector)
 			  &collector->logger))
 		return;
 	if (kernel_open(&collector->kernel, &settings, &collector->logger)) {
-		counters_close(&collector->counters);
-		cgroup_cpu_open(&collector->cgroup_cpu, &collector->hierarchy, &collector->logger);
+		open_files(collector);
 		return;
 	}
 	cgroup_events_open(&collector->events, &collector->hierarchy, handle_event, collector,

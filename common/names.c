@@ -5,12 +5,14 @@
 #include "names.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "findings.h"
 #include "log.h"
 #include "privileges.h"
@@ -97,7 +99,9 @@ void names_clear(struct names *names)
 static void find_runtime(const char *name, const char *path, const struct deepmon_logger *logger)
 {
 	char remedy[PRIVILEGES_REMEDY_MAX];
-	int error = access(path, R_OK | X_OK) ? errno : 0;
+	/* Not access, which goes by what started us. */
+	cleanup_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int error = fd < 0 ? errno : 0;
 
 	if (!error) {
 		finding_add(logger, DEEPMON_FOUND_WELL, "runtime", name, "", "%s", path);
@@ -135,7 +139,7 @@ void names_find(const struct names *names, const struct deepmon_logger *logger)
 	if (!*names->docker_socket)
 		finding_add(logger, DEEPMON_FOUND_OFF, "runtime", "docker's socket", "",
 			    "DockerSocket is empty");
-	else if (access(names->docker_socket, R_OK | W_OK) == 0)
+	else if (faccessat(AT_FDCWD, names->docker_socket, R_OK | W_OK, AT_EACCESS) == 0)
 		finding_add(logger, DEEPMON_FOUND_WELL, "runtime", "docker's socket", "", "%s",
 			    names->docker_socket);
 	else
