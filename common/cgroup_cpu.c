@@ -180,13 +180,13 @@ uint64_t cgroup_cpu_read(struct cgroup_cpu *cgroup_cpu, const struct cgroups *cg
 		reading->cgroup->own_ns += (int64_t)reading->grown_ns;
 		if (reading->above != NOWHERE)
 			cgroup_cpu->readings[reading->above].cgroup->own_ns -= (int64_t)reading->grown_ns;
-		else
-			cgroup_cpu->idle_ns -= (int64_t)reading->grown_ns;
 	}
 	for (size_t i = 0; i < cgroup_cpu->count; i++) {
 		struct cgroup *cgroup = cgroup_cpu->readings[i].cgroup;
 
 		cgroup_cpu->uses[i] = (struct cgroup_cpu_use){cgroup, give(&cgroup->own_ns)};
+		/* Not less the root's: of v2 that is counted by ticks, all others by the scheduler's clock. */
+		cgroup_cpu->idle_ns -= (int64_t)cgroup_cpu->uses[i].ns;
 	}
 	cgroup_cpu->read_ns = now_ns;
 	cgroup_cpu->begun = true;

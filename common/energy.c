@@ -134,10 +134,11 @@ uint64_t energy_clock_ns(void)
 static void say_failing(struct energy *energy, size_t index, int error)
 {
 	struct energy_zone *zone = &energy->zones[index];
-	const struct energy_counter *counter = &energy->counters[index];
+	struct energy_counter *counter = &energy->counters[index];
 	const struct energy_opened *opened = &energy->opened[counter->opened];
 	char why[ENERGY_WHY_MAX] = "";
 
+	counter->error = error;
 	if (zone->failing)
 		return;
 	zone->failing = true;

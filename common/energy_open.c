@@ -44,7 +44,7 @@ static long take_zones(struct energy *energy, const struct energy_source *source
 		if (!wanted(&found->zones[i]))
 			continue;
 		zones[energy->zone_count] = found->zones[i];
-		counters[energy->zone_count++] = (struct energy_counter){energy->opened_count, i};
+		counters[energy->zone_count++] = (struct energy_counter){energy->opened_count, i, 0};
 	}
 	free(found->zones);
 	if (energy->zone_count == before) {
@@ -212,11 +212,15 @@ static void find_source(const struct energy *energy, size_t number, const struct
 static void find_zone(const struct energy *energy, size_t index, const struct deepmon_logger *logger)
 {
 	const struct energy_zone *zone = &energy->zones[index];
-	const struct energy_opened *opened = &energy->opened[energy->counters[index].opened];
+	const struct energy_counter *counter = &energy->counters[index];
+	const struct energy_opened *opened = &energy->opened[counter->opened];
+	char why[ENERGY_WHY_MAX] = "";
 
 	if (zone->failing)
-		finding_add(logger, DEEPMON_FOUND_MISSING, "zone", zone->name, "",
-			    "%s; it can't be read for now: see the log", opened->source->name);
+		opened->source->explain(opened->context, counter->index, counter->error, why, sizeof(why));
+	if (zone->failing)
+		finding_add(logger, DEEPMON_FOUND_MISSING, "zone", zone->name, "", "%s; %s", zone->source,
+			    why);
 	else if (zone->range_uj)
 		finding_add(logger, DEEPMON_FOUND_WELL, "zone", zone->name, "",
 			    "%s, domain %s; wraps at %.6g J", zone->source, energy_domain_name(zone->domain),
