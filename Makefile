@@ -35,9 +35,10 @@ PACKAGES_BUILD = gcc make clang llvm bpftool pkg-config libc6-dev libbpf-dev lib
                  libcjson-dev libcurl4-openssl-dev collectd-dev
 PACKAGES_TEST = libclang-rt-14-dev check locales python3 collectd-core influxdb curl openssl docker.io containerd runc busybox-static \
                 valgrind iproute2 procps podman fio nginx-light wrk apache2-utils redis-server \
-                rrdtool librrd8 libmicrohttpd12 libprotobuf-c1 mandoc
+                rrdtool librrd8 libmicrohttpd12 libprotobuf-c1 mandoc mmdebstrap $(PACKAGES_DEB)
 PACKAGES_LINT = clang-format clang-tidy cppcheck
 PACKAGES_KERNELS = python3 qemu-system-x86 busybox-static
+PACKAGES_DEB = debhelper dpkg-dev fakeroot lintian
 
 core_sources := $(wildcard common/*.c)
 core_objects := $(core_sources:%.c=$(BUILD)/%.o)
@@ -117,7 +118,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libdeepmon.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $< $(UNIT_OBJECTS) $(BUILD)/libdeepmon.a $(LIBS) -lcheck -lsubunit -lrt -lm
 
 # Tests of a front end's parts take them in.
-$(BUILD)/tests/unit/settings_test: UNIT_OBJECTS = $(addprefix $(BUILD)/telegraf-execd/,settings.o config_file.o help.o)
+$(BUILD)/tests/unit/settings_test: UNIT_OBJECTS = $(addprefix $(BUILD)/telegraf-execd/,settings.o config_file.o help.o doctor.o)
 $(BUILD)/tests/unit/line_protocol_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/line_protocol.o
 $(BUILD)/tests/unit/output_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/output.o
 $(addprefix $(BUILD)/tests/unit/,settings_test line_protocol_test output_test): $(execd_objects)
@@ -169,11 +170,12 @@ test-sanitize: deps
 	BUILD=$(BUILD)/sanitize $(PYTHON) tests/integration/run.py $(SANITIZE_TESTS)
 
 # What is not installed yet, from the distribution.
-.PHONY: deps deps-lint deps-kernels
+.PHONY: deps deps-lint deps-kernels deps-deb
 deps: packages = $(PACKAGES_TEST)
 deps-lint: packages = $(PACKAGES_LINT)
 deps-kernels: packages = $(PACKAGES_KERNELS)
-deps deps-lint deps-kernels:
+deps-deb: packages = $(PACKAGES_DEB)
+deps deps-lint deps-kernels deps-deb:
 	@missing=; for p in $(PACKAGES_BUILD) $(packages); do \
 	    dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
 	done; \
@@ -240,8 +242,12 @@ datadir = $(PREFIX)/share/deepmon
 COLLECTD_PLUGIN_DIR ?= $(patsubst %/,%,$(dir $(firstword $(wildcard /usr/lib/collectd/logfile.so \
     /usr/lib64/collectd/logfile.so /usr/lib/*/collectd/logfile.so) /usr/lib/collectd/logfile.so)))
 
+man_pages := $(wildcard telegraf-execd/*.[1-8] collectd-plugin/*.[1-8])
+man_installed = $(foreach page,$(man_pages),$(PREFIX)/share/man/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
+
 installed = $(bindir)/deepmon-execd $(COLLECTD_PLUGIN_DIR)/deepmon.so \
-            $(addprefix $(datadir)/,types.db collectd.conf telegraf.conf)
+            $(addprefix $(datadir)/,types.db collectd.conf telegraf.conf collectd.service.d/deepmon.conf) \
+            $(man_installed)
 
 .PHONY: install
 install: all
@@ -249,6 +255,10 @@ install: all
 	install -D -m 644 $(BUILD)/deepmon.so $(DESTDIR)$(COLLECTD_PLUGIN_DIR)/deepmon.so
 	install -D -m 644 -t $(DESTDIR)$(datadir) collectd-plugin/types.db collectd-plugin/collectd.conf \
 	    telegraf-execd/telegraf.conf
+	install -D -m 644 -t $(DESTDIR)$(datadir)/collectd.service.d contrib/systemd/collectd.service.d/deepmon.conf
+	@for page in $(man_pages); do \
+	    install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$${page##*.} $$page; \
+	done
 	sed -i 's|/usr/bin/deepmon-execd|$(bindir)/deepmon-execd|' $(DESTDIR)$(datadir)/telegraf.conf
 
 # With their directories, as far as nobody else has something in them.
@@ -258,6 +268,25 @@ uninstall:
 	@cd $(or $(DESTDIR),/) && for f in $(installed); do \
 	    rmdir -p --ignore-fail-on-non-empty .$$(dirname $$f) 2>/dev/null || true; \
 	done
+
+# The package of Debian and Ubuntu, in $(BUILD)/deb; lintian has nothing against it. Its unit tests are those of
+# `make test`.
+deb_sources = Makefile README.md LICENSE bpf collectd-plugin common contrib telegraf-execd tests
+deb_tree = $(BUILD)/deb/deepmon
+# A page for each program is asked for, where there are pages.
+lintian_flags = --allow-root --fail-on error,warning --tag-display-limit 0 $(if $(man_pages),,--suppress-tags no-manual-page)
+
+.PHONY: deb
+deb: deps-deb
+	rm -rf $(BUILD)/deb
+	mkdir -p $(deb_tree)
+	tar -c --exclude=__pycache__ $(deb_sources) | tar -x -C $(deb_tree)
+	mv $(deb_tree)/contrib/debian $(deb_tree)/debian
+	cd $(deb_tree) && env -u MAKEFLAGS -u MAKELEVEL -u BUILD -u DESTDIR -u PREFIX \
+	    DEB_BUILD_OPTIONS='nocheck noautodbgsym parallel=2' dpkg-buildpackage --build=binary --no-sign > ../build.log 2>&1 || \
+	    { tail -30 ../build.log; exit 1; }
+	rm -rf $(deb_tree)
+	lintian $(lintian_flags) $(BUILD)/deb/*.deb
 
 # ---- The rest ----------------------------------------------------------------------------------
 
@@ -297,6 +326,7 @@ help:
 	@echo 'make demo       the whole way from a container to a table of its watts'
 	@echo '                (ROUNDS=5, SIMULATE_RAPL=1, WITH_DOCKER=1)'
 	@echo 'make install    into PREFIX ($(PREFIX)) and collectd'"'"'s plugin directory; make uninstall; DESTDIR'
+	@echo 'make deb        the package of Debian and Ubuntu, in $(BUILD)/deb'
 	@echo 'make docs       write the generated parts of README.md, types.db and the sample configurations'
 	@echo 'make fuzz       the fuzzers, FUZZ_RUNS inputs each'
 	@echo 'make test-sanitize  unit and integration tests with the compiler'"'"'s checks of memory and arithmetic'
@@ -309,4 +339,5 @@ help:
 clean:
 	rm -rf $(BUILD)
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+# Not what tests unpack there.
+-include $(shell find $(BUILD) -path $(BUILD)/integration -prune -o -type f -name '*.d' -print 2>/dev/null)

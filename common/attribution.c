@@ -15,19 +15,22 @@
 static int init_slots(struct attribution *attribution, size_t sockets)
 {
 	size_t slots = kernel_slot_count(attribution->kernel);
-	/* Who can take part: every cgroup that may be known is at worst a group of its own. */
-	size_t most = attribution->cgroups->most + PART_COUNT;
 
 	attribution->counted = calloc(slots * sockets, sizeof(*attribution->counted));
 	attribution->owners = calloc(slots, sizeof(*attribution->owners));
+	return attribution->counted && attribution->owners ? 0 : -ENOMEM;
+}
+
+static int init_shares(struct attribution *attribution)
+{
+	/* Who can take part: every cgroup that may be known is at worst a group of its own. */
+	size_t most = attribution->cgroups->most + PART_COUNT;
+
 	attribution->active = calloc(most, sizeof(*attribution->active));
 	attribution->active_part = calloc(most, sizeof(*attribution->active_part));
 	attribution->shares = calloc(most, sizeof(*attribution->shares));
 	attribution->active_most = most;
-	return attribution->counted && attribution->owners && attribution->active &&
-		       attribution->active_part && attribution->shares
-		   ? 0
-		   : -ENOMEM;
+	return attribution->active && attribution->active_part && attribution->shares ? 0 : -ENOMEM;
 }
 
 int attribution_init(struct attribution *attribution, struct kernel *kernel, const struct topology *topology,
@@ -51,6 +54,8 @@ int attribution_init(struct attribution *attribution, struct kernel *kernel, con
 		if (!attribution->parts[part].claims)
 			return -ENOMEM;
 	}
+	if (init_shares(attribution))
+		return -ENOMEM;
 	return kernel ? init_slots(attribution, sockets) : 0;
 }
 
@@ -278,6 +283,44 @@ static void charge_cpu_time(struct attribution *attribution, uint64_t now_ns)
 	}
 }
 
+/*
+ * Files do not tell on which CPU it was: as if each socket had its part of everybody's time, so that each
+ * divides its energy alike.
+ */
+static void charge_use(struct attribution *attribution, const struct cgroup_cpu_use *use)
+{
+	struct account *account = &use->cgroup->group->account;
+	enum part part = group_part(use->cgroup->group);
+	const struct cpu_usage used = {.time_ns = use->ns};
+	size_t sockets = attribution->topology->socket_count;
+
+	if (!use->ns)
+		return;
+	account_sums_use(&account->used, &used, use->ns);
+	account_sums_use(&attribution->parts[part].used, &used, use->ns);
+	use->cgroup->cpu_ns += use->ns;
+	for (size_t socket = 0; socket < sockets; socket++) {
+		account->claims[socket].weight += use->ns;
+		attribution->busy_ns[socket] += use->ns / sockets;
+	}
+	activate(attribution, account, part);
+}
+
+static void charge_files(struct attribution *attribution, uint64_t now_ns)
+{
+	const struct cgroup_cpu_use *uses;
+	size_t count, sockets = attribution->topology->socket_count;
+	uint64_t idle_ns = cgroup_cpu_read(attribution->cgroup_cpu, attribution->cgroups, now_ns,
+					   attribution->cpus_online, &uses, &count);
+
+	attribution->by_cycles = false;
+	attribution->parts[PART_IDLE].used.cpu_ns += idle_ns;
+	for (size_t socket = 0; socket < sockets; socket++)
+		attribution->idle_ns[socket] += idle_ns / sockets;
+	for (size_t i = 0; i < count; i++)
+		charge_use(attribution, &uses[i]);
+}
+
 /* Containers bear idle energy where that is divided equally, whether they run or not. */
 static void activate_containers(struct attribution *attribution)
 {
@@ -332,7 +375,7 @@ static void charge_zone(struct attribution *attribution, const struct energy_zon
 	enum energy_domain domain = zone->domain;
 	struct account *parts = attribution->parts;
 
-	if (socket < 0 || !attribution->kernel) {
+	if (socket < 0 || !attribution_has_time(attribution)) {
 		parts[PART_UNATTRIBUTED].used.energy_uj[domain] += zone->delta_uj;
 		return;
 	}
@@ -403,6 +446,8 @@ void attribution_charge(struct attribution *attribution, const struct energy_zon
 {
 	if (attribution->kernel)
 		charge_cpu_time(attribution, now_ns);
+	else if (attribution->cgroup_cpu)
+		charge_files(attribution, now_ns);
 	if (attribution->network)
 		charge_networks(attribution);
 	if (attribution->file_io)
@@ -411,7 +456,7 @@ void attribution_charge(struct attribution *attribution, const struct energy_zon
 		top_files_charge(attribution->top_files, attribution->cgroups, attribution->groups);
 	if (attribution->latency)
 		charge_latencies(attribution);
-	if (attribution->kernel && attribution->rules.idle_policy == LEDGER_IDLE_EQUAL)
+	if (attribution_has_time(attribution) && attribution->rules.idle_policy == LEDGER_IDLE_EQUAL)
 		activate_containers(attribution);
 	for (size_t i = 0; i < attribution->zone_count; i++) {
 		struct zone_record *record = &attribution->zones[i];
@@ -427,7 +472,7 @@ void attribution_charge(struct attribution *attribution, const struct energy_zon
 		processes_end_interval(attribution->processes, attribution->groups->all,
 				       attribution->groups->count);
 	begin_interval(attribution);
-	if (attribution->kernel)
+	if (attribution_has_time(attribution))
 		retire_removed(attribution, now_ns);
 }
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "account.h"
+#include "cgroup_cpu.h"
 #include "cgroups.h"
 #include "energy.h"
 #include "file_io.h"
@@ -44,7 +45,9 @@ struct zone_record {
 };
 
 struct attribution {
-	struct kernel *kernel; /* NULL: CPU time is not measured */
+	struct kernel *kernel;	       /* NULL: CPU time is not accounted by eBPF */
+	struct cgroup_cpu *cgroup_cpu; /* but read from cgroups' files; NULL: it is not measured */
+	uint32_t cpus_online;	       /* for that; set before each charge */
 	const struct topology *topology;
 	struct cgroups *cgroups;
 	struct groups *groups;
@@ -85,6 +88,12 @@ int attribution_init(struct attribution *attribution, struct kernel *kernel, con
 		     struct cgroups *cgroups, struct groups *groups, size_t zone_count,
 		     const struct attribution_rules *rules);
 void attribution_clear(struct attribution *attribution);
+
+/* Whether CPU time is measured at all, and so known whose the energy is. */
+static inline bool attribution_has_time(const struct attribution *attribution)
+{
+	return attribution->kernel || attribution->cgroup_cpu;
+}
 
 /*
  * Charges what was counted since the last call; the kernel was flushed and the zones, as many as it was

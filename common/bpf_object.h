@@ -6,10 +6,16 @@
 #define DEEPMON_BPF_OBJECT_H
 
 #include <bpf/libbpf.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "deepmon.h"
+
+/* Where the kernel describes its types, which every program needs; and what builds it in. */
+#define BPF_OBJECT_BTF	      "/sys/kernel/btf/vmlinux"
+#define BPF_OBJECT_BTF_CONFIG "CONFIG_DEBUG_INFO_BTF"
+bool bpf_object_has_btf(void);
 
 /* libbpf's own lines are about its insides; ours say what to do. What this returns goes to libbpf_set_print.
  */
@@ -27,6 +33,15 @@ void bpf_object_log_refusal(const struct deepmon_logger *logger, const char *wha
  * on hooks. -errno.
  */
 int bpf_object_add_run_time(const struct bpf_object *object, uint64_t *run_time_ns, uint64_t *runs);
+
+/*
+ * Findings about an object that is loaded: its memory, and a row for each hook, used or left out. Maps that
+ * are shared belong to the object that makes them.
+ */
+void bpf_object_find(const struct deepmon_logger *logger, const char *what, struct bpf_object *object);
+/* The name that a program's hook has among findings. */
+#define BPF_OBJECT_HOOK_MAX 128
+void bpf_object_hook(const struct bpf_program *program, char hook[BPF_OBJECT_HOOK_MAX]);
 
 /* A map's values as memory that the kernel goes on writing. */
 struct bpf_mapping {

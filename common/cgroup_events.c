@@ -70,6 +70,7 @@ int cgroup_events_open(struct cgroup_events **opened, const struct hierarchy *hi
 		cgroup_events_close(events);
 		return r;
 	}
+	bpf_object_find(logger, "the cgroup events", events->bpf->obj);
 	*opened = events;
 	return 0;
 }

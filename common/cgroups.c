@@ -228,14 +228,6 @@ struct visiting {
 	struct cgroup *before;
 };
 
-/* Whether the path of one begins with the other's. */
-static bool is_below(const struct cgroup *cgroup, const struct cgroup *above)
-{
-	size_t length = strcmp(above->path, "/") ? strlen(above->path) : 0;
-
-	return strncmp(cgroup->path, above->path, length) == 0 && cgroup->path[length] == '/';
-}
-
 /* In the order of compare_paths all that is below one's path follows it at once. NULL: no more follow. */
 static void visit_before(struct visiting *visiting, struct cgroup *cgroup)
 {
@@ -243,7 +235,7 @@ static void visit_before(struct visiting *visiting, struct cgroup *cgroup)
 
 	visiting->before = cgroup;
 	if (before)
-		visiting->visit(visiting->user, before, cgroup && is_below(cgroup, before));
+		visiting->visit(visiting->user, before, cgroup && cgroup_is_below(cgroup, before));
 }
 
 static void visit_topmost(const void *node, VISIT visit, void *closure)
@@ -263,6 +255,14 @@ void cgroups_each_topmost(const struct cgroups *cgroups, cgroups_visitor *visit,
 bool cgroup_is_its_own(const struct cgroup *cgroup, bool holds_others)
 {
 	return cgroup->group->kind == IDENTITY_CONTAINER || (!holds_others && strcmp(cgroup->path, "/") != 0);
+}
+
+bool cgroup_is_below(const struct cgroup *cgroup, const struct cgroup *above)
+{
+	size_t length = strcmp(above->path, "/") ? strlen(above->path) : 0;
+
+	return strncmp(cgroup->path, above->path, length) == 0 && cgroup->path[length] == '/' &&
+	       cgroup->path[length + 1];
 }
 
 struct regrouping {

@@ -25,6 +25,9 @@ struct cgroup {
 	/* Of a topmost cgroup of its group, where files are read of those. */
 	char *path; /* from the hierarchy's root, beginning with '/'; NULL: it is none */
 	struct footprint_place *place;
+	uint64_t usage_ns; /* CPU time by its file, with all that is nested in it, where that is read */
+	bool usage_known;
+	int64_t own_ns;	  /* of it its own and not charged yet; negative: charged too early */
 	bool held_others; /* and was left out of a report for that */
 };
 
@@ -68,6 +71,8 @@ void cgroups_each_topmost(const struct cgroups *cgroups, cgroups_visitor *visit,
  * system group in which others are nested (a slice) is theirs, and the root's is the whole host's.
  */
 bool cgroup_is_its_own(const struct cgroup *cgroup, bool holds_others);
+/* Whether a topmost cgroup, by its path, is below another. */
+bool cgroup_is_below(const struct cgroup *cgroup, const struct cgroup *above);
 
 /* Moves all cgroups of one group to another. */
 void cgroups_regroup(struct cgroups *cgroups, const struct group *from, struct group *to);

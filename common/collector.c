@@ -14,15 +14,19 @@
 #include <unistd.h>
 
 #include "attribution.h"
+#include "cgroup_cpu.h"
 #include "cgroup_events.h"
 #include "clock.h"
 #include "file.h"
+#include "findings.h"
 #include "footprint.h"
+#include "host.h"
 #include "kubelet.h"
 #include "latency.h"
 #include "log.h"
 #include "log_limit.h"
 #include "namer.h"
+#include "privileges.h"
 #include "root.h"
 #include "sample.h"
 #include "self_meter.h"
@@ -31,7 +35,8 @@
 struct deepmon {
 	struct deepmon_options options;
 	struct log_limit log_limit;
-	struct deepmon_logger logger; /* within that limit */
+	struct findings findings;     /* handed on within that limit */
+	struct deepmon_logger logger; /* which makes them */
 	struct hierarchy hierarchy;
 	struct names names;
 	struct namer namer;
@@ -46,6 +51,7 @@ struct deepmon {
 	pthread_mutex_t lock;
 	struct counters counters;
 	struct kernel *kernel;
+	struct cgroup_cpu *cgroup_cpu; /* in its place, where eBPF is not allowed */
 	struct cgroup_events *events;
 	struct network *network;
 	struct file_io *file_io;
@@ -97,6 +103,12 @@ static const struct energy_zone *zones_of(const struct deepmon *collector, size_
 	return collector->energy ? energy_zones(collector->energy, count) : NULL;
 }
 
+/* Whether anything tells whose CPU time it is. */
+static bool has_time(const struct deepmon *collector)
+{
+	return collector->kernel || collector->cgroup_cpu;
+}
+
 /* Brings everything up to now. Under the lock. */
 static void take_sample(struct deepmon *collector)
 {
@@ -105,7 +117,7 @@ static void take_sample(struct deepmon *collector)
 	uint64_t began = clock_ns(CLOCK_MONOTONIC), energy_began, ended;
 	size_t zone_count;
 
-	if (collector->kernel)
+	if (has_time(collector))
 		read_events(collector);
 	energy_began = clock_ns(CLOCK_MONOTONIC);
 	if (collector->energy)
@@ -114,6 +126,8 @@ static void take_sample(struct deepmon *collector)
 		kernel_flush(collector->kernel);
 	if (collector->file_io)
 		file_io_flush(collector->file_io);
+	if (collector->cgroup_cpu)
+		collector->attribution.cpus_online = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
 	ended = clock_ns(CLOCK_MONOTONIC);
 	if (ended - energy_began > self->skew_ns)
 		self->skew_ns = ended - energy_began;
@@ -131,7 +145,8 @@ static void read_footprints(struct deepmon *collector, uint64_t now_ns, bool fir
 {
 	uint64_t began_cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	/* A cgroup that found no slot uses CPU time that is not seen to be its own. */
-	bool cpu_known = collector->kernel && !kernel_slots_refused(collector->kernel);
+	bool cpu_known =
+	    collector->cgroup_cpu || (collector->kernel && !kernel_slots_refused(collector->kernel));
 
 	footprints_choose(&collector->footprints, &collector->cgroups, now_ns, cpu_known, first);
 	collector->reading = true;
@@ -251,6 +266,40 @@ static void open_file_io(struct deepmon *collector)
 	file_io_open(&collector->file_io, full, &settings, &collector->logger);
 }
 
+static void find_off(struct deepmon *collector, const char *what, const char *why)
+{
+	finding_add(&collector->logger, DEEPMON_FOUND_OFF, "eBPF", what, "", "%s", why);
+}
+
+/* In place of eBPF; what it alone can tell is said to be left out. */
+static void open_files(struct deepmon *collector)
+{
+	const struct deepmon_options *options = &collector->options;
+	const struct {
+		const char *option, *what;
+		bool wanted;
+	} lost[] = {{"Network", "network's accounting", options->network == NETWORK_ON},
+		    {"FileIO", "accounting of file I/O", options->file_io == FILE_IO_COUNTS},
+		    {"Processes", "processes", options->processes > 0},
+		    {"Interrupts", "interrupts apart", options->interrupts == INTERRUPTS_APART}};
+	char names[128] = "";
+	size_t length = 0;
+
+	counters_close(&collector->counters);
+	cgroup_cpu_open(&collector->cgroup_cpu, &collector->hierarchy, &collector->logger);
+	for (size_t i = 0; i < sizeof(lost) / sizeof(lost[0]); i++) {
+		if (!lost[i].wanted)
+			continue;
+		length += (size_t)snprintf(names + length, sizeof(names) - length, "%s%s", length ? ", " : "",
+					   lost[i].option);
+		finding_add(&collector->logger, DEEPMON_FOUND_MISSING, "eBPF", lost[i].what, "",
+			    "%s asks for it, and it goes with the CPU accounting", lost[i].option);
+	}
+	if (length)
+		log_warning(&collector->logger, "%s: what they ask for is left out with the CPU accounting",
+			    names);
+}
+
 static void open_kernel(struct deepmon *collector)
 {
 	struct kernel_settings settings = {
@@ -267,17 +316,23 @@ static void open_kernel(struct deepmon *collector)
 	    counters_open(&collector->counters, &collector->options, collector->topology.cpu_count,
 			  &collector->logger))
 		return;
-	if (kernel_open(&collector->kernel, &settings, &collector->logger))
+	if (kernel_open(&collector->kernel, &settings, &collector->logger)) {
+		open_files(collector);
 		return;
+	}
 	cgroup_events_open(&collector->events, &collector->hierarchy, handle_event, collector,
 			   &collector->logger);
 	if (collector->options.file_io != FILE_IO_OFF)
 		open_file_io(collector);
+	else
+		find_off(collector, "accounting of file I/O", "FileIO is off");
 	if (collector->options.network == NETWORK_ON)
 		open_network(collector);
 	else if (collector->options.http == HTTP_ON)
 		log_warning(&collector->logger, "HTTP: it is told apart among the network's transactions, "
 						"which are not counted without Network on");
+	if (collector->options.network == NETWORK_OFF)
+		find_off(collector, "network's accounting", "Network is off");
 }
 
 static void open_energy(struct deepmon *collector)
@@ -313,20 +368,26 @@ static bool has_energy(const struct deepmon *collector)
 
 static int open_sources(struct deepmon *collector)
 {
+	char proc_root[ROOT_PATH_MAX];
 	int cpus = kernel_cpu_count();
 	int r;
 
 	root_sys(&collector->options, collector->sys_root);
+	root_proc(&collector->options, proc_root);
+	host_find(proc_root, &collector->logger);
+	privileges_find(&collector->logger);
 	r = topology_read(&collector->topology, collector->sys_root, cpus > 0 ? (uint32_t)cpus : 1,
 			  &collector->logger);
 	if (r)
 		return r;
 	open_kernel(collector);
 	open_energy(collector);
-	if (collector->kernel)
+	if (has_time(collector))
 		footprints_open(&collector->footprints, &collector->options, &collector->logger);
 	self_meter_open(&collector->self, &collector->options, &collector->logger);
-	return collector->kernel || has_energy(collector) ? 0 : -ENODEV;
+	if (has_time(collector))
+		names_find(&collector->names, &collector->logger);
+	return has_time(collector) || has_energy(collector) ? 0 : -ENODEV;
 }
 
 static struct attribution_rules rules_of(const struct deepmon_options *options)
@@ -360,10 +421,11 @@ static int begin(struct deepmon *collector)
 	groups_init(&collector->groups, collector->topology.socket_count, collector->options.max_ended);
 	cgroups_init(&collector->cgroups, &collector->hierarchy, &collector->names, &collector->groups,
 		     (size_t)collector->options.max_cgroups * 2);
-	collector->cgroups.keeps_paths =
-	    footprints_any(&collector->footprints) || surveyor_is_wanted(&collector->options);
+	collector->cgroups.keeps_paths = footprints_any(&collector->footprints) ||
+					 surveyor_is_wanted(&collector->options) || collector->cgroup_cpu;
 	r = attribution_init(&collector->attribution, collector->kernel, &collector->topology,
 			     &collector->cgroups, &collector->groups, zone_count, &rules);
+	collector->attribution.cgroup_cpu = collector->cgroup_cpu;
 	collector->attribution.network = collector->network;
 	collector->attribution.file_io = collector->file_io;
 	collector->attribution.latency = collector->latency;
@@ -383,10 +445,12 @@ static int begin(struct deepmon *collector)
 	}
 	if (r)
 		return r;
-	if (collector->kernel)
+	if (has_time(collector))
 		cgroups_search(&collector->cgroups, clock_ns(CLOCK_MONOTONIC));
 	take_sample(collector);
 	collector->last_report_ns = clock_ns(CLOCK_MONOTONIC);
+	if (collector->energy)
+		energy_find(collector->energy, &collector->logger);
 	pthread_mutex_lock(&collector->lock);
 	read_footprints(collector, collector->last_report_ns, true);
 	pthread_mutex_unlock(&collector->lock);
@@ -401,17 +465,17 @@ static int begin(struct deepmon *collector)
 	return r ? r : start_thread(collector);
 }
 
-int deepmon_open(struct deepmon **opened, const struct deepmon_options *options,
-		 const struct deepmon_logger *logger)
+/* On failure all that was opened is still to be closed. */
+static int open_all(struct deepmon *collector, const struct deepmon_options *options,
+		    const struct deepmon_logger *logger)
 {
-	struct deepmon *collector = calloc(1, sizeof(*collector));
+	struct deepmon_logger limited;
 	int r;
 
-	if (!collector)
-		return -ENOMEM;
 	collector->options = *options;
 	log_limit_init(&collector->log_limit, logger, options->max_log_lines);
-	collector->logger = log_limit_logger(&collector->log_limit);
+	limited = log_limit_logger(&collector->log_limit);
+	findings_init(&collector->findings, &limited, &collector->logger);
 	collector->epoll_fd = collector->timer_fd = collector->stop_fd = collector->hierarchy.root_fd = -1;
 	collector->self.stats_fd = -1;
 	collector->footprints.memory.root_fd = collector->footprints.memory.pressure_fd = -1;
@@ -427,13 +491,47 @@ int deepmon_open(struct deepmon **opened, const struct deepmon_options *options,
 		r = open_sources(collector);
 	if (!r)
 		r = begin(collector);
-	if (r) {
+	collector->findings.complete = true;
+	if (r)
 		log_error(&collector->logger, "nothing can be measured (%s)", strerror(-r));
+	return r;
+}
+
+int deepmon_open(struct deepmon **opened, const struct deepmon_options *options,
+		 const struct deepmon_logger *logger)
+{
+	struct deepmon *collector = calloc(1, sizeof(*collector));
+	int r = collector ? open_all(collector, options, logger) : -ENOMEM;
+
+	if (r)
 		deepmon_close(collector);
+	else
+		*opened = collector;
+	return r;
+}
+
+const struct deepmon_finding *deepmon_findings(const struct deepmon *collector, size_t *count)
+{
+	*count = collector->findings.count;
+	return collector->findings.rows;
+}
+
+int deepmon_examine(struct deepmon_findings *findings, const struct deepmon_options *options,
+		    const struct deepmon_logger *logger)
+{
+	struct deepmon *collector = calloc(1, sizeof(*collector));
+	int r = collector ? open_all(collector, options, logger) : -ENOMEM;
+
+	*findings = (struct deepmon_findings){0};
+	if (!collector)
 		return r;
-	}
-	*opened = collector;
-	return 0;
+	/* They are handed over, and so not the collector's to free. */
+	findings->rows = collector->findings.rows;
+	findings->count = collector->findings.count;
+	collector->findings.rows = NULL;
+	collector->findings.count = 0;
+	deepmon_close(collector);
+	return r;
 }
 
 static void look_for_new_cpus(struct deepmon *collector)
@@ -509,12 +607,14 @@ void deepmon_close(struct deepmon *collector)
 	file_io_close(collector->file_io);
 	latency_close(collector->latency);
 	cgroup_events_close(collector->events);
+	cgroup_cpu_close(collector->cgroup_cpu);
 	kernel_close(collector->kernel);
 	counters_close(&collector->counters);
 	hierarchy_close(&collector->hierarchy);
 	file_close(&collector->epoll_fd);
 	file_close(&collector->timer_fd);
 	file_close(&collector->stop_fd);
+	findings_clear(&collector->findings);
 	pthread_mutex_destroy(&collector->lock);
 	log_limit_destroy(&collector->log_limit);
 	free(collector);

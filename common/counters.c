@@ -11,7 +11,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "findings.h"
 #include "log.h"
+#include "privileges.h"
 
 static int open_event(const struct counter_event *event, uint32_t cpu)
 {
@@ -56,19 +58,29 @@ static void close_everywhere(struct counters *counters, unsigned counter)
 		close_event(&counters->fds[cpu * CPU_COUNTERS + counter]);
 }
 
-static void log_refusal(const struct deepmon_logger *logger, const char *option, const char *text, int error)
+/* Where one is missing all are, most often: one line of the log tells it, but a finding of each. */
+static void say_refusal(const struct deepmon_logger *logger, const char *option, const char *text, int error,
+			bool log)
 {
-	const char *why = "the CPU does not count it: look at `perf list`";
+	const char *why = "the CPU does not count it: look at `perf list`", *command = "";
+	char grant[PRIVILEGES_REMEDY_MAX] = "";
 
-	if (error == -EACCES || error == -EPERM)
+	if (error == -EACCES || error == -EPERM) {
+		privileges_remedy(PRIVILEGE(CAP_PERFMON), grant, sizeof(grant));
+		command = *grant ? grant : "sysctl -w kernel.perf_event_paranoid=2";
 		why = "run as root, or give the process CAP_PERFMON (before Linux 5.8: CAP_SYS_ADMIN) and, "
 		      "where "
 		      "that is not enough, as on Debian, set kernel.perf_event_paranoid to 2";
-	else if (error == -ENOENT || error == -EOPNOTSUPP)
+	} else if (error == -ENOENT || error == -EOPNOTSUPP)
 		why =
 		    "this CPU has no counter for it, as in most virtual machines (a cloud's bare metal has)";
 	else if (error == -EMFILE)
-		why = "raise the limit of open files (LimitNOFILE): four for each CPU are needed";
+		command = why = "raise the limit of open files (LimitNOFILE): four for each CPU are needed";
+	finding_add(logger, DEEPMON_FOUND_MISSING, "counter", option, command,
+		    "\"%s\" can't be counted: %s%s%s", text, strerror(-error), *command ? "" : ": ",
+		    *command ? "" : why);
+	if (!log)
+		return;
 	log_warning(
 	    logger,
 	    "%s: \"%s\" can't be counted (%s): %s. What is not counted is left out, and without cycles "
@@ -98,17 +110,20 @@ int counters_open(struct counters *counters, const struct deepmon_options *optio
 	for (unsigned i = 0; i < CPU_COUNTERS; i++) {
 		int r = counter_event_parse(wanted[i].text, &counters->event[i]);
 
+		if (r == -ENOENT)
+			finding_add(logger, DEEPMON_FOUND_OFF, "counter", wanted[i].option, "",
+				    "no event is named");
 		if (r)
 			continue;
 		r = open_everywhere(counters, i);
 		if (!r) {
 			counters->mask |= 1u << i;
+			finding_add(logger, DEEPMON_FOUND_WELL, "counter", wanted[i].option, "",
+				    "\"%s\" is counted on every CPU", wanted[i].text);
 			continue;
 		}
 		close_everywhere(counters, i);
-		/* Where one is missing all are, most often: one line tells it. */
-		if (!said)
-			log_refusal(logger, wanted[i].option, wanted[i].text, r);
+		say_refusal(logger, wanted[i].option, wanted[i].text, r, !said);
 		said = true;
 	}
 	return 0;

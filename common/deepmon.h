@@ -259,4 +259,47 @@ int deepmon_read(struct deepmon *collector, const struct deepmon_sample **sample
 /* Stops measuring and releases everything; takes NULL. */
 void deepmon_close(struct deepmon *collector);
 
+/* ---- Findings: what a host offers and lacks --------------------------------------------------- */
+
+enum deepmon_finding_state {
+	DEEPMON_FOUND_WELL,    /* it is there and used, or held */
+	DEEPMON_FOUND_LESS,    /* it is measured, but worse than it could be */
+	DEEPMON_FOUND_MISSING, /* it was wanted and can't be had */
+	DEEPMON_FOUND_OFF,     /* not used, and nothing lacks for it: by an option, or another serves */
+	DEEPMON_FOUND_FACT,    /* to be known, with nothing to judge */
+};
+
+#define DEEPMON_REASON_MAX 1024
+
+struct deepmon_finding {
+	/* "host", "capability", "limit", "cgroups", "eBPF", "hook", "map", "counter", "energy", "zone",
+	 * "runtime" */
+	const char *subject;
+	char *name; /* what of it: "CAP_BPF", "tp_btf/sched_switch"; unique within its subject */
+	enum deepmon_finding_state state;
+	char *reason; /* what it gives or is, or why it is not used: the error that the kernel gave */
+	char *remedy; /* what mends it, a command where one does; "": nothing is to be mended, or can be */
+};
+
+const char *deepmon_finding_state_name(enum deepmon_finding_state state); /* "degraded" */
+
+/*
+ * What the collector found as it was opened, row by row as it tried: those of one subject need not stand
+ * together. They belong to the collector and are good until its close.
+ */
+const struct deepmon_finding *deepmon_findings(const struct deepmon *collector, size_t *count);
+
+struct deepmon_findings {
+	struct deepmon_finding *rows;
+	size_t count;
+};
+
+/*
+ * Opens a collector, keeps what it found, and closes it: also when it could measure nothing at all, which is
+ * -ENODEV. To be freed by deepmon_findings_clear, whatever this returns.
+ */
+int deepmon_examine(struct deepmon_findings *findings, const struct deepmon_options *options,
+		    const struct deepmon_logger *logger);
+void deepmon_findings_clear(struct deepmon_findings *findings);
+
 #endif

@@ -135,11 +135,12 @@ uint64_t energy_clock_ns(void)
 static void say_failing(struct energy *energy, size_t index, int error)
 {
 	struct energy_zone *zone = &energy->zones[index];
-	const struct energy_counter *counter = &energy->counters[index];
+	struct energy_counter *counter = &energy->counters[index];
 	const struct energy_opened *opened = &energy->opened[counter->opened];
 	uint64_t now = energy_clock_ns();
 	char why[ENERGY_WHY_MAX] = "", before[64] = "";
 
+	counter->error = error;
 	zone->failing = true;
 	if (zone->failing_said || (zone->said_ns && now - zone->said_ns < ENERGY_QUIET_NS))
 		return;

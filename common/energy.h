@@ -87,6 +87,8 @@ struct energy_found {
 /* How a kind of source is asked. One static instance for each, in its own file, listed in energy_open.c. */
 struct energy_source {
 	const char *name;
+	uint64_t capabilities; /* that reading takes, one bit each */
+	const char *driver;    /* the command that loads what it reads, on bare metal */
 	/*
 	 * Finds counters under the roots. Each that is there and can't be used is said to the logger with the
 	 * reason and the remedy. 0: at least one. -ENOENT: nothing of this kind here. -EACCES: some are, and
@@ -144,6 +146,12 @@ struct energy_verdict {
 	char text[ENERGY_WHY_MAX]; /* what it gives, or what is missing and what to do, or why it was not
 				      asked */
 };
+
+/*
+ * Makes findings of the verdicts, and of each zone by what it said when it was read last. Zones that a source
+ * did not take it has told of itself, under the subject "zone".
+ */
+void energy_find(const struct energy *energy, const struct deepmon_logger *logger);
 
 /* One for each source there is, in order of preference; they stay until energy_close. */
 size_t energy_verdicts(const struct energy *energy, const struct energy_verdict **verdicts);

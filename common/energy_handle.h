@@ -18,6 +18,7 @@ struct energy_opened {
 struct energy_counter {
 	size_t opened;
 	size_t index; /* in what that source found */
+	int error;    /* of the last reading that failed */
 };
 
 struct energy {

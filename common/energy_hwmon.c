@@ -19,7 +19,9 @@
 
 #include "cpus.h"
 #include "file.h"
+#include "findings.h"
 #include "log.h"
+#include "privileges.h"
 #include "trouble.h"
 
 /* Tests put their own in place. */
@@ -263,6 +265,9 @@ static void look_at_meter(struct hwmon *hwmon, unsigned chip, const char *name, 
 	if (!row || !row->domains || !strcmp(battery, "1")) {
 		log_debug(logger, "power meter %.600s, chip \"%s\", label \"%s\", is not used: %s", path,
 			  name, label, row ? "it measures something else" : "what it measures is not known");
+		finding_add(logger, DEEPMON_FOUND_OFF, "zone", path, "",
+			    "hwmon; chip \"%s\", label \"%s\": %s", name, label,
+			    row ? "it measures something else" : "what it measures is not known");
 		return;
 	}
 	/* Chips are told apart by their order only if each socket has one. */
@@ -368,7 +373,7 @@ static int hwmon_open(const struct energy_roots *roots, const struct deepmon_log
 {
 	struct hwmon *hwmon = hwmon_new(roots->sys);
 	struct energy_zone *zones = calloc(METERS_MAX, sizeof(*zones));
-	char text[TROUBLE_FIRST_MAX + 128] = "";
+	char text[TROUBLE_FIRST_MAX + 128] = "", remedy[PRIVILEGES_REMEDY_MAX];
 	int error = -ENOMEM;
 
 	snprintf(found->why, sizeof(found->why), "%s", strerror(ENOMEM));
@@ -392,8 +397,11 @@ static int hwmon_open(const struct energy_roots *roots, const struct deepmon_log
 		free(zones);
 		return error;
 	}
-	if (hwmon->denied.count)
+	if (hwmon->denied.count) {
+		privileges_remedy(energy_hwmon.capabilities, remedy, sizeof(remedy));
+		finding_add(logger, DEEPMON_FOUND_MISSING, "zone", "power meters", remedy, "hwmon; %s", text);
 		log_warning(logger, "power meter left out: %s: " REMEDY_ACCESS, text);
+	}
 	found->zones = zones;
 	found->zone_count = hwmon->count;
 	found->context = hwmon;
@@ -468,6 +476,8 @@ static void hwmon_explain(void *context, size_t index, int error, char *why, siz
 
 const struct energy_source energy_hwmon = {
     .name = "hwmon",
+    .capabilities = PRIVILEGE(CAP_DAC_READ_SEARCH),
+    .driver = "",
     .open = hwmon_open,
     .read = hwmon_read,
     .explain = hwmon_explain,

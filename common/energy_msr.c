@@ -16,7 +16,9 @@
 
 #include "cpus.h"
 #include "file.h"
+#include "findings.h"
 #include "log.h"
+#include "privileges.h"
 #include "trouble.h"
 
 /* Tests put their own in place. */
@@ -384,10 +386,15 @@ static int msr_open(const struct energy_roots *roots, const struct deepmon_logge
 		trouble_text(msr->denied.count ? &msr->denied : &msr->absent, text, sizeof(text));
 		log_warning(logger, "energy counters left out: %s: %s", text,
 			    msr->denied.count ? REMEDY_ACCESS : REMEDY_ABSENT);
+		finding_add(logger, DEEPMON_FOUND_MISSING, "zone", "registers",
+			    msr->denied.count ? "" : energy_msr.driver, "msr; %s: %s", text,
+			    msr->denied.count ? REMEDY_ACCESS : REMEDY_ABSENT);
 	}
 	if (msr->failed.count) {
 		trouble_text(&msr->failed, text, sizeof(text));
 		log_info(logger, "energy counters left out: %s: this processor has none there", text);
+		finding_add(logger, DEEPMON_FOUND_OFF, "zone", "registers of other processors", "",
+			    "msr; %s: this processor has none there", text);
 	}
 	found->zones = zones;
 	found->zone_count = msr->count;
@@ -444,6 +451,8 @@ static void msr_explain(void *context, size_t index, int error, char *why, size_
 
 const struct energy_source energy_msr = {
     .name = "msr",
+    .capabilities = PRIVILEGE(CAP_SYS_RAWIO) | PRIVILEGE(CAP_DAC_READ_SEARCH),
+    .driver = "modprobe msr",
     .open = msr_open,
     .read = msr_read,
     .explain = msr_explain,

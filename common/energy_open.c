@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "energy_handle.h"
+#include "findings.h"
 #include "log.h"
+#include "privileges.h"
 
 static const struct energy_source *const sources[ENERGY_SOURCE_COUNT] = {
     &energy_powercap,
@@ -42,7 +44,7 @@ static long take_zones(struct energy *energy, const struct energy_source *source
 		if (!wanted(&found->zones[i]))
 			continue;
 		zones[energy->zone_count] = found->zones[i];
-		counters[energy->zone_count++] = (struct energy_counter){energy->opened_count, i};
+		counters[energy->zone_count++] = (struct energy_counter){energy->opened_count, i, 0};
 	}
 	free(found->zones);
 	if (energy->zone_count == before) {
@@ -188,6 +190,52 @@ int energy_open(struct energy **energy, const struct energy_settings *settings,
 		choose(opened, settings);
 	*energy = opened;
 	return 0;
+}
+
+static void find_source(const struct energy *energy, size_t number, const struct deepmon_logger *logger)
+{
+	const struct energy_verdict *verdict = &energy->verdicts[number];
+	enum deepmon_finding_state state = DEEPMON_FOUND_OFF;
+	char remedy[PRIVILEGES_REMEDY_MAX] = "";
+
+	if (verdict->used)
+		state = DEEPMON_FOUND_WELL;
+	else if (verdict->error && !has_divided_zone(energy))
+		state = DEEPMON_FOUND_MISSING;
+	if (verdict->error == -EACCES)
+		privileges_remedy(sources[number]->capabilities, remedy, sizeof(remedy));
+	else if (verdict->error == -ENOENT && *sources[number]->driver)
+		snprintf(remedy, sizeof(remedy), "%s (not in a virtual machine)", sources[number]->driver);
+	finding_add(logger, state, "energy", verdict->source, remedy, "%s", verdict->text);
+}
+
+static void find_zone(const struct energy *energy, size_t index, const struct deepmon_logger *logger)
+{
+	const struct energy_zone *zone = &energy->zones[index];
+	const struct energy_counter *counter = &energy->counters[index];
+	const struct energy_opened *opened = &energy->opened[counter->opened];
+	char why[ENERGY_WHY_MAX] = "";
+
+	if (zone->failing)
+		opened->source->explain(opened->context, counter->index, counter->error, why, sizeof(why));
+	if (zone->failing)
+		finding_add(logger, DEEPMON_FOUND_MISSING, "zone", zone->name, "", "%s; %s", zone->source,
+			    why);
+	else if (zone->range_uj)
+		finding_add(logger, DEEPMON_FOUND_WELL, "zone", zone->name, "",
+			    "%s, domain %s; wraps at %.6g J", zone->source, energy_domain_name(zone->domain),
+			    (double)zone->range_uj / 1e6);
+	else
+		finding_add(logger, DEEPMON_FOUND_WELL, "zone", zone->name, "", "%s, domain %s; never wraps",
+			    zone->source, energy_domain_name(zone->domain));
+}
+
+void energy_find(const struct energy *energy, const struct deepmon_logger *logger)
+{
+	for (size_t i = 0; i < ENERGY_SOURCE_COUNT; i++)
+		find_source(energy, i, logger);
+	for (size_t i = 0; i < energy->zone_count; i++)
+		find_zone(energy, i, logger);
 }
 
 size_t energy_verdicts(const struct energy *energy, const struct energy_verdict **verdicts)

@@ -18,7 +18,9 @@
 
 #include "cpus.h"
 #include "file.h"
+#include "findings.h"
 #include "log.h"
+#include "privileges.h"
 #include "trouble.h"
 
 /* Tests put their own in place. */
@@ -219,6 +221,8 @@ static void add_event(struct perf *perf, size_t number, struct energy_zone *zone
 		return;
 	if (error) {
 		log_warning(logger, "energy counter left out: %.600s is not understood", path);
+		finding_add(logger, DEEPMON_FOUND_MISSING, "zone", path, "",
+			    "perf; the event is not understood");
 		return;
 	}
 	snprintf(path, sizeof(path), "%s/%s/cpumask", perf->directory, known[number].pmu);
@@ -272,15 +276,18 @@ static int explain_none(const struct perf *perf, char *why, size_t size)
 	return -ENOENT;
 }
 
-static void say_left_out(const struct trouble *trouble, const char *remedy,
+static void say_left_out(const struct trouble *trouble, const char *what, const char *remedy,
 			 const struct deepmon_logger *logger)
 {
-	char text[ENERGY_WHY_MAX];
+	char text[ENERGY_WHY_MAX], command[PRIVILEGES_REMEDY_MAX] = "";
 
 	if (!trouble->count)
 		return;
 	trouble_text(trouble, text, sizeof(text));
 	log_warning(logger, "energy counter left out: %s%s", text, remedy);
+	if (*remedy)
+		privileges_remedy(energy_perf.capabilities, command, sizeof(command));
+	finding_add(logger, DEEPMON_FOUND_MISSING, "zone", what, command, "perf; %s%s", text, remedy);
 }
 
 static int perf_open(const struct energy_roots *roots, const struct deepmon_logger *logger,
@@ -308,8 +315,8 @@ static int perf_open(const struct energy_roots *roots, const struct deepmon_logg
 		free(zones);
 		return error;
 	}
-	say_left_out(&perf->denied, ": " REMEDY_ACCESS, logger);
-	say_left_out(&perf->refused, "", logger);
+	say_left_out(&perf->denied, "events not allowed", ": " REMEDY_ACCESS, logger);
+	say_left_out(&perf->refused, "events refused", "", logger);
 	perf->sys_root = NULL;
 	found->zones = zones;
 	found->zone_count = perf->count;
@@ -393,6 +400,8 @@ static void perf_explain(void *context, size_t index, int error, char *why, size
 
 const struct energy_source energy_perf = {
     .name = "perf",
+    .capabilities = PRIVILEGE(CAP_PERFMON),
+    .driver = "modprobe rapl",
     .open = perf_open,
     .read = perf_read,
     .explain = perf_explain,

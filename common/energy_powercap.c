@@ -19,7 +19,9 @@
 
 #include "cpus.h"
 #include "file.h"
+#include "findings.h"
 #include "log.h"
+#include "privileges.h"
 #include "trouble.h"
 
 #define ENTRIES_MAX    256
@@ -210,6 +212,8 @@ static void identify(struct powercap *powercap, struct entry *entry, const struc
 
 	if (length < 0) {
 		trouble_add(trouble, (int)length, "%.500s/%s/name", powercap->directory, entry->file);
+		finding_add(logger, DEEPMON_FOUND_MISSING, "zone", entry->file, "",
+			    "powercap; its name can't be read: %s", strerror((int)-length));
 		return;
 	}
 	name[strcspn(name, "\n")] = '\0';
@@ -217,8 +221,11 @@ static void identify(struct powercap *powercap, struct entry *entry, const struc
 		entry->known = identify_zone(powercap, entry, name);
 	else
 		entry->known = identify_part(powercap, entry, whole_of(powercap, entry), name);
-	if (!entry->known)
-		log_debug(logger, "powercap zone %s, named \"%s\", is none that is used", entry->file, name);
+	if (entry->known)
+		return;
+	log_debug(logger, "powercap zone %s, named \"%s\", is none that is used", entry->file, name);
+	finding_add(logger, DEEPMON_FOUND_OFF, "zone", entry->file, "",
+		    "powercap; named \"%s\": none that is used", name);
 }
 
 /* Finds the entries and what each counts. -errno: the directory can't be read. */
@@ -273,6 +280,15 @@ static uint64_t range_of(const struct powercap *powercap, const struct entry *en
 	return 0;
 }
 
+static void find_denied(const struct entry *entry, int error, const struct deepmon_logger *logger)
+{
+	char remedy[PRIVILEGES_REMEDY_MAX];
+
+	privileges_remedy(energy_powercap.capabilities, remedy, sizeof(remedy));
+	finding_add(logger, DEEPMON_FOUND_MISSING, "zone", entry->file, remedy,
+		    "powercap; %s: its energy_uj can't be read: %s", entry->name, strerror(-error));
+}
+
 /*
  * One counter for each name, of those that may be read. A counter that can't be read for another reason is
  * kept: it may be well later.
@@ -292,6 +308,8 @@ static void choose(struct powercap *powercap, struct energy_zone *zones, const s
 			continue;
 		if (counter_named(powercap, entry->name)) {
 			trouble_add(&mirrors, 0, "%s/%s", entry->file, entry->name);
+			finding_add(logger, DEEPMON_FOUND_OFF, "zone", entry->file, "",
+				    "powercap; shows again what %s does", entry->name);
 			continue;
 		}
 
@@ -300,6 +318,7 @@ static void choose(struct powercap *powercap, struct energy_zone *zones, const s
 		if (error == -EACCES || error == -EPERM) {
 			trouble_add(denied, (int)error, "%.500s/%s/energy_uj", powercap->directory,
 				    entry->file);
+			find_denied(entry, (int)error, logger);
 			continue;
 		}
 		strcpy(counter->name, entry->name);
@@ -492,6 +511,8 @@ static void powercap_explain(void *context, size_t index, int error, char *why, 
 
 const struct energy_source energy_powercap = {
     .name = "powercap",
+    .capabilities = PRIVILEGE(CAP_DAC_READ_SEARCH),
+    .driver = "modprobe intel_rapl_msr",
     .open = powercap_open,
     .read = powercap_read,
     .explain = powercap_explain,

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cgroups.h"
+#include "findings.h"
 #include "log.h"
 #include "root.h"
 
@@ -270,6 +271,18 @@ static void count_block(const struct footprints *footprints, struct footprint_pl
 
 /* ---- All of them ------------------------------------------------------------------------------ */
 
+static void find(const struct deepmon_logger *logger, const char *what, bool there, bool unified,
+		 const char *cgroup_root)
+{
+	if (there)
+		finding_add(logger, DEEPMON_FOUND_WELL, "cgroups", what, "", "read from cgroups' files of %s",
+			    unified ? "v2" : "v1");
+	else
+		finding_add(logger, DEEPMON_FOUND_MISSING, "cgroups", what,
+			    "set CgroupRoot to where the host's cgroups are, or boot with the controller on",
+			    "no hierarchy under %s has it", cgroup_root);
+}
+
 void footprints_open(struct footprints *footprints, const struct deepmon_options *options,
 		     const struct deepmon_logger *logger)
 {
@@ -282,6 +295,13 @@ void footprints_open(struct footprints *footprints, const struct deepmon_options
 	root_sys(options, sys_root);
 	if (options->memory == MEMORY_ON) {
 		footprints->has_memory = memory_open(&footprints->memory, cgroup_root) == 0;
+		find(logger, "memory", footprints->has_memory, footprints->memory.unified, cgroup_root);
+		if (footprints->memory.pressure_fd >= 0)
+			find(logger, "pressure", true, true, cgroup_root);
+		else
+			finding_add(logger, DEEPMON_FOUND_OFF, "cgroups", "pressure", "",
+				    "the unified hierarchy (v2), which tells it, is not mounted under %s",
+				    cgroup_root);
 		if (!footprints->has_memory)
 			log_warning(
 			    logger,
@@ -290,8 +310,13 @@ void footprints_open(struct footprints *footprints, const struct deepmon_options
 			    "cgroup_disable=memory",
 			    cgroup_root);
 	}
+	if (options->memory != MEMORY_ON)
+		finding_add(logger, DEEPMON_FOUND_OFF, "cgroups", "memory", "", "Memory is off");
+	if (!options->block_devices)
+		finding_add(logger, DEEPMON_FOUND_OFF, "cgroups", "block devices", "", "BlockDevices is 0");
 	if (options->block_devices) {
 		footprints->has_block = block_open(&footprints->block, cgroup_root, sys_root) == 0;
+		find(logger, "block devices", footprints->has_block, footprints->block.unified, cgroup_root);
 		if (!footprints->has_block)
 			log_warning(
 			    logger,

@@ -20,6 +20,7 @@
 #include <bpf/btf.h>
 
 #include "file.h"
+#include "findings.h"
 #include "log.h"
 #include "root.h"
 
@@ -108,10 +109,8 @@ static int choose_controller(struct hierarchy *hierarchy, const char *cgroup_roo
 	if (r)
 		return r;
 	r = find_subsys(controller);
-	if (r < 0)
-		return r;
 	hierarchy->controller = controller;
-	hierarchy->subsys = r;
+	hierarchy->subsys = r < 0 ? HIERARCHY_SUBSYS_UNKNOWN : r;
 	return 0;
 }
 
@@ -152,6 +151,10 @@ int hierarchy_open(struct hierarchy *hierarchy, const struct deepmon_options *op
 			    "CgroupRoot: %s cgroup hierarchy is not mounted under %s (%s): set CgroupRoot to "
 			    "where the host's cgroups are, or CgroupHierarchy to one of those that are there",
 			    asked, cgroup_root, strerror(-r));
+		finding_add(
+		    logger, DEEPMON_FOUND_MISSING, "cgroups", "hierarchy",
+		    "set CgroupRoot to where the host's cgroups are, or CgroupHierarchy to one of those",
+		    "%s cgroup hierarchy is not mounted under %s: %s", asked, cgroup_root, strerror(-r));
 		return r;
 	}
 	/* As the kernel will name what is in it: no symbolic link, no double slash. */
@@ -163,8 +166,15 @@ int hierarchy_open(struct hierarchy *hierarchy, const struct deepmon_options *op
 		hierarchy->root_fd = open(cgroup_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		r = hierarchy->root_fd < 0 ? -errno : 0;
 	}
-	if (r)
+	if (r) {
 		log_warning(logger, "%s: can't be opened: %s", hierarchy->root, strerror(-r));
+		finding_add(logger, DEEPMON_FOUND_MISSING, "cgroups", "hierarchy", "",
+			    "%s can't be opened: %s", hierarchy->root, strerror(-r));
+	} else {
+		finding_add(logger, DEEPMON_FOUND_WELL, "cgroups", "hierarchy", "",
+			    "containers are told apart by the %s hierarchy%s, at %s%s", hierarchy->controller,
+			    hierarchy->id ? " (v1)" : " (v2)", hierarchy->root, *hierarchy->root ? "" : "/");
+	}
 	return r;
 }
 

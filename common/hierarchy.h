@@ -13,6 +13,8 @@
 
 #define CGROUP_PATH_MAX 4096
 
+#define HIERARCHY_SUBSYS_UNKNOWN (-2) /* there is no BTF, and so no eBPF */
+
 struct hierarchy {
 	const char *controller; /* "unified", or the v1 controller's name */
 	int subsys;		/* its enum cgroup_subsys_id in the running kernel; -1: unified */

@@ -14,6 +14,7 @@
 #include "bpf/cpu.skel.h"
 #include "bpf_object.h"
 #include "cpus.h"
+#include "findings.h"
 #include "log.h"
 
 struct kernel {
@@ -76,6 +77,8 @@ static int load(struct kernel *kernel)
 
 	if (!bpf)
 		return -errno;
+	if (settings->hierarchy->subsys == HIERARCHY_SUBSYS_UNKNOWN)
+		return -EOPNOTSUPP;
 	bpf->rodata->slot_count = kernel->slot_count;
 	bpf->rodata->cgroup_subsys = settings->hierarchy->subsys;
 	bpf->rodata->cgroup_hierarchy = settings->hierarchy->id;
@@ -94,6 +97,17 @@ static int load(struct kernel *kernel)
 	return cpu_bpf__load(bpf);
 }
 
+static void find_overlap(const struct kernel *kernel, const struct deepmon_logger *logger)
+{
+	if (kernel->overlap)
+		finding_add(logger, DEEPMON_FOUND_WELL, "eBPF", "SMT overlap", "",
+			    "time beside a busy sibling hardware thread is told apart");
+	else
+		finding_add(logger, DEEPMON_FOUND_OFF, "eBPF", "SMT overlap", "",
+			    kernel->settings.overlap ? "no core has several hardware threads here"
+						     : "SmtOverlap is off");
+}
+
 /* Kernels before 5.12 refuse the programs that account overlap: then it goes without. */
 static int load_some(struct kernel *kernel, const struct deepmon_logger *logger)
 {
@@ -101,15 +115,20 @@ static int load_some(struct kernel *kernel, const struct deepmon_logger *logger)
 
 	kernel->overlap = kernel->settings.overlap && kernel->settings.topology->has_siblings;
 	r = load(kernel);
+	if (!r)
+		find_overlap(kernel, logger);
 	if (!r || !kernel->overlap || r == -EPERM)
 		return r;
 	cpu_bpf__destroy(kernel->bpf);
 	kernel->overlap = false;
 	r = load(kernel);
-	if (!r)
-		log_warning(logger, "SmtOverlap: this kernel can't account the overlap of sibling hardware "
-				    "threads; it takes Linux 5.12. All time counts in full");
-	return r;
+	if (r)
+		return r;
+	log_warning(logger, "SmtOverlap: this kernel can't account the overlap of sibling hardware "
+			    "threads; it takes Linux 5.12. All time counts in full");
+	finding_add(logger, DEEPMON_FOUND_LESS, "eBPF", "SMT overlap", "boot Linux 5.12 or later",
+		    "this kernel refuses the programs for it: time beside a busy sibling counts in full");
+	return 0;
 }
 
 /* Before the events of a CPU are open its counters' readings fail, and energy goes by time. */
@@ -173,10 +192,12 @@ int kernel_open(struct kernel **opened, const struct kernel_settings *settings,
 	}
 	libbpf_set_print(print);
 	if (r) {
-		bpf_object_log_refusal(logger, "the CPU accounting", step, r, "CPU time is left out");
+		bpf_object_log_refusal(logger, "the CPU accounting", step, r,
+				       "CPU time is taken from the files of cgroups, where they tell it");
 		kernel_close(kernel);
 		return r;
 	}
+	bpf_object_find(logger, "the CPU accounting", kernel->bpf->obj);
 	kernel_flush(kernel);
 	*opened = kernel;
 	return 0;

@@ -5,13 +5,18 @@
 #include "names.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "file.h"
+#include "findings.h"
 #include "kubelet.h"
+#include "log.h"
+#include "privileges.h"
 #include "runtimes.h"
 #include "selection.h"
 
@@ -111,6 +116,57 @@ void names_clear(struct names *names)
 static bool is_podman(const char *runtime)
 {
 	return runtime && strcmp(runtime, "podman") == 0;
+}
+
+static void find_runtime(const char *name, const char *path, const struct deepmon_logger *logger)
+{
+	char remedy[PRIVILEGES_REMEDY_MAX];
+	/* Not access, which goes by what started us. */
+	cleanup_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int error = fd < 0 ? errno : 0;
+
+	if (!error) {
+		finding_add(logger, DEEPMON_FOUND_WELL, "runtime", name, "", "%s", path);
+		return;
+	}
+	if (error == ENOENT || error == ENOTDIR) {
+		finding_add(logger, DEEPMON_FOUND_OFF, "runtime", name, "", "there is no %s", path);
+		return;
+	}
+	privileges_remedy(PRIVILEGE(CAP_DAC_READ_SEARCH), remedy, sizeof(remedy));
+	finding_add(logger, DEEPMON_FOUND_MISSING, "runtime", name, remedy, "%s: %s", path, strerror(error));
+	log_warning(logger,
+		    "%s: %s can't be read (%s): its containers go by the first digits of their ids. Run as "
+		    "root, or give the process CAP_DAC_READ_SEARCH",
+		    name, path, strerror(error));
+}
+
+void names_find(const struct names *names, const struct deepmon_logger *logger)
+{
+	const struct {
+		const char *name, *root, *below;
+	} runtimes[] = {
+	    {"containerd", names->containerd_root, "/io.containerd.runtime.v2.task"},
+	    {"cri-o", names->crio_root, "/overlay-containers"},
+	    {"docker", names->docker_root, "/containers"},
+	    {"podman", names->podman_root, "/overlay-containers"},
+	    {"kubernetes", names->kubernetes_log_root, "/containers"},
+	};
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(runtimes) / sizeof(runtimes[0]); i++) {
+		snprintf(path, sizeof(path), "%s%s", runtimes[i].root, runtimes[i].below);
+		find_runtime(runtimes[i].name, path, logger);
+	}
+	if (!*names->docker_socket)
+		finding_add(logger, DEEPMON_FOUND_OFF, "runtime", "docker's socket", "",
+			    "DockerSocket is empty");
+	else if (faccessat(AT_FDCWD, names->docker_socket, R_OK | W_OK, AT_EACCESS) == 0)
+		finding_add(logger, DEEPMON_FOUND_WELL, "runtime", "docker's socket", "", "%s",
+			    names->docker_socket);
+	else
+		finding_add(logger, DEEPMON_FOUND_OFF, "runtime", "docker's socket", "",
+			    "%s: %s; files tell names first", names->docker_socket, strerror(errno));
 }
 
 /* Whether a container of that runtime, NULL if its path does not tell it, may be known there. */

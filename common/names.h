@@ -32,6 +32,11 @@ void names_clear(struct names *names);
 
 /* Who a cgroup is: what its path tells, or a runtime that has one of that path. */
 void names_identify(const struct names *names, const char *path, struct identity *identity);
+/*
+ * Which runtimes are there, as far as their directories tell, for findings; of those that may not be read the
+ * logger is told.
+ */
+void names_find(const struct names *names, const struct deepmon_logger *logger);
 
 /* Fills in name, image and labels from the runtime's files; fast. 0, or -errno and the identity is as it was.
  */

@@ -13,6 +13,7 @@
 #include "account.h"
 #include "bpf/net.skel.h"
 #include "bpf_object.h"
+#include "findings.h"
 #include "log.h"
 
 struct network {
@@ -58,8 +59,17 @@ static int choose_programs(struct network *network, bool timed, const struct dee
 	network->counted = NETWORK_TRAFFIC | NETWORK_CONNECTIONS | NETWORK_RETRANSMITS | NETWORK_RESETS |
 			   (timed ? NETWORK_TRANSACTIONS : 0);
 	for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++) {
+		char hook[BPF_OBJECT_HOOK_MAX];
+
 		if (has_tracepoint(btf, hooks[i].tracepoint))
 			continue;
+		bpf_object_hook(hooks[i].program, hook);
+		finding_add(logger, DEEPMON_FOUND_MISSING, "hook", hook,
+			    hooks[i].counts == NETWORK_TRAFFIC
+				? "boot Linux 6.3 or later, where it is built in"
+				: "boot a kernel that has it built in",
+			    "this kernel has no tracepoint %s: what it tells of the network is left out",
+			    hooks[i].tracepoint);
 		bpf_program__set_autoload(hooks[i].program, false);
 		network->counted &= ~hooks[i].counts;
 	}
@@ -151,6 +161,7 @@ int network_open(struct network **opened, const struct network_settings *setting
 		network_close(network);
 		return r;
 	}
+	bpf_object_find(logger, "the network's accounting", network->bpf->obj);
 	*opened = network;
 	return 0;
 }

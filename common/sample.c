@@ -24,7 +24,7 @@ static void add_cpu(struct sample *sample, const struct attribution *attribution
 	record->valid = VALID(CPU, cpu_time_ns);
 	if (!idle && of->entity != DEEPMON_PROCESS)
 		record->valid |= VALID(CPU, energy_weight);
-	if (!idle && kernel_has_overlap(attribution->kernel))
+	if (!idle && attribution->kernel && kernel_has_overlap(attribution->kernel))
 		record->valid |= VALID(CPU, smt_overlap_ns);
 	if (sample->view.interval_ns) {
 		record->values.cpu.cpu_usage_percent = 100.0 *
@@ -68,7 +68,7 @@ static void add_perf(struct sample *sample, const struct attribution *attributio
 	    [CPU_COUNTER_CACHE_MISSES] = VALID(PERF, cache_misses),
 	};
 	const uint64_t *used = account->used.counter;
-	uint32_t counted = kernel_counter_mask(attribution->kernel);
+	uint32_t counted = attribution->kernel ? kernel_counter_mask(attribution->kernel) : 0;
 
 	if (!counted)
 		return;
@@ -162,7 +162,7 @@ static void add_account(struct sample *sample, const struct attribution *attribu
 			const struct subject_of *of, struct account *account)
 {
 	/* Every nanosecond is somebody's, and nobody's instructions are no figure. */
-	if (attribution->kernel && account != &attribution->parts[PART_UNATTRIBUTED]) {
+	if (attribution_has_time(attribution) && account != &attribution->parts[PART_UNATTRIBUTED]) {
 		add_cpu(sample, attribution, of, account);
 		if (account != &attribution->parts[PART_IDLE])
 			add_perf(sample, attribution, of, account);
@@ -261,7 +261,10 @@ static void add_totals(struct sample *sample, struct attribution *attribution, c
 		    .entity = DEEPMON_TOTAL, .instance = kinds[part], .kind = kinds[part]};
 
 		/* Who used it is not known then: that is not to say that nobody did. */
-		if (!attribution->kernel && part != PART_UNATTRIBUTED)
+		if (!attribution_has_time(attribution) && part != PART_UNATTRIBUTED)
+			continue;
+		/* Cgroups' files do not tell them apart from the root's own. */
+		if (attribution->cgroup_cpu && (part == PART_KERNEL || part == PART_OTHER))
 			continue;
 		add_account(sample, attribution, &of, &attribution->parts[part]);
 		if (part > PART_SYSTEM)

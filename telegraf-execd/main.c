@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-only
  *
  * deepmon-execd: reads its options and does what they ask for. Statuses: 0, it did, or its agent is done with
- * it; 1, nothing can be measured, or standard output can't be written; 2, bad options.
+ * it; 1, nothing can be measured, or standard output can't be written; 2, bad options. Those of --doctor are
+ * in doctor.h.
  */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "doctor.h"
 #include "modes.h"
 #include "say.h"
 
@@ -30,6 +32,10 @@ static int run(const struct settings *settings, const struct deepmon_logger *log
 		return mode_list_metrics();
 	case MODE_CHECK_CONFIG:
 		return EXIT_SUCCESS; /* or it would not have come this far */
+	case MODE_DOCTOR:
+		return doctor_run(&settings->options, DOCTOR_TEXT);
+	case MODE_DOCTOR_JSON:
+		return doctor_run(&settings->options, DOCTOR_JSON);
 	case MODE_VERSION:
 		puts("deepmon-execd " DEEPMON_VERSION);
 		return EXIT_SUCCESS;

@@ -26,10 +26,8 @@ static const struct {
 	const char *name;
 	enum settings_mode mode;
 } modes[] = {
-    {"once", MODE_ONCE},
-    {"list-metrics", MODE_LIST_METRICS},
-    {"check-config", MODE_CHECK_CONFIG},
-    {"version", MODE_VERSION},
+    {"once", MODE_ONCE},     {"list-metrics", MODE_LIST_METRICS}, {"check-config", MODE_CHECK_CONFIG},
+    {"doctor", MODE_DOCTOR}, {"doctor=json", MODE_DOCTOR_JSON},	  {"version", MODE_VERSION},
     {"help", MODE_HELP},
 };
 

@@ -24,6 +24,10 @@
 	  "Prints all tags and fields that there are, a line for each: measurement, tag or field, name, " \
 	  "type, unit, gauge or counter, and what it is, parted by tabs")                                 \
 	X("check-config", "", "", "Reads the options and ends; the status tells whether they are good")   \
+	X("doctor", "", "",                                                                               \
+	  "Tells what this host offers and lacks, with what mends it, and ends: status 0, all that the "  \
+	  "options ask for is measured; 1, something is missing; 2, nothing can be measured")             \
+	X("doctor=json", "", "", "The same as JSON")                                                      \
 	X("debug", "", "", "Says more on standard error")                                                 \
 	X("version", "", "", "Prints the version")                                                        \
 	X("help", "", "", "Prints all options")
@@ -49,6 +53,8 @@ enum settings_mode {
 	MODE_ONCE,
 	MODE_LIST_METRICS,
 	MODE_CHECK_CONFIG,
+	MODE_DOCTOR,
+	MODE_DOCTOR_JSON,
 	MODE_VERSION,
 	MODE_HELP,
 };

@@ -183,16 +183,18 @@ def test_no_permission_to_load_bpf(t):
 
 
 def test_nothing_to_measure_at_all(t):
-    """Neither BPF nor energy: it says why and ends, for its agent to show."""
+    """Neither BPF nor energy nor cgroups: it says why and ends, for its agent to show."""
     host.require_root()
     (t.state / "sys").mkdir()
+    (t.state / "cgroup").mkdir()
     setpriv = find_program("setpriv", None, "util-linux")
     done = subprocess.run([setpriv, "--inh-caps", BPF_CAPABILITIES, "--bounding-set", BPF_CAPABILITIES,
                            t.built("deepmon-execd"), "--once",
-                           *command_line(sysroot_options(t.state / "sys"))],
+                           *command_line(sysroot_options(t.state / "sys") |
+                                         {"CgroupRoot": str(t.state / "cgroup")})],
                           stdin=subprocess.DEVNULL, capture_output=True, timeout=15, check=False)
     lines = done.stderr.decode(errors="replace").splitlines()
     t.note(f"status {done.returncode}: {' / '.join(lines)}")
     t.true(done.returncode > 0, "a status that is neither 0 nor a signal", done.returncode)
-    t.one_line(lines, "CAP_BPF")
+    t.one_line(lines, "CgroupRoot", str(t.state / "cgroup"))
     t.one_line(lines, "no energy")

@@ -80,9 +80,10 @@ enum {
 	HOTPLUG = 32,
 	CAPABILITIES = 64, /* and the sysctl that README.md gives to a binary that is run by no root */
 	LITTLE_MEMLOCK = 128,
-	FILES = 256,  /* page faults, from cgroups' files, and file I/O */
-	MEMORY = 512, /* from those files and from processes', and nothing else */
-	FULL = 1024,  /* each operation on a file, and by file */
+	FILES = 256,	   /* page faults, from cgroups' files, and file I/O */
+	MEMORY = 512,	   /* from those files and from processes', and nothing else */
+	FULL = 1024,	   /* each operation on a file, and by file */
+	ACCOUNTING = 2048, /* of CPU time by eBPF: where it is refused, cgroups' files tell it */
 };
 static const struct method {
 	const char *name;
@@ -790,6 +791,18 @@ static void check_all(const struct report reports[2], const double used[GROUPS],
 		     grown(reports, OF_KERNEL, "cpu_time_ns") / 1e6);
 }
 
+/*
+ * By cgroups' files: the kernel's own figures of them, but for what a cgroup did last before it ended, and
+ * what they do not tell.
+ */
+static void check_by_files(const struct report reports[2], const double used[GROUPS])
+{
+	for (int group = 0; group < BRIEF; group++)
+		check_group(reports, group, used[group], TOLERANCE_NS, 0);
+	check_whole(reports, 0, CPUS * TOLERANCE_TICK);
+	note(field(&reports[1], OF_KERNEL, "cpu_time_ns") < 0, "no kernel threads are told");
+}
+
 /* ---- A method ------------------------------------------------------------------------------------ */
 
 /* All that deepmon had to say, in one line. run.py knows what it may. */
@@ -898,6 +911,8 @@ static bool measure(const struct execd *execd, unsigned with, unsigned refused)
 		check_counters(reports);
 		/* That it is away is seen at a sample. */
 		check_whole(reports, away, SAMPLE_NS * 1.1);
+	} else if (refused & ACCOUNTING) {
+		check_by_files(reports, used);
 	} else {
 		check_all(reports, used, with & ~refused);
 		if (with & FILES)
@@ -917,6 +932,7 @@ static void try_method(const struct method *method)
 	bool opened = take_report(&execd, &first), goes_on = opened;
 	const char *log = read_log();
 	unsigned refused = (strstr(log, "SmtOverlap: ") ? OVERLAP : 0) |
+			   (strstr(log, "the CPU accounting can't") ? ACCOUNTING : 0) |
 			   (strstr(log, "Event: ") ? COUNTERS : 0) | (strstr(log, "File I/O") ? FILES : 0);
 
 	why = NULL;
