@@ -398,6 +398,11 @@
 	  "Containers told one by one in a report: those that used most energy, or CPU time; the others "    \
 	  "are summed as (other)")                                                                           \
 	X(max_units, MaxUnits, COUNT, "1024", 1, 65536, "", "The same of systemd units and other cgroups")   \
+	X(record, Record, TEXT, "", 0, 0, "",                                                                \
+	  "A file into which all that is read of the host is recorded, for deepmon-execd --replay; empty: "  \
+	  "nothing is. One that is there gets .old behind its name")                                         \
+	X(record_max, RecordMax, COUNT, "1024", 1, 1048576, "MiB",                                           \
+	  "Size of that file, at most: there the recording ends, and measuring goes on")                     \
 	X(report_energy, ReportEnergy, BOOL, "true", 0, 0, "", "Whether energy and power are told")          \
 	X(report_cpu, ReportCPU, BOOL, "true", 0, 0, "", "Whether CPU time is told")                         \
 	X(report_counters, ReportCounters, BOOL, "true", 0, 0, "",                                           \

@@ -26,4 +26,10 @@ void file_io_flush(const struct file_io *file_io);
 /* What was counted in the slot since the last call for it. */
 void file_io_take(struct file_io *file_io, uint32_t slot, struct file_io_usage *used);
 
+/* For recordings: as of the kernel, whose copy it takes part in. */
+void file_io_keep_copy(struct file_io *file_io, const struct kernel *kernel);
+void file_io_capture(struct file_io *file_io, struct recording_out *out);
+/* One that is played to, through the kernel's copy. -ENOMEM. */
+int file_io_open_recorded(struct file_io **file_io, const struct kernel *kernel);
+
 #endif

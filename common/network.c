@@ -18,7 +18,8 @@ struct network {
 	struct net_bpf *bpf;
 	uint32_t counted;
 	struct bpf_mapping usage;
-	struct net_usage *taken; /* [slot] */
+	struct net_usage *taken;  /* [slot] */
+	struct kernel_copy *copy; /* read in place of the map; NULL: that is read */
 };
 
 /* A hook of the kernel's: a tracepoint, and what can't be counted without it. */
@@ -145,7 +146,8 @@ uint32_t network_counted(const struct network *network)
 
 void network_take(struct network *network, uint32_t slot, struct net_usage *used)
 {
-	const __u64 *now = (const __u64 *)((const struct net_usage *)network->usage.memory + slot);
+	const struct net_usage *usage = network->copy ? network->copy->network : network->usage.memory;
+	const __u64 *now = (const __u64 *)(usage + slot);
 	__u64 *taken = (__u64 *)&network->taken[slot], *out = (__u64 *)used;
 
 	for (size_t i = 0; i < sizeof(*used) / sizeof(*out); i++) {
@@ -154,4 +156,45 @@ void network_take(struct network *network, uint32_t slot, struct net_usage *used
 		out[i] = value - taken[i];
 		taken[i] = value;
 	}
+}
+
+void network_keep_copy(struct network *network, const struct kernel *kernel)
+{
+	network->copy = kernel_copy_of(kernel);
+}
+
+void network_capture(struct network *network, struct recording_out *out)
+{
+	struct kernel_copy *copy = network->copy;
+
+	recording_begin(out, RECORDING_NETWORK);
+	for (uint32_t slot = 0; slot < copy->slots; slot++) {
+		const __u64 *counts = (const __u64 *)((const struct net_usage *)network->usage.memory + slot);
+		struct net_usage now;
+
+		for (size_t i = 0; i < sizeof(now) / sizeof(*counts); i++)
+			((__u64 *)&now)[i] = __atomic_load_n(&counts[i], __ATOMIC_RELAXED);
+		if (!recording_has_growth(&copy->fields[RECORDING_OF_NETWORK], &copy->network[slot], &now))
+			continue;
+		recording_put(out, slot + 1);
+		recording_put_growth(out, &copy->fields[RECORDING_OF_NETWORK], &copy->network[slot], &now);
+	}
+	recording_put(out, 0);
+	recording_end(out);
+}
+
+int network_open_recorded(struct network **opened, uint32_t counted, const struct kernel *kernel)
+{
+	struct network *network = calloc(1, sizeof(*network));
+
+	if (network)
+		network->taken = calloc(kernel_slot_count(kernel), sizeof(*network->taken));
+	if (!network || !network->taken) {
+		free(network);
+		return -ENOMEM;
+	}
+	network->counted = counted;
+	network->copy = kernel_copy_of(kernel);
+	*opened = network;
+	return 0;
 }

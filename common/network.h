@@ -35,4 +35,10 @@ uint32_t network_counted(const struct network *network);
 /* What was counted in the slot since the last call for it. */
 void network_take(struct network *network, uint32_t slot, struct net_usage *used);
 
+/* For recordings: as of the kernel, whose copy it takes part in. */
+void network_keep_copy(struct network *network, const struct kernel *kernel);
+void network_capture(struct network *network, struct recording_out *out);
+/* One that is played to, through the kernel's copy. -ENOMEM. */
+int network_open_recorded(struct network **network, uint32_t counted, const struct kernel *kernel);
+
 #endif

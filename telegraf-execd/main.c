@@ -15,6 +15,7 @@
 
 #include "../common/deepmon.h"
 #include "line_protocol.h"
+#include "replay.h"
 #include "settings.h"
 
 static void write_log(void *user, enum deepmon_log_level level, const char *line)
@@ -143,6 +144,9 @@ int main(int argc, char **argv)
 
 	if (status != SETTINGS_GO_ON)
 		return status;
+
+	if (settings.replay)
+		return replay(&settings, &logger);
 
 	int signal_fd = settings.once ? -1 : open_signals();
 

@@ -45,6 +45,10 @@ static int print_help(void)
 	     "  --signal none|STDIN when to write: each --interval, or for each newline on stdin (none)\n"
 	     "  --interval SECONDS  for --signal none, 0.1 to 86400 (10)\n"
 	     "  --once              write one sample, of one second, and end\n"
+	     "  --replay FILE       write what the recording FILE (see --record) holds, with its own options "
+	     "but\n"
+	     "                      those given here; with --interval, a sample for each so many seconds\n"
+	     "  --speed FACTOR      of --replay, 1 for as fast as it was recorded (0: as fast as can be)\n"
 	     "  --debug             say more on stderr\n"
 	     "  --version, --help\n");
 	for (size_t i = 0; i < deepmon_option_count; i++) {
@@ -78,6 +82,17 @@ static int set_own(struct settings *settings, const char *name, const char *valu
 			return -ERANGE;
 		}
 		settings->interval = seconds;
+		settings->interval_given = true;
+		return 0;
+	}
+	if (strcasecmp(name, "speed") == 0) {
+		double factor = strtod(value, &end);
+
+		if (!*value || *end || !(factor >= 0 && factor <= 1e6)) {
+			snprintf(why, why_size, "speed: \"%.64s\" is not a number from 0 to 1000000", value);
+			return -ERANGE;
+		}
+		settings->replay_speed = factor;
 		return 0;
 	}
 	return -ENOENT;
@@ -151,8 +166,9 @@ static int read_file(struct settings *settings, const char *path)
 
 static bool takes_value(const char *name)
 {
-	return strcmp(name, "config") == 0 || strcasecmp(name, "signal") == 0 ||
-	       strcasecmp(name, "interval") == 0 || deepmon_option_find(name);
+	return strcmp(name, "config") == 0 || strcmp(name, "replay") == 0 || strcasecmp(name, "speed") == 0 ||
+	       strcasecmp(name, "signal") == 0 || strcasecmp(name, "interval") == 0 ||
+	       deepmon_option_find(name);
 }
 
 /* One argument, and its value if it takes one; *index moves past both. */
@@ -186,7 +202,29 @@ static int read_argument(struct settings *settings, int argc, char **argv, int *
 	++*index;
 	if (strcmp(name, "config") == 0)
 		return read_file(settings, value);
+	if (strcmp(name, "replay") == 0)
+		return SETTINGS_GO_ON; /* begin_replay has it */
 	return set(settings, name, value, why, sizeof(why)) ? complain("", why) : SETTINGS_GO_ON;
+}
+
+/* Its options are those that all others of the command line change. */
+static int begin_replay(struct settings *settings, int argc, char **argv)
+{
+	char where[DEEPMON_TEXT_MAX];
+	int r;
+
+	for (int i = 1; i + 1 < argc && !settings->replay; i++)
+		if (strcmp(argv[i], "--replay") == 0)
+			settings->replay = argv[i + 1];
+	if (!settings->replay)
+		return SETTINGS_GO_ON;
+	snprintf(where, sizeof(where), "replay: %.512s: ", settings->replay);
+	r = deepmon_recording_read(settings->replay, NULL, &settings->options);
+	if (!r)
+		return SETTINGS_GO_ON;
+	return complain(where, r == -EBADMSG	       ? "it is no recording of deepmon"
+			       : r == -EPROTONOSUPPORT ? "it is of a later version of deepmon"
+						       : strerror(-r));
 }
 
 int settings_read(struct settings *settings, int argc, char **argv)
@@ -195,6 +233,7 @@ int settings_read(struct settings *settings, int argc, char **argv)
 
 	*settings = (struct settings){.signal = SIGNAL_NONE, .interval = 10};
 	deepmon_options_init(&settings->options);
+	status = begin_replay(settings, argc, argv);
 	for (int index = 1; status == SETTINGS_GO_ON && index < argc;)
 		status = read_argument(settings, argc, argv, &index);
 	return status;

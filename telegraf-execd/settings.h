@@ -18,6 +18,9 @@ struct settings {
 	double interval; /* seconds, for SIGNAL_NONE */
 	bool once;
 	bool debug;
+	const char *replay;  /* a recording, in place of this host; NULL: this host */
+	double replay_speed; /* times its own; 0: as fast as can be */
+	bool interval_given;
 };
 
 #define SETTINGS_GO_ON (-1)
