@@ -91,8 +91,8 @@ int player_next_frame(struct player *player)
 	player->frame = (struct recording_in){0};
 	if (r)
 		return r;
-	if (head.length > player->capacity) {
-		uint8_t *payload = realloc(player->payload, head.length);
+	if (!player->payload || head.length > player->capacity) {
+		uint8_t *payload = realloc(player->payload, head.length ? head.length : 1);
 
 		if (!payload)
 			return -ENOMEM;
