@@ -110,8 +110,10 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libdeepmon.a
 
 # Tests of a front end's parts take them in.
 $(BUILD)/tests/unit/settings_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/settings.o
-$(BUILD)/tests/unit/line_protocol_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/line_protocol.o
-$(BUILD)/tests/unit/settings_test $(BUILD)/tests/unit/line_protocol_test: $(execd_objects)
+$(BUILD)/tests/unit/line_protocol_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/line_protocol.o $(BUILD)/telegraf-execd/utf8.o
+$(BUILD)/tests/unit/run_report_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/run_report.o $(BUILD)/telegraf-execd/utf8.o
+$(BUILD)/tests/unit/settings_test $(BUILD)/tests/unit/line_protocol_test $(BUILD)/tests/unit/run_report_test: \
+    $(execd_objects)
 
 # It looks at groups before some of them are dropped.
 $(BUILD)/tests/unit/attribution_test: UNIT_OBJECTS = -Wl,--wrap=groups_forget_ended
@@ -122,7 +124,8 @@ unit: $(unit_tests)
 
 # The fuzzers' core is compiled once, with all that looks for mistakes.
 FUZZ_FLAGS = -std=gnu11 -g -O1 -pthread -fsanitize=address,undefined -fno-sanitize-recover=all
-fuzz_objects := $(core_sources:%.c=$(BUILD)/fuzz/%.o) $(BUILD)/fuzz/telegraf-execd/line_protocol.o
+fuzz_objects := $(core_sources:%.c=$(BUILD)/fuzz/%.o) $(BUILD)/fuzz/telegraf-execd/line_protocol.o \
+    $(BUILD)/fuzz/telegraf-execd/utf8.o
 $(BUILD)/fuzz/%.o: %.c | $(skeletons)
 	@mkdir -p $(@D)
 	$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link $(CPPFLAGS_ALL) -MMD -MP -c $< -o $@

@@ -84,6 +84,8 @@ static void register_types(void)
 	}
 }
 
+#define OF_WHAT_MAX 512 /* of which a name in collectd keeps 127 bytes */
+
 /* FNV-1a. */
 static uint32_t hash_of(const char *text)
 {
@@ -137,6 +139,20 @@ static bool value_of(const struct deepmon_record *record, const struct deepmon_m
 	return true;
 }
 
+/* An identifier has no room for a label: an experiment's name comes before the entity's. */
+static const char *of_what(const struct deepmon_record *record, char name[OF_WHAT_MAX])
+{
+	const char *entity = deepmon_entity_name(record->entity);
+
+	for (unsigned i = 0; i < record->label_count; i++) {
+		if (strcmp(record->labels[i].key, "experiment") != 0)
+			continue;
+		snprintf(name, OF_WHAT_MAX, "%s-%s", record->labels[i].value, entity);
+		return name;
+	}
+	return entity;
+}
+
 static void dispatch_record(const struct deepmon_record *record, cdtime_t time)
 {
 	size_t count;
@@ -144,6 +160,7 @@ static void dispatch_record(const struct deepmon_record *record, cdtime_t time)
 
 	for (size_t i = 0; i < count; i++) {
 		value_list_t list = VALUE_LIST_INIT;
+		char entity[OF_WHAT_MAX];
 		value_t value;
 
 		if (!value_of(record, &metrics[i], &value))
@@ -152,8 +169,8 @@ static void dispatch_record(const struct deepmon_record *record, cdtime_t time)
 		list.values_len = 1;
 		list.time = time;
 		snprintf(list.plugin, sizeof(list.plugin), "deepmon");
-		write_name(list.plugin_instance, sizeof(list.plugin_instance),
-			   deepmon_entity_name(record->entity), record->instance);
+		write_name(list.plugin_instance, sizeof(list.plugin_instance), of_what(record, entity),
+			   record->instance);
 		snprintf(list.type, sizeof(list.type), "%s", metrics[i].collectd_type);
 		write_name(list.type_instance, sizeof(list.type_instance), metrics[i].collectd_instance,
 			   record->qualifier);

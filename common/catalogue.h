@@ -80,6 +80,7 @@
 	X(device, TAG,                                                                                      \
 	  "The block device's name in the kernel: vda, nvme0n1, dm-0; (other) for those past BlockDevices") \
 	X(domain, TAG, "What the energy is of: package, core, uncore, dram; of the host: psys, platform")   \
+	X(experiment, TAG, "The option Experiment, on every line if it gives one")                          \
 	X(kind, TAG,                                                                                        \
 	  "Which part of the whole: container, system, kernel, idle, other (past MaxCgroups), "             \
 	  "unattributed (nothing is known of who used it)")                                                 \
@@ -398,6 +399,9 @@
 	  "Containers told one by one in a report: those that used most energy, or CPU time; the others "    \
 	  "are summed as (other)")                                                                           \
 	X(max_units, MaxUnits, COUNT, "1024", 1, 65536, "", "The same of systemd units and other cgroups")   \
+	X(experiment, Experiment, TEXT, "", 0, 0, "",                                                        \
+	  "A name that is put on all that is told, as the tag experiment (collectd: before the plugin "      \
+	  "instance): the same on many hosts makes one experiment of them; empty: none")                     \
 	X(record, Record, TEXT, "", 0, 0, "",                                                                \
 	  "A file into which all that is read of the host is recorded, for deepmon-execd --replay; empty: "  \
 	  "nothing is. One that is there gets .old behind its name")                                         \

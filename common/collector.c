@@ -421,6 +421,7 @@ struct deepmon *collector_new(const struct deepmon_options *options, const struc
 	collector->footprints.block.root_fd = -1;
 	pthread_mutex_init(&collector->lock, NULL);
 	collector->sample.told = &collector->told;
+	collector->sample.experiment = collector->options.experiment;
 	return collector;
 }
 

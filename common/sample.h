@@ -22,6 +22,7 @@ struct sample {
 	struct deepmon_sample view;
 	struct deepmon_record *records;
 	size_t capacity;
+	const char *experiment; /* a label of all records; "" or NULL: none */
 	uint64_t taken_ns; /* CLOCK_REALTIME of what it tells of; the caller sets it before sample_build */
 	struct texts texts;
 	bool failed; /* out of memory: the sample is not whole */

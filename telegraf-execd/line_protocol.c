@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "utf8.h"
+
 /* A thousand containers are some thousand lines: they are put together here, and no text is formatted twice.
  */
 struct writer {
@@ -42,25 +44,6 @@ static void put_text(struct writer *writer, const char *text)
 static void put_char(struct writer *writer, char c)
 {
 	put(writer, &c, 1);
-}
-
-/* The bytes of one UTF-8 character at c; 0: it is none. */
-static size_t utf8_length(const unsigned char *c)
-{
-	size_t length = c[0] < 0x80		      ? 1
-			: c[0] >= 0xc2 && c[0] < 0xe0 ? 2
-			: c[0] >= 0xe0 && c[0] < 0xf0 ? 3
-			: c[0] >= 0xf0 && c[0] < 0xf5 ? 4
-						      : 0;
-
-	for (size_t i = 1; i < length; i++)
-		if ((c[i] & 0xc0) != 0x80)
-			return 0;
-	if (length == 3 && ((c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] > 0x9f)))
-		return 0; /* longer than need be, or half of a surrogate pair */
-	if (length == 4 && ((c[0] == 0xf0 && c[1] < 0x90) || (c[0] == 0xf4 && c[1] > 0x8f)))
-		return 0;
-	return length;
 }
 
 /* What a byte needs, in a tag's value and in a string field. */

@@ -16,6 +16,7 @@
 #include "../common/deepmon.h"
 #include "line_protocol.h"
 #include "replay.h"
+#include "run.h"
 #include "settings.h"
 
 static void write_log(void *user, enum deepmon_log_level level, const char *line)
@@ -140,7 +141,11 @@ int main(int argc, char **argv)
 	struct settings settings;
 	struct deepmon_logger logger = {write_log, &settings};
 	struct deepmon *collector = NULL;
-	int status = settings_read(&settings, argc, argv);
+	int status;
+
+	if (argc > 1 && !strcmp(argv[1], "run"))
+		return run(argc - 1, argv + 1);
+	status = settings_read(&settings, argc, argv);
 
 	if (status != SETTINGS_GO_ON)
 		return status;

@@ -39,7 +39,8 @@ static void print_option_name(const char *name)
 
 static int print_help(void)
 {
-	puts("Usage: deepmon-execd [OPTION VALUE]...\n\n"
+	puts("Usage: deepmon-execd [OPTION VALUE]...\n"
+	     "       deepmon-execd run [OPTION VALUE]... -- COMMAND (see deepmon-execd run --help)\n\n"
 	     "Writes what each container uses, in CPU time and energy, as InfluxDB line protocol.\n\n"
 	     "  --config FILE       read options from FILE, one NAME = VALUE on a line\n"
 	     "  --signal none|STDIN when to write: each --interval, or for each newline on stdin (none)\n"
