@@ -119,11 +119,12 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libdeepmon.a
 
 # Tests of a front end's parts take them in.
 $(BUILD)/tests/unit/settings_test: UNIT_OBJECTS = $(addprefix $(BUILD)/telegraf-execd/,settings.o config_file.o help.o doctor.o)
-$(BUILD)/tests/unit/line_protocol_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/line_protocol.o
+$(BUILD)/tests/unit/line_protocol_test: UNIT_OBJECTS = $(addprefix $(BUILD)/telegraf-execd/,line_protocol.o utf8.o)
 $(BUILD)/tests/unit/output_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/output.o
-$(addprefix $(BUILD)/tests/unit/,settings_test line_protocol_test output_test): $(execd_objects)
+$(addprefix $(BUILD)/tests/unit/,settings_test line_protocol_test output_test run_report_test): $(execd_objects)
 $(BUILD)/tests/unit/identifier_test: UNIT_OBJECTS = $(BUILD)/collectd-plugin/identifier.o
 $(BUILD)/tests/unit/identifier_test: $(collectd_objects)
+$(BUILD)/tests/unit/run_report_test: UNIT_OBJECTS = $(addprefix $(BUILD)/telegraf-execd/,run_report.o utf8.o)
 
 # It looks at groups before some of them are dropped.
 $(BUILD)/tests/unit/attribution_test: UNIT_OBJECTS = -Wl,--wrap=groups_forget_ended
@@ -134,7 +135,8 @@ unit: $(unit_tests)
 
 # The fuzzers' core is compiled once, with all that looks for mistakes.
 FUZZ_FLAGS = -std=gnu11 -g -O1 -pthread -fsanitize=address,undefined -fno-sanitize-recover=all
-fuzz_objects := $(core_sources:%.c=$(BUILD)/fuzz/%.o) $(BUILD)/fuzz/telegraf-execd/line_protocol.o
+fuzz_objects := $(core_sources:%.c=$(BUILD)/fuzz/%.o) $(BUILD)/fuzz/telegraf-execd/line_protocol.o \
+    $(BUILD)/fuzz/telegraf-execd/utf8.o
 $(BUILD)/fuzz/%.o: %.c | $(skeletons)
 	@mkdir -p $(@D)
 	$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link $(CPPFLAGS_ALL) -MMD -MP -c $< -o $@

@@ -129,12 +129,29 @@ void identifiers_clear(struct identifiers *identifiers)
 	*identifiers = (struct identifiers){0};
 }
 
+#define OF_WHAT_MAX 512 /* of which a name in collectd keeps 127 bytes */
+
+/* An identifier has no room for a label: an experiment's name comes before the entity's. */
+static const char *of_what(const struct deepmon_record *record, char name[OF_WHAT_MAX])
+{
+	const char *entity = deepmon_entity_name(record->entity);
+
+	for (unsigned i = 0; i < record->label_count; i++) {
+		if (strcmp(record->labels[i].key, "experiment") != 0)
+			continue;
+		snprintf(name, OF_WHAT_MAX, "%s-%s", record->labels[i].value, entity);
+		return name;
+	}
+	return entity;
+}
+
 void identifier_instance(const struct identifiers *identifiers, const struct deepmon_record *record,
 			 char *name, size_t size)
 {
+	char what[OF_WHAT_MAX];
 	bool taken =
 	    identifiers->count && strchr(record->instance, '/') &&
 	    bsearch(&record, identifiers->plain, identifiers->count, sizeof(*identifiers->plain), compare);
 
-	identifier_join(name, size, deepmon_entity_name(record->entity), record->instance, taken);
+	identifier_join(name, size, of_what(record, what), record->instance, taken);
 }

@@ -157,7 +157,8 @@ static void find_new_owners(struct attribution *attribution, uint64_t now_ns)
 		/* Known by nothing but its time: in sum as "gone", so that nothing is lost. */
 		if (!cgroup)
 			cgroup = cgroups_add(attribution->cgroups, id, "/gone");
-		if (cgroup) {
+		/* One that has a slot already gets no other from any kernel; a recording may say so. */
+		if (cgroup && !cgroup->slot) {
 			cgroup->slot = slot;
 			attribution->owners[slot] = cgroup;
 			attribution->slots_owned++;

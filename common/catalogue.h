@@ -100,6 +100,7 @@
 	X(device, TAG,                                                                                      \
 	  "The block device's name in the kernel: vda, nvme0n1, dm-0; (other) for those past BlockDevices") \
 	X(domain, TAG, "What the energy is of: package, core, uncore, dram; of the host: psys, platform")   \
+	X(experiment, TAG, "The option Experiment, on every line if it gives one")                          \
 	X(file, TAG,                                                                                        \
 	  "The file's path as its container sees it; longer than FilePathMax: ... and its end; (deleted) "  \
 	  "behind it: its "                                                                                 \
@@ -569,6 +570,14 @@
 	X(max_units, MaxUnits, COUNT, "1024", 1, 65536, "", "The same of systemd units and other cgroups")   \
 	X(max_log_lines, MaxLogLines, COUNT, "60", 1, 1000000, "",                                           \
 	  "Lines of log in a minute; those past it are counted and left out")                                \
+	X(experiment, Experiment, TEXT, "", 0, 0, "",                                                        \
+	  "A name that is put on all that is told, as the tag experiment (collectd: before the plugin "      \
+	  "instance): the same on many hosts makes one experiment of them; empty: none")                     \
+	X(record, Record, TEXT, "", 0, 0, "",                                                                \
+	  "A file into which all that is read of the host is recorded, for deepmon-execd --replay; empty: "  \
+	  "nothing is. One that is there gets .old behind its name")                                         \
+	X(record_max, RecordMax, COUNT, "1024", 1, 1048576, "MiB",                                           \
+	  "Size of that file, at most: there the recording ends, and measuring goes on")                     \
 	X(report_energy, ReportEnergy, BOOL, "true", 0, 0, "", "Whether energy and power are told")          \
 	X(report_cpu, ReportCPU, BOOL, "true", 0, 0, "", "Whether CPU time is told")                         \
 	X(report_counters, ReportCounters, BOOL, "true", 0, 0, "",                                           \

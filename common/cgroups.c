@@ -11,6 +11,8 @@
 
 #include "clock.h"
 #include "footprint.h"
+#include "player.h"
+#include "recorder.h"
 
 static int compare_ids(const void *a, const void *b)
 {
@@ -73,11 +75,19 @@ struct cgroup *cgroups_find(const struct cgroups *cgroups, uint64_t id)
 /* At once, as a name that comes a moment later makes two series. From a disk that is busy they come later. */
 static void read_name(struct cgroups *cgroups, struct identity *identity)
 {
-	uint64_t began_ns = clock_ns(CLOCK_MONOTONIC), ended_ns;
+	uint64_t began_ns, ended_ns;
+	char id[IDENTITY_ID_MAX];
 
+	if (cgroups->player) {
+		player_name(cgroups->player, identity);
+		return;
+	}
+	began_ns = clock_ns(CLOCK_MONOTONIC);
 	if (began_ns < cgroups->names_later_ns)
 		return;
-	names_read(cgroups->names, identity);
+	strcpy(id, identity->id);
+	if (names_read(cgroups->names, identity) == 0)
+		recorder_name(cgroups->recorder, id, identity);
 	ended_ns = clock_ns(CLOCK_MONOTONIC);
 	if (ended_ns - began_ns > SLOW_NS)
 		cgroups->names_later_ns = ended_ns + LATER_NS;
@@ -192,8 +202,10 @@ void cgroups_forget(struct cgroups *cgroups, struct cgroup *cgroup)
 static void found(void *user, uint64_t id, const char *path)
 {
 	struct cgroups *cgroups = user;
-	struct cgroup *cgroup = cgroups_add(cgroups, id, path);
+	struct cgroup *cgroup;
 
+	recorder_found(cgroups->recorder, id, path);
+	cgroup = cgroups_add(cgroups, id, path);
 	if (cgroup)
 		cgroup->walk = cgroups->walk;
 }
@@ -215,10 +227,15 @@ static void remove_if_missed(const void *node, VISIT visit, void *closure)
 void cgroups_search(struct cgroups *cgroups, uint64_t now_ns)
 {
 	struct search search = {cgroups, now_ns};
+	int r;
 
 	cgroups->walk++;
+	recorder_search(cgroups->recorder, now_ns);
+	r = cgroups->player ? player_search(cgroups->player, found, cgroups)
+			    : hierarchy_walk(cgroups->hierarchy, found, cgroups);
+	recorder_searched(cgroups->recorder, r == 0);
 	/* Cut short, the walk has not shown that what it missed is gone. */
-	if (hierarchy_walk(cgroups->hierarchy, found, cgroups) == 0)
+	if (r == 0)
 		twalk_r(cgroups->by_id, remove_if_missed, &search);
 }
 

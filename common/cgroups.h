@@ -40,8 +40,10 @@ struct cgroups {
 	bool keeps_paths; /* of those, for their files to be read */
 	size_t count, most;
 	unsigned walk;
-	struct cgroup *removed;	 /* those to be retired */
-	uint64_t names_later_ns; /* until when names are left to the namer, CLOCK_MONOTONIC */
+	struct cgroup *removed;	   /* those to be retired */
+	struct recorder *recorder; /* notes what is found; NULL: nothing does */
+	struct player *player;	   /* tells of what is there, in place of the hierarchy; NULL: nothing does */
+	uint64_t names_later_ns;   /* until when names are left to the namer, CLOCK_MONOTONIC */
 };
 
 /* At most `most` cgroups are known at a time; one past them is found when it runs, if there is room then. */

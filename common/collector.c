@@ -13,73 +13,27 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "attribution.h"
-#include "cgroup_cpu.h"
-#include "cgroup_events.h"
 #include "clock.h"
+#include "collector.h"
 #include "file.h"
-#include "findings.h"
-#include "footprint.h"
 #include "host.h"
 #include "kubelet.h"
-#include "latency.h"
 #include "log.h"
-#include "log_limit.h"
-#include "namer.h"
 #include "privileges.h"
-#include "root.h"
-#include "sample.h"
-#include "self_meter.h"
-#include "surveyor.h"
-
-struct deepmon {
-	struct deepmon_options options;
-	struct log_limit log_limit;
-	struct findings findings;     /* handed on within that limit */
-	struct deepmon_logger logger; /* which makes them */
-	struct hierarchy hierarchy;
-	struct names names;
-	struct namer namer;
-	struct surveyor surveyor;
-	struct told told;
-	char sys_root[ROOT_PATH_MAX];
-	struct topology topology;
-	pthread_t thread;
-	bool has_thread;
-	int epoll_fd, timer_fd, stop_fd;
-
-	pthread_mutex_t lock;
-	struct counters counters;
-	struct kernel *kernel;
-	struct cgroup_cpu *cgroup_cpu; /* in its place, where eBPF is not allowed */
-	struct cgroup_events *events;
-	struct network *network;
-	struct file_io *file_io;
-	struct latency *latency;
-	struct energy *energy;
-	struct groups groups;
-	struct cgroups cgroups;
-	struct processes processes;
-	struct top_files top_files;
-	struct attribution attribution;
-	struct footprints footprints;
-	uint64_t events_dropped;
-	uint64_t last_report_ns;
-	bool new_cpus_said;
-	bool reading;	    /* files, without the lock: nothing may be forgotten meanwhile */
-	bool sample_missed; /* for that */
-	struct self_meter self;
-	struct sample sample;
-};
 
 static void handle_event(void *user, const struct cgroup_event *event)
 {
 	struct deepmon *collector = user;
 
-	if (event->kind == CGROUP_CREATED)
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+
+	if (event->kind == CGROUP_CREATED) {
+		recorder_created(collector->recorder, event->cgroup_id, event->path);
 		cgroups_add(&collector->cgroups, event->cgroup_id, event->path);
-	else
-		cgroups_remove(&collector->cgroups, event->cgroup_id, clock_ns(CLOCK_MONOTONIC));
+	} else {
+		recorder_removed(collector->recorder, event->cgroup_id, now);
+		cgroups_remove(&collector->cgroups, event->cgroup_id, now);
+	}
 }
 
 /* Where there are no events, or some were lost, the cgroups are found by search. */
@@ -96,8 +50,7 @@ static void read_events(struct deepmon *collector)
 	namer_wake(&collector->namer);
 }
 
-/* None, if energy is not measured. */
-static const struct energy_zone *zones_of(const struct deepmon *collector, size_t *count)
+const struct energy_zone *collector_zones(const struct deepmon *collector, size_t *count)
 {
 	*count = 0;
 	return collector->energy ? energy_zones(collector->energy, count) : NULL;
@@ -107,6 +60,22 @@ static const struct energy_zone *zones_of(const struct deepmon *collector, size_
 static bool has_time(const struct deepmon *collector)
 {
 	return collector->kernel || collector->cgroup_cpu;
+}
+
+/* What the kernel's books and the topology say now is what the ledger reads, and nothing later. */
+static void capture(struct deepmon *collector, uint64_t now_ns)
+{
+	struct recording_out *out = recorder_notes(collector->recorder);
+
+	if (out && collector->kernel) {
+		recorder_topology(collector->recorder, &collector->topology);
+		kernel_capture(collector->kernel, out);
+		if (collector->network)
+			network_capture(collector->network, out);
+		if (collector->file_io)
+			file_io_capture(collector->file_io, out);
+	}
+	recorder_charge(collector->recorder, now_ns);
 }
 
 /* Brings everything up to now. Under the lock. */
@@ -131,7 +100,9 @@ static void take_sample(struct deepmon *collector)
 	ended = clock_ns(CLOCK_MONOTONIC);
 	if (ended - energy_began > self->skew_ns)
 		self->skew_ns = ended - energy_began;
-	attribution_charge(&collector->attribution, zones_of(collector, &zone_count), ended);
+	capture(collector, ended);
+	attribution_charge(&collector->attribution, collector_zones(collector, &zone_count), ended);
+	recorder_frame(collector->recorder, RECORDING_SAMPLE, clock_ns(CLOCK_REALTIME));
 	self->samples++;
 	self->sample_cpu_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began_cpu;
 	self->sample_duration_ns = clock_ns(CLOCK_MONOTONIC) - began;
@@ -148,6 +119,7 @@ static void read_footprints(struct deepmon *collector, uint64_t now_ns, bool fir
 	bool cpu_known =
 	    collector->cgroup_cpu || (collector->kernel && !kernel_slots_refused(collector->kernel));
 
+	recorder_choose(collector->recorder, now_ns, first);
 	footprints_choose(&collector->footprints, &collector->cgroups, now_ns, cpu_known, first);
 	collector->reading = true;
 	pthread_mutex_unlock(&collector->lock);
@@ -186,6 +158,7 @@ static void *run(void *argument)
 			else if (read(fd, &expirations, sizeof(expirations)) > 0)
 				take_turn(collector);
 			pthread_mutex_unlock(&collector->lock);
+			recorder_write(collector->recorder, &collector->lock);
 		}
 	}
 }
@@ -362,7 +335,7 @@ static bool has_energy(const struct deepmon *collector)
 {
 	size_t zone_count;
 
-	zones_of(collector, &zone_count);
+	collector_zones(collector, &zone_count);
 	return zone_count > 0;
 }
 
@@ -390,6 +363,68 @@ static int open_sources(struct deepmon *collector)
 	return has_time(collector) || has_energy(collector) ? 0 : -ENODEV;
 }
 
+/* What all that is heard later is to be read with. */
+static void record_setup(struct deepmon *collector)
+{
+	struct recorder *recorder = collector->recorder;
+	struct recording_out *out = recorder_notes(recorder);
+	size_t zone_count;
+	const struct energy_zone *zones = collector_zones(collector, &zone_count);
+
+	if (!out)
+		return;
+	recorder_host(recorder, &collector->options);
+	recorder_topology(recorder, &collector->topology);
+	for (size_t i = 0; i < zone_count; i++)
+		recorder_zone(recorder, &zones[i]);
+	if (collector->kernel) {
+		recording_begin(out, RECORDING_KERNEL);
+		recording_put(out, kernel_slot_count(collector->kernel) - CPU_SLOT_FIRST);
+		recording_put(out, kernel_has_overlap(collector->kernel));
+		recording_put(out, kernel_counter_mask(collector->kernel));
+		recording_put(out, collector->options.processes ? collector->options.max_processes : 0);
+		recording_end(out);
+	}
+	if (collector->network) {
+		recording_begin(out, RECORDING_NETWORKED);
+		recording_put(out, network_counted(collector->network));
+		recording_end(out);
+	}
+	if (collector->file_io) {
+		recording_begin(out, RECORDING_FILES);
+		recording_end(out);
+	}
+	recording_begin(out, RECORDING_FOOTPRINTS);
+	recording_put(out, collector->footprints.has_memory);
+	recording_put(out, collector->footprints.has_block);
+	recording_end(out);
+	recorder_frame(recorder, RECORDING_SETUP, clock_ns(CLOCK_REALTIME));
+}
+
+/* A recording that can't be made is said, and keeps nothing from being measured but memory for its copy. */
+static int open_recorder(struct deepmon *collector)
+{
+	int r;
+
+	if (recorder_open(&collector->recorder, &collector->options, &collector->logger) ||
+	    !collector->recorder)
+		return 0;
+	collector->footprints.recorder = collector->recorder;
+	if (collector->energy)
+		energy_listen(collector->energy, recorder_energy, collector->recorder);
+	if (collector->kernel) {
+		r = kernel_keep_copy(collector->kernel);
+		if (r)
+			return r;
+		if (collector->network)
+			network_keep_copy(collector->network, collector->kernel);
+		if (collector->file_io)
+			file_io_keep_copy(collector->file_io, collector->kernel);
+	}
+	record_setup(collector);
+	return 0;
+}
+
 static struct attribution_rules rules_of(const struct deepmon_options *options)
 {
 	struct attribution_rules rules = {
@@ -411,18 +446,18 @@ static struct files *files_of(const struct deepmon *collector)
 	return collector->file_io ? file_io_files(collector->file_io) : NULL;
 }
 
-static int begin(struct deepmon *collector)
+int collector_open_ledger(struct deepmon *collector, size_t zone_count)
 {
 	const struct attribution_rules rules = rules_of(&collector->options);
-	size_t zone_count;
 	int r;
 
-	zones_of(collector, &zone_count);
 	groups_init(&collector->groups, collector->topology.socket_count, collector->options.max_ended);
 	cgroups_init(&collector->cgroups, &collector->hierarchy, &collector->names, &collector->groups,
 		     (size_t)collector->options.max_cgroups * 2);
 	collector->cgroups.keeps_paths = footprints_any(&collector->footprints) ||
 					 surveyor_is_wanted(&collector->options) || collector->cgroup_cpu;
+	collector->cgroups.recorder = collector->recorder;
+	collector->cgroups.player = collector->player;
 	r = attribution_init(&collector->attribution, collector->kernel, &collector->topology,
 			     &collector->cgroups, &collector->groups, zone_count, &rules);
 	collector->attribution.cgroup_cpu = collector->cgroup_cpu;
@@ -443,6 +478,25 @@ static int begin(struct deepmon *collector)
 				   collector->options.file_path_max, told);
 		collector->attribution.top_files = &collector->top_files;
 	}
+	return r;
+}
+
+void collector_close_ledger(struct deepmon *collector)
+{
+	processes_clear(&collector->processes);
+	top_files_clear(&collector->top_files);
+	attribution_clear(&collector->attribution);
+	cgroups_clear(&collector->cgroups);
+	groups_clear(&collector->groups);
+}
+
+static int begin(struct deepmon *collector)
+{
+	size_t zone_count;
+	int r;
+
+	collector_zones(collector, &zone_count);
+	r = collector_open_ledger(collector, zone_count);
 	if (r)
 		return r;
 	if (has_time(collector))
@@ -455,8 +509,10 @@ static int begin(struct deepmon *collector)
 	read_footprints(collector, collector->last_report_ns, true);
 	pthread_mutex_unlock(&collector->lock);
 	attribution_begin(&collector->attribution);
+	recorder_begin(collector->recorder, collector->last_report_ns);
+	recorder_frame(collector->recorder, RECORDING_SAMPLE, clock_ns(CLOCK_REALTIME));
 	r = namer_start(&collector->namer, &collector->names, &collector->groups, &collector->cgroups,
-			&collector->lock);
+			collector->recorder, &collector->lock);
 	if (!r && collector->kernel && surveyor_is_wanted(&collector->options))
 		surveyor_start(&collector->surveyor, &collector->options, &collector->cgroups,
 			       &collector->told, &collector->lock, &collector->logger);
@@ -465,13 +521,13 @@ static int begin(struct deepmon *collector)
 	return r ? r : start_thread(collector);
 }
 
-/* On failure all that was opened is still to be closed. */
-static int open_all(struct deepmon *collector, const struct deepmon_options *options,
-		    const struct deepmon_logger *logger)
+struct deepmon *collector_new(const struct deepmon_options *options, const struct deepmon_logger *logger)
 {
+	struct deepmon *collector = calloc(1, sizeof(*collector));
 	struct deepmon_logger limited;
-	int r;
 
+	if (!collector)
+		return NULL;
 	collector->options = *options;
 	log_limit_init(&collector->log_limit, logger, options->max_log_lines);
 	limited = log_limit_logger(&collector->log_limit);
@@ -482,6 +538,16 @@ static int open_all(struct deepmon *collector, const struct deepmon_options *opt
 	collector->footprints.block.root_fd = -1;
 	pthread_mutex_init(&collector->lock, NULL);
 	collector->sample.told = &collector->told;
+	collector->sample.experiment = collector->options.experiment;
+	return collector;
+}
+
+/* On failure all that was opened is still to be closed. */
+static int open_all(struct deepmon *collector)
+{
+	const struct deepmon_options *options = &collector->options;
+	int r;
+
 	r = names_init(&collector->names, options);
 	if (!r)
 		r = kubelet_open(&collector->names.kubelet, &collector->options, &collector->logger);
@@ -489,6 +555,8 @@ static int open_all(struct deepmon *collector, const struct deepmon_options *opt
 		r = told_open(&collector->told, options);
 	if (!r)
 		r = open_sources(collector);
+	if (!r)
+		r = open_recorder(collector);
 	if (!r)
 		r = begin(collector);
 	collector->findings.complete = true;
@@ -500,8 +568,8 @@ static int open_all(struct deepmon *collector, const struct deepmon_options *opt
 int deepmon_open(struct deepmon **opened, const struct deepmon_options *options,
 		 const struct deepmon_logger *logger)
 {
-	struct deepmon *collector = calloc(1, sizeof(*collector));
-	int r = collector ? open_all(collector, options, logger) : -ENOMEM;
+	struct deepmon *collector = collector_new(options, logger);
+	int r = collector ? open_all(collector) : -ENOMEM;
 
 	if (r)
 		deepmon_close(collector);
@@ -519,8 +587,8 @@ const struct deepmon_finding *deepmon_findings(const struct deepmon *collector, 
 int deepmon_examine(struct deepmon_findings *findings, const struct deepmon_options *options,
 		    const struct deepmon_logger *logger)
 {
-	struct deepmon *collector = calloc(1, sizeof(*collector));
-	int r = collector ? open_all(collector, options, logger) : -ENOMEM;
+	struct deepmon *collector = collector_new(options, logger);
+	int r = collector ? open_all(collector) : -ENOMEM;
 
 	*findings = (struct deepmon_findings){0};
 	if (!collector)
@@ -561,6 +629,8 @@ int deepmon_read(struct deepmon *collector, const struct deepmon_sample **sample
 	uint64_t now;
 	int r;
 
+	if (collector->player)
+		return replay_read(collector, 0, sample);
 	look_for_new_cpus(collector);
 	pthread_mutex_lock(&collector->lock);
 	take_sample(collector);
@@ -571,11 +641,14 @@ int deepmon_read(struct deepmon *collector, const struct deepmon_sample **sample
 	sources.interval_ns = now - collector->last_report_ns;
 	collector->last_report_ns = now;
 	self_meter_report(&collector->self, &sources, &self);
-	r = sample_build(&collector->sample, &collector->attribution, zones_of(collector, &zone_count),
+	recorder_tell(collector->recorder, now, collector->sample.taken_ns, &self.cost, self.valid);
+	recorder_frame(collector->recorder, RECORDING_REPORT, collector->sample.taken_ns);
+	r = sample_build(&collector->sample, &collector->attribution, collector_zones(collector, &zone_count),
 			 sources.interval_ns, &self);
 	if (collector->sample_missed)
 		take_turn(collector);
 	pthread_mutex_unlock(&collector->lock);
+	recorder_write(collector->recorder, &collector->lock);
 	*sample = &collector->sample.view;
 	return r ? -EAGAIN : 0;
 }
@@ -592,11 +665,8 @@ void deepmon_close(struct deepmon *collector)
 	surveyor_stop(&collector->surveyor);
 	kubelet_close(collector->names.kubelet);
 	sample_clear(&collector->sample);
-	processes_clear(&collector->processes);
-	top_files_clear(&collector->top_files);
-	attribution_clear(&collector->attribution);
-	cgroups_clear(&collector->cgroups);
-	groups_clear(&collector->groups);
+	recorder_close(collector->recorder);
+	collector_close_ledger(collector);
 	told_close(&collector->told);
 	names_clear(&collector->names);
 	footprints_close(&collector->footprints);
@@ -609,6 +679,7 @@ void deepmon_close(struct deepmon *collector)
 	cgroup_events_close(collector->events);
 	cgroup_cpu_close(collector->cgroup_cpu);
 	kernel_close(collector->kernel);
+	player_close(collector->player);
 	counters_close(&collector->counters);
 	hierarchy_close(&collector->hierarchy);
 	file_close(&collector->epoll_fd);

@@ -84,6 +84,13 @@ void deepmon_options_init(struct deepmon_options *options);
 int deepmon_options_set(struct deepmon_options *options, const char *name, const char *value, char *why,
 			size_t why_size);
 
+/*
+ * The value of an option as deepmon_options_set takes it, cut to size; of a LIST, the text with that index.
+ * False: there is no such text; all others have index 0 alone.
+ */
+bool deepmon_option_text(const struct deepmon_options *options, const struct deepmon_option *option,
+			 uint32_t index, char *text, size_t size);
+
 /* ---- Metrics ---------------------------------------------------------------------------------- */
 
 #define DEEPMON_ENTITY_CONSTANT(CONSTANT, ...) DEEPMON_##CONSTANT,
@@ -301,5 +308,46 @@ struct deepmon_findings {
 int deepmon_examine(struct deepmon_findings *findings, const struct deepmon_options *options,
 		    const struct deepmon_logger *logger);
 void deepmon_findings_clear(struct deepmon_findings *findings);
+
+/* ---- Recordings ------------------------------------------------------------------------------- */
+
+#define DEEPMON_HOST_MAX 256
+
+/* What a recording (see the option Record) is of. */
+struct deepmon_recording {
+	char host[DEEPMON_HOST_MAX], kernel[DEEPMON_HOST_MAX], machine[DEEPMON_HOST_MAX];
+	char version[DEEPMON_HOST_MAX]; /* of the deepmon that recorded it */
+	uint64_t samples;		/* that deepmon_read gave while it was made */
+	uint64_t first_ns, last_ns; /* CLOCK_REALTIME of the first and the last of them; 0: there is none */
+	bool cut; /* it ends in the middle: whoever wrote it was killed, or the disk was full */
+};
+
+/*
+ * Tells of a recording, and sets the options as they were when it was made. Either may be NULL. -errno if the
+ * file can't be read. -EBADMSG: it is no recording. -EPROTONOSUPPORT: it is of a later deepmon.
+ */
+int deepmon_recording_read(const char *path, struct deepmon_recording *recording,
+			   struct deepmon_options *options);
+
+/*
+ * Measures a recorded host again: each deepmon_read gives the next recorded sample, at once. With the options
+ * of the recording it is what was told then, to the bit; others make of the same readings what they say.
+ * Those that say where and how to read (CgroupRoot, EnergySource, MaxCgroups ...) do nothing more. It runs no
+ * threads and asks nothing of this host. Errors are those of deepmon_recording_read.
+ */
+int deepmon_open_replay(struct deepmon **collector, const char *path, const struct deepmon_options *options,
+			const struct deepmon_logger *logger);
+
+/*
+ * Of a replay: deepmon_read for the first sample at or after time_ns (CLOCK_REALTIME); all since the sample
+ * that was read last is in it. -ENODATA: the recording has ended. -EBADMSG: it is damaged from here on.
+ */
+int deepmon_read_at(struct deepmon *collector, uint64_t time_ns, const struct deepmon_sample **sample);
+
+/*
+ * Of a replay: goes to where the next deepmon_read gives the first sample at or after time_ns, with the one
+ * before it as the last that was read. Backward it plays from the start. 0, or as deepmon_read_at.
+ */
+int deepmon_replay_seek(struct deepmon *collector, uint64_t time_ns);
 
 #endif

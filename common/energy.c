@@ -190,33 +190,49 @@ static void say_anomaly(struct energy *energy, struct energy_zone *zone, const s
 			    (double)(zone->read_ns - before->read_ns) / 1e9);
 }
 
-static void read_zone(struct energy *energy, size_t index)
+void energy_take(struct energy *energy, size_t index, const struct energy_reading *reading)
 {
 	struct energy_zone *zone = &energy->zones[index];
-	const struct energy_counter *counter = &energy->counters[index];
-	const struct energy_opened *opened = &energy->opened[counter->opened];
 	const struct energy_zone before = *zone;
-	uint64_t raw_uj = 0, start = energy_clock_ns();
-	int result = opened->source->read(opened->context, counter->index, &raw_uj);
-	uint64_t end = energy_clock_ns();
 
-	if (result < 0) {
+	if (reading->result < 0) {
 		zone->valid = false;
 		zone->delta_uj = 0;
 		zone->elapsed_ns = 0;
-		say_failing(energy, index, result);
+		say_failing(energy, index, reading->result);
 		return;
 	}
-	if (result == ENERGY_READ_ANEW)
+	if (reading->result == ENERGY_READ_ANEW)
 		zone->has_reading = false;
-	energy_advance(zone, raw_uj, start + (end - start) / 2);
+	energy_advance(zone, reading->raw_uj, reading->now_ns);
 
 	bool taken = zone->has_reading && (!before.has_reading || zone->read_ns != before.read_ns);
 
 	if (zone->failing && taken)
 		say_well(energy, zone, &before);
 	else if (zone->anomalies != before.anomalies && !zone->anomaly_said)
-		say_anomaly(energy, zone, &before, raw_uj);
+		say_anomaly(energy, zone, &before, reading->raw_uj);
+}
+
+static void read_zone(struct energy *energy, size_t index)
+{
+	const struct energy_counter *counter = &energy->counters[index];
+	const struct energy_opened *opened = &energy->opened[counter->opened];
+	struct energy_reading reading = {0};
+	uint64_t start = energy_clock_ns(), end;
+
+	reading.result = opened->source->read(opened->context, counter->index, &reading.raw_uj);
+	end = energy_clock_ns();
+	reading.now_ns = start + (end - start) / 2;
+	if (energy->hear)
+		energy->hear(energy->hearer, index, &reading);
+	energy_take(energy, index, &reading);
+}
+
+void energy_listen(struct energy *energy, energy_listener *hear, void *user)
+{
+	energy->hear = hear;
+	energy->hearer = user;
 }
 
 void energy_read(struct energy *energy)

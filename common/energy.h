@@ -138,6 +138,23 @@ const struct energy_zone *energy_zones(const struct energy *energy, size_t *coun
 /* Takes NULL. */
 void energy_close(struct energy *energy);
 
+/* One reading of a counter, as its source gave it. */
+struct energy_reading {
+	int result;	 /* of read() */
+	uint64_t raw_uj; /* unless that is -errno */
+	uint64_t now_ns; /* when: CLOCK_MONOTONIC */
+};
+
+/* Gets each reading that energy_read makes, by the number of its zone, before it is taken. */
+typedef void energy_listener(void *user, size_t zone, const struct energy_reading *reading);
+void energy_listen(struct energy *energy, energy_listener *hear, void *user);
+
+/* Takes a reading of a zone, as energy_read does. */
+void energy_take(struct energy *energy, size_t zone, const struct energy_reading *reading);
+/* Zones that nothing but energy_take reads; they become the handle's on success. -ENOMEM. */
+int energy_open_recorded(struct energy **energy, struct energy_zone *zones, size_t count,
+			 const struct deepmon_logger *logger);
+
 /* What came of one source. */
 struct energy_verdict {
 	const char *source; /* "perf" */

@@ -29,6 +29,8 @@ struct energy {
 	size_t zone_count;
 	struct energy_verdict verdicts[ENERGY_SOURCE_COUNT];
 	struct deepmon_logger logger;
+	energy_listener *hear; /* of each reading; NULL: nobody does */
+	void *hearer;
 };
 
 #endif

@@ -23,6 +23,7 @@ struct file_io {
 	uint32_t cpu_count, slot_count;
 	struct bpf_mapping usage;
 	struct file_io_usage *taken; /* [slot] */
+	struct kernel_copy *copy;    /* read in place of the map; NULL: that is read */
 };
 
 static int share_slots(const struct file_io *file_io, const struct kernel *kernel)
@@ -148,18 +149,29 @@ void file_io_flush(const struct file_io *file_io)
 	}
 }
 
-void file_io_take(struct file_io *file_io, uint32_t slot, struct file_io_usage *used)
+/* What all CPUs counted in the slot. */
+static void sum_slot(const struct file_io *file_io, uint32_t slot, struct file_io_usage *sum)
 {
 	const struct file_io_usage *usage = file_io->usage.memory;
-	__u64 *sums = (__u64 *)used, *taken = (__u64 *)&file_io->taken[slot];
+	__u64 *sums = (__u64 *)sum;
 
-	*used = (struct file_io_usage){0};
+	*sum = (struct file_io_usage){0};
 	for (uint32_t cpu = 0; cpu < file_io->cpu_count; cpu++) {
 		const __u64 *counts = (const __u64 *)&usage[(size_t)cpu * file_io->slot_count + slot];
 
 		for (size_t i = 0; i < COUNTS; i++)
 			sums[i] += __atomic_load_n(&counts[i], __ATOMIC_RELAXED);
 	}
+}
+
+void file_io_take(struct file_io *file_io, uint32_t slot, struct file_io_usage *used)
+{
+	__u64 *sums = (__u64 *)used, *taken = (__u64 *)&file_io->taken[slot];
+
+	if (file_io->copy)
+		*used = file_io->copy->file_io[slot];
+	else
+		sum_slot(file_io, slot, used);
 	for (size_t i = 0; i < COUNTS; i++) {
 		__u64 sum = sums[i];
 
@@ -170,15 +182,55 @@ void file_io_take(struct file_io *file_io, uint32_t slot, struct file_io_usage *
 
 uint64_t file_io_refused(const struct file_io *file_io)
 {
-	return __atomic_load_n(&file_io->bpf->bss->file_io_tasks_refused, __ATOMIC_RELAXED);
+	return file_io->bpf ? __atomic_load_n(&file_io->bpf->bss->file_io_tasks_refused, __ATOMIC_RELAXED)
+			    : 0;
 }
 
 int file_io_add_run_time(const struct file_io *file_io, uint64_t *run_time_ns, uint64_t *runs)
 {
-	return bpf_object_add_run_time(file_io->bpf->obj, run_time_ns, runs);
+	return file_io->bpf ? bpf_object_add_run_time(file_io->bpf->obj, run_time_ns, runs)
+			    : files_add_run_time(file_io->files, run_time_ns, runs);
 }
 
 struct files *file_io_files(const struct file_io *file_io)
 {
 	return file_io->files;
+}
+
+void file_io_keep_copy(struct file_io *file_io, const struct kernel *kernel)
+{
+	file_io->copy = kernel_copy_of(kernel);
+}
+
+void file_io_capture(struct file_io *file_io, struct recording_out *out)
+{
+	struct kernel_copy *copy = file_io->copy;
+
+	recording_begin(out, RECORDING_FILE_IO);
+	for (uint32_t slot = 0; slot < copy->slots; slot++) {
+		struct file_io_usage now;
+
+		sum_slot(file_io, slot, &now);
+		if (!recording_has_growth(&copy->fields[RECORDING_OF_FILE_IO], &copy->file_io[slot], &now))
+			continue;
+		recording_put(out, slot + 1);
+		recording_put_growth(out, &copy->fields[RECORDING_OF_FILE_IO], &copy->file_io[slot], &now);
+	}
+	recording_put(out, 0);
+	recording_end(out);
+}
+
+int file_io_open_recorded(struct file_io **opened, const struct kernel *kernel)
+{
+	struct file_io *file_io = calloc(1, sizeof(*file_io));
+
+	if (file_io)
+		file_io->taken = calloc(kernel_slot_count(kernel), sizeof(*file_io->taken));
+	if (!file_io || !file_io->taken) {
+		free(file_io);
+		return -ENOMEM;
+	}
+	file_io->copy = kernel_copy_of(kernel);
+	*opened = file_io;
+	return 0;
 }

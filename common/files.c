@@ -201,6 +201,11 @@ const struct bpf_map *files_usage(const struct files *files)
 	return files->bpf->maps.file_io_usage;
 }
 
+int files_add_run_time(const struct files *files, uint64_t *run_time_ns, uint64_t *runs)
+{
+	return bpf_object_add_run_time(files->bpf->obj, run_time_ns, runs);
+}
+
 uint64_t files_lost(const struct files *files)
 {
 	const struct files_bpf__bss *counts = files->bpf->bss;

@@ -39,6 +39,8 @@ const struct bpf_map *files_usage(const struct files *files);
 
 /* Operations that were not counted: there was no memory for their task, or there were too many at once. */
 uint64_t files_lost(const struct files *files);
+/* As bpf_object_add_run_time. */
+int files_add_run_time(const struct files *files, uint64_t *run_time_ns, uint64_t *runs);
 
 /* ---- By file ------------------------------------------------------------------------------------ */
 

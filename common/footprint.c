@@ -5,16 +5,27 @@
 #include "footprint.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cgroups.h"
 #include "findings.h"
 #include "log.h"
+#include "recorder.h"
+#include "recording.h"
 #include "root.h"
 
 /* The words of the option Memory, in its order. */
 enum { MEMORY_ON, MEMORY_OFF };
+
+/* Of a device that was recorded. */
+struct footprint_name {
+	uint32_t major, minor;
+	char name[BLOCK_NAME_MAX];
+};
+#define NAMES_MAX    1024
+#define READINGS_MAX 4096
 
 struct footprint_place {
 	uint64_t read_ns; /* when it was read; 0: never */
@@ -237,6 +248,19 @@ static bool is_used(const struct deepmon_block *figures)
 	return memcmp(figures, &nothing, sizeof(nothing)) != 0;
 }
 
+static void name_device(const struct footprints *footprints, uint32_t major, uint32_t minor,
+			char name[BLOCK_NAME_MAX])
+{
+	if (!footprints->recorded) {
+		block_name(&footprints->block, major, minor, name);
+		return;
+	}
+	snprintf(name, BLOCK_NAME_MAX, "%u:%u", major, minor);
+	for (size_t i = 0; i < footprints->name_count; i++)
+		if (footprints->names[i].major == major && footprints->names[i].minor == minor)
+			memcpy(name, footprints->names[i].name, BLOCK_NAME_MAX);
+}
+
 static void count_device(const struct footprints *footprints, struct footprint *footprint,
 			 const struct deepmon_block *last, const struct block_reading *now)
 {
@@ -245,7 +269,7 @@ static void count_device(const struct footprints *footprints, struct footprint *
 
 	if (!is_used(&now->figures))
 		return;
-	block_name(&footprints->block, now->major, now->minor, name);
+	name_device(footprints, now->major, now->minor, name);
 	device = device_of(footprint, name, footprints->devices_told);
 	if (!device)
 		return;
@@ -331,7 +355,10 @@ void footprints_close(struct footprints *footprints)
 	memory_close(&footprints->memory);
 	block_close(&footprints->block);
 	free(footprints->chosen);
+	free(footprints->names);
 	footprints->chosen = NULL;
+	footprints->names = NULL;
+	footprints->name_count = 0;
 	footprints->chosen_count = footprints->chosen_capacity = 0;
 }
 
@@ -453,7 +480,7 @@ void footprints_choose(struct footprints *footprints, const struct cgroups *cgro
 	struct report report = {
 	    .footprints = footprints, .now_ns = now_ns, .cpu_known = cpu_known, .first = first};
 
-	footprints->chosen_count = 0;
+	footprints->chosen_count = footprints->played = 0;
 	cgroups_each_topmost(cgroups, visit, &report);
 }
 
@@ -474,6 +501,107 @@ void footprints_read(struct footprints *footprints)
 	}
 }
 
+/* ---- Recordings ------------------------------------------------------------------------------- */
+
+void footprints_open_recorded(struct footprints *footprints, const struct deepmon_options *options,
+			      bool memory, bool block)
+{
+	*footprints = (struct footprints){.devices_told = options->block_devices,
+					  .reread_ns = (uint64_t)(options->idle_reread * 1e9),
+					  .recorded = true,
+					  .has_memory = memory && options->memory == MEMORY_ON,
+					  .has_block = block && options->block_devices};
+	footprints->memory.root_fd = footprints->memory.pressure_fd = footprints->block.root_fd = -1;
+}
+
+/* Records come in the order in which they were chosen. NULL: now it is not. */
+static struct footprint_place *find_place(struct footprints *footprints, uint64_t cgroup_id)
+{
+	for (size_t i = 0; i < footprints->chosen_count; i++) {
+		size_t index = (footprints->played + i) % footprints->chosen_count;
+		const struct footprint_chosen *chosen = &footprints->chosen[index];
+
+		if (chosen->cgroup->id != cgroup_id)
+			continue;
+		footprints->played = index + 1;
+		return chosen->due ? chosen->cgroup->place : NULL;
+	}
+	return NULL;
+}
+
+/* The last name that was told of a device stands. One past NAMES_MAX goes by its numbers. */
+static void keep_name(struct footprints *footprints, uint32_t major, uint32_t minor, const char *name)
+{
+	struct footprint_name *names = footprints->names;
+	size_t i = 0;
+
+	while (i < footprints->name_count && (names[i].major != major || names[i].minor != minor))
+		i++;
+	if (i == NAMES_MAX || !*name)
+		return;
+	if (i == footprints->name_count) {
+		names = reallocarray(names, i + 1, sizeof(*names));
+		if (!names)
+			return;
+		footprints->names = names;
+		footprints->name_count++;
+	}
+	names[i] = (struct footprint_name){major, minor, ""};
+	strcpy(names[i].name, name);
+}
+
+static int play_block(struct footprints *footprints, struct recording_in *record,
+		      const struct recording_fields *fields, struct footprint_place *place)
+{
+	uint64_t count = recording_take(record);
+	char name[BLOCK_NAME_MAX];
+	struct block_readings readings = {0};
+
+	if (count > READINGS_MAX || record->bad)
+		return -EBADMSG;
+	readings.all = calloc(count ? count : 1, sizeof(*readings.all));
+	if (!readings.all)
+		return -ENOMEM;
+	readings.capacity = count;
+	for (uint64_t i = 0; i < count && !record->bad; i++) {
+		struct block_reading *reading = &readings.all[readings.count++];
+
+		reading->major = (uint32_t)recording_take(record);
+		reading->minor = (uint32_t)recording_take(record);
+		recording_take_text(record, name, sizeof(name));
+		keep_name(footprints, reading->major, reading->minor, name);
+		reading->valid = recording_take_figures(record, fields, &reading->figures);
+	}
+	if (record->bad || !place) {
+		block_readings_clear(&readings);
+		return record->bad ? -EBADMSG : 0;
+	}
+	block_readings_clear(&place->fresh);
+	place->fresh = readings;
+	place->has_fresh = true;
+	return 0;
+}
+
+int footprints_play(struct footprints *footprints, struct recording_in *record,
+		    const struct recording_fields *fields)
+{
+	struct footprint_place *place = find_place(footprints, recording_take(record));
+	struct memory_reading memory = {0};
+	bool has_memory = recording_take(record), has_block;
+
+	if (has_memory)
+		memory.valid = recording_take_figures(record, &fields[RECORDING_OF_MEMORY], &memory.figures);
+	if (has_memory && place && footprints->has_memory && !record->bad)
+		place->memory = memory;
+	has_block = recording_take(record);
+	if (!has_block)
+		return record->bad ? -EBADMSG : 0;
+	return play_block(footprints, record, &fields[RECORDING_OF_BLOCK],
+			  footprints->has_block ? place : NULL);
+}
+
+/* ---- Telling ---------------------------------------------------------------------------------- */
+
 static void tell(const struct footprints *footprints, const struct footprint_chosen *chosen)
 {
 	struct footprint_place *place = chosen->cgroup->place;
@@ -484,6 +612,9 @@ static void tell(const struct footprints *footprints, const struct footprint_cho
 	if (!group->footprint)
 		return;
 	if (chosen->due) {
+		recorder_footprint(footprints->recorder, chosen->cgroup->id,
+				   footprints->has_memory ? &place->memory : NULL,
+				   place->has_fresh ? &place->fresh : NULL, &footprints->block);
 		count_memory(place, group->footprint);
 		count_block(footprints, place, group->footprint);
 	}

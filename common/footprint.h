@@ -62,7 +62,16 @@ struct footprints {
 	uint64_t reread_ns;    /* how long readings of a group that used no CPU time are good */
 	struct footprint_chosen *chosen;
 	size_t chosen_count, chosen_capacity;
+
+	struct recorder *recorder;    /* notes what was read; NULL: nothing does */
+	bool recorded;		      /* all is played, and nothing read */
+	size_t played;		      /* the place in chosen that was played to last */
+	struct footprint_name *names; /* of devices, as they were played */
+	size_t name_count;
 };
+
+struct recording_fields;
+struct recording_in;
 
 /* What the options ask for and is there. What is not is said to the logger. */
 void footprints_open(struct footprints *footprints, const struct deepmon_options *options,
@@ -85,5 +94,13 @@ void footprints_choose(struct footprints *footprints, const struct cgroups *cgro
 void footprints_read(struct footprints *footprints);
 /* Puts what was read into the groups. */
 void footprints_tell(struct footprints *footprints, const struct groups *groups);
+
+/* In place of footprints_open, of a recording: what was read, of which the options may leave something out.
+ */
+void footprints_open_recorded(struct footprints *footprints, const struct deepmon_options *options,
+			      bool memory, bool block);
+/* In place of footprints_read: one record of it, its figures with the recording's own `fields`. -EBADMSG. */
+int footprints_play(struct footprints *footprints, struct recording_in *record,
+		    const struct recording_fields *fields);
 
 #endif

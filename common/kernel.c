@@ -7,10 +7,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "account.h"
 #include "bpf/cpu.skel.h"
 #include "bpf_object.h"
 #include "cpus.h"
@@ -26,6 +28,8 @@ struct kernel {
 	bool *away;	    /* CPUs that were offline at the last flush */
 	uint64_t came_back; /* times that one was back, its counters dead until then */
 	struct bpf_mapping cpus, usage, slots;
+	struct process_map processes; /* if they are told apart */
+	struct kernel_copy *copy;     /* read in place of the maps; NULL: they are read */
 };
 
 int kernel_cpu_count(void)
@@ -155,6 +159,9 @@ static int prepare(struct kernel *kernel)
 		r = bpf_mapping_open(&kernel->usage, kernel->bpf->maps.usage);
 	if (!r)
 		r = bpf_mapping_open(&kernel->slots, kernel->bpf->maps.slots);
+	if (!r && kernel->settings.max_processes)
+		r = process_map_open(&kernel->processes, bpf_map__fd(kernel->bpf->maps.processes),
+				     kernel->cpu_count);
 	for (uint32_t slot = kernel->slot_count; !r && slot-- > CPU_SLOT_FIRST;)
 		r = bpf_map_update_elem(bpf_map__fd(kernel->bpf->maps.free_slots), NULL, &slot, BPF_ANY);
 	cpus = kernel->cpus.memory;
@@ -207,6 +214,10 @@ void kernel_close(struct kernel *kernel)
 {
 	if (!kernel)
 		return;
+	if (kernel->copy)
+		kernel_copy_clear(kernel->copy);
+	free(kernel->copy);
+	process_map_close(&kernel->processes);
 	bpf_mapping_close(&kernel->slots);
 	bpf_mapping_close(&kernel->usage);
 	bpf_mapping_close(&kernel->cpus);
@@ -261,23 +272,40 @@ uint32_t kernel_slot_count(const struct kernel *kernel)
 	return kernel->slot_count;
 }
 
-const struct cpu_usage *kernel_usage(const struct kernel *kernel, uint32_t cpu, uint32_t slot)
+static const struct cpu_usage *mapped_usage(const struct kernel *kernel, uint32_t cpu, uint32_t slot)
 {
 	return (const struct cpu_usage *)kernel->usage.memory + (size_t)cpu * kernel->slot_count + slot;
 }
 
-uint64_t kernel_slot_owner(const struct kernel *kernel, uint32_t slot)
+static uint64_t mapped_owner(const struct kernel *kernel, uint32_t slot)
 {
 	const struct cpu_slot *slots = kernel->slots.memory;
 
 	return __atomic_load_n(&slots[slot].cgroup_id, __ATOMIC_RELAXED);
 }
 
+const struct cpu_usage *kernel_usage(const struct kernel *kernel, uint32_t cpu, uint32_t slot)
+{
+	return kernel->copy ? kernel_copy_usage(kernel->copy, cpu, slot) : mapped_usage(kernel, cpu, slot);
+}
+
+uint64_t kernel_slot_owner(const struct kernel *kernel, uint32_t slot)
+{
+	if (kernel->copy)
+		return slot < kernel->copy->slots ? kernel->copy->owners[slot] : 0;
+	return mapped_owner(kernel, slot);
+}
+
 void kernel_free_slot(struct kernel *kernel, uint32_t slot)
 {
 	struct cpu_slot *slots = kernel->slots.memory;
-	uint64_t cgroup_id = slots[slot].cgroup_id;
+	uint64_t cgroup_id;
 
+	if (kernel->copy && slot < kernel->copy->slots)
+		kernel->copy->owners[slot] = 0;
+	if (!kernel->bpf)
+		return;
+	cgroup_id = slots[slot].cgroup_id;
 	bpf_map_delete_elem(bpf_map__fd(kernel->bpf->maps.slot_by_cgroup), &cgroup_id);
 	__atomic_store_n(&slots[slot].cgroup_id, 0, __ATOMIC_RELEASE);
 	bpf_map_update_elem(bpf_map__fd(kernel->bpf->maps.free_slots), NULL, &slot, BPF_ANY);
@@ -291,22 +319,7 @@ struct kernel_slot_maps kernel_slot_maps(const struct kernel *kernel)
 					 .free_slots = bpf_map__fd(kernel->bpf->maps.free_slots)};
 }
 
-uint64_t kernel_slots_refused(const struct kernel *kernel)
-{
-	return __atomic_load_n(&kernel->bpf->bss->slots_refused, __ATOMIC_RELAXED);
-}
-
-uint64_t kernel_switches_unseen(const struct kernel *kernel)
-{
-	return __atomic_load_n(&kernel->bpf->bss->switches_unseen, __ATOMIC_RELAXED);
-}
-
-uint64_t kernel_processes_refused(const struct kernel *kernel)
-{
-	return __atomic_load_n(&kernel->bpf->bss->processes_refused, __ATOMIC_RELAXED);
-}
-
-uint64_t kernel_counters_failed(const struct kernel *kernel)
+static uint64_t mapped_counters_failed(const struct kernel *kernel)
 {
 	const struct cpu_state *cpus = kernel->cpus.memory;
 	uint64_t failed = kernel->came_back;
@@ -316,12 +329,207 @@ uint64_t kernel_counters_failed(const struct kernel *kernel)
 	return failed;
 }
 
+#define READ_NOW(kernel, name) __atomic_load_n(&(kernel)->bpf->bss->name, __ATOMIC_RELAXED)
+#define READ(kernel, name)     ((kernel)->copy ? (kernel)->copy->name : READ_NOW(kernel, name))
+
+uint64_t kernel_slots_refused(const struct kernel *kernel)
+{
+	return READ(kernel, slots_refused);
+}
+
+uint64_t kernel_switches_unseen(const struct kernel *kernel)
+{
+	return READ(kernel, switches_unseen);
+}
+
+uint64_t kernel_processes_refused(const struct kernel *kernel)
+{
+	return READ(kernel, processes_refused);
+}
+
+uint64_t kernel_counters_failed(const struct kernel *kernel)
+{
+	return kernel->copy ? kernel->copy->counters_failed : mapped_counters_failed(kernel);
+}
+
 int kernel_add_run_time(const struct kernel *kernel, uint64_t *run_time_ns, uint64_t *runs)
 {
 	return bpf_object_add_run_time(kernel->bpf->obj, run_time_ns, runs);
 }
 
-int kernel_processes_fd(const struct kernel *kernel)
+struct visiting {
+	process_map_visitor *visit;
+	void *user;
+};
+
+static void visit_copied(void *user, const struct kernel_copy_process *process)
 {
-	return bpf_map__fd(kernel->bpf->maps.processes);
+	const struct visiting *visiting = user;
+	struct process_reading reading = {.key = process->key,
+					  .by_cpu = (const char *)process->by_cpu,
+					  .stride = sizeof(process->by_cpu[0])};
+
+	memcpy(reading.name, process->name, sizeof(reading.name));
+	visiting->visit(visiting->user, &reading);
+}
+
+void kernel_each_process(const struct kernel *kernel, process_map_visitor *visit, void *user)
+{
+	struct visiting visiting = {visit, user};
+
+	if (kernel->copy)
+		kernel_copy_each_process(kernel->copy, visit_copied, &visiting);
+	else
+		process_map_each(&kernel->processes, visit, user);
+}
+
+void kernel_forget_process(const struct kernel *kernel, const struct process_key *key)
+{
+	if (kernel->copy)
+		kernel_copy_forget_process(kernel->copy, key);
+	if (kernel->bpf)
+		process_map_delete(&kernel->processes, key);
+}
+
+/* ---- Recordings -------------------------------------------------------------------------------- */
+
+int kernel_keep_copy(struct kernel *kernel)
+{
+	struct kernel_copy *copy = calloc(1, sizeof(*copy));
+	int r;
+
+	if (!copy)
+		return -ENOMEM;
+	r = kernel_copy_init(copy, kernel->cpu_count, kernel->slot_count, kernel->settings.max_processes);
+	if (r) {
+		kernel_copy_clear(copy);
+		free(copy);
+		return r;
+	}
+	kernel->copy = copy;
+	return 0;
+}
+
+struct kernel_copy *kernel_copy_of(const struct kernel *kernel)
+{
+	return kernel->copy;
+}
+
+/* Owners are looked for as the ledger does: past the last by as many as there are CPUs. */
+static void capture_owners(struct kernel *kernel, struct recording_out *out)
+{
+	struct kernel_copy *copy = kernel->copy;
+
+	copy->slots_refused = READ_NOW(kernel, slots_refused);
+	copy->counters_failed = mapped_counters_failed(kernel);
+	copy->switches_unseen = READ_NOW(kernel, switches_unseen);
+	copy->processes_refused = READ_NOW(kernel, processes_refused);
+	recording_begin(out, RECORDING_OWNERS);
+	recording_put(out, copy->slots_refused);
+	recording_put(out, copy->counters_failed);
+	recording_put(out, copy->switches_unseen);
+	recording_put(out, copy->processes_refused);
+	for (uint32_t slot = CPU_SLOT_FIRST;
+	     slot < kernel->slot_count && slot <= copy->slots + kernel->cpu_count; slot++) {
+		uint64_t id = mapped_owner(kernel, slot);
+
+		if (id == (slot < copy->slots ? copy->owners[slot] : 0) || kernel_copy_reach(copy, slot + 1))
+			continue;
+		copy->owners[slot] = id;
+		recording_put(out, slot + 1);
+		recording_put(out, id);
+	}
+	recording_put(out, 0);
+	recording_end(out);
+}
+
+static void capture_usage(struct kernel *kernel, struct recording_out *out)
+{
+	struct kernel_copy *copy = kernel->copy;
+
+	recording_begin(out, RECORDING_USAGE);
+	for (uint32_t slot = 0; slot < copy->slots; slot++) {
+		for (uint32_t cpu = 0; cpu < copy->cpu_count; cpu++) {
+			struct cpu_usage *last = &copy->usage[(size_t)slot * copy->cpu_count + cpu];
+			struct cpu_usage now = {0};
+
+			usage_add(&now, mapped_usage(kernel, cpu, slot));
+			if (!recording_has_growth(&copy->fields[RECORDING_OF_USAGE], last, &now))
+				continue;
+			recording_put(out, slot + 1);
+			recording_put(out, cpu);
+			recording_put_growth(out, &copy->fields[RECORDING_OF_USAGE], last, &now);
+		}
+	}
+	recording_put(out, 0);
+	recording_end(out);
+}
+
+struct capturing {
+	struct kernel *kernel;
+	struct recording_out *out;
+};
+
+static void capture_process(void *user, const struct process_reading *reading)
+{
+	const struct capturing *capturing = user;
+	struct kernel_copy *copy = capturing->kernel->copy;
+	struct kernel_copy_process *process = kernel_copy_process(copy, &reading->key, true);
+	struct recording_out *out = capturing->out;
+	bool grown = false;
+
+	if (!process)
+		return;
+	memcpy(process->name, reading->name, sizeof(process->name));
+	recording_begin(out, RECORDING_PROCESS);
+	recording_put(out, reading->key.start_ns);
+	recording_put(out, reading->key.tgid);
+	recording_put(out, reading->key.slot);
+	recording_put_text(out, reading->name);
+	for (uint32_t cpu = 0; cpu < copy->cpu_count; cpu++) {
+		struct cpu_usage now = {0};
+
+		usage_add(&now, process_reading_of_cpu(reading, cpu));
+		if (!recording_has_growth(&copy->fields[RECORDING_OF_USAGE], &process->by_cpu[cpu], &now))
+			continue;
+		recording_put(out, cpu + 1);
+		recording_put_growth(out, &copy->fields[RECORDING_OF_USAGE], &process->by_cpu[cpu], &now);
+		grown = true;
+	}
+	recording_put(out, 0);
+	recording_end(out);
+	if (!grown)
+		recording_drop(out);
+}
+
+void kernel_capture(struct kernel *kernel, struct recording_out *out)
+{
+	struct capturing capturing = {kernel, out};
+
+	capture_owners(kernel, out);
+	if (kernel->settings.max_processes)
+		process_map_each(&kernel->processes, capture_process, &capturing);
+	capture_usage(kernel, out);
+}
+
+int kernel_open_recorded(struct kernel **opened, const struct kernel_recorded *recorded,
+			 struct counters *counters)
+{
+	struct kernel *kernel = calloc(1, sizeof(*kernel));
+	int r;
+
+	if (!kernel)
+		return -ENOMEM;
+	kernel->settings.counters = counters;
+	kernel->settings.max_processes = recorded->max_processes;
+	kernel->cpu_count = recorded->cpu_count;
+	kernel->slot_count = CPU_SLOT_FIRST + recorded->max_cgroups;
+	kernel->overlap = recorded->overlap;
+	r = kernel_keep_copy(kernel);
+	if (r) {
+		kernel_close(kernel);
+		return r;
+	}
+	*opened = kernel;
+	return 0;
 }

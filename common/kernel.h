@@ -13,6 +13,8 @@
 #include "counters.h"
 #include "deepmon.h"
 #include "hierarchy.h"
+#include "kernel_copy.h"
+#include "process_map.h"
 #include "topology.h"
 
 struct kernel;
@@ -75,7 +77,29 @@ uint64_t kernel_processes_refused(const struct kernel *kernel);
 /* As bpf_object_add_run_time. */
 int kernel_add_run_time(const struct kernel *kernel, uint64_t *run_time_ns, uint64_t *runs);
 
-/* The map of processes: keys struct process_key, values one struct process_usage for each possible CPU. */
-int kernel_processes_fd(const struct kernel *kernel);
+/* Visits the processes that are told apart; has one forgotten, until it runs again. */
+void kernel_each_process(const struct kernel *kernel, process_map_visitor *visit, void *user);
+void kernel_forget_process(const struct kernel *kernel, const struct process_key *key);
+
+/* ---- Recordings -------------------------------------------------------------------------------- */
+
+/*
+ * From now on the functions above tell of a copy, as it was at the last kernel_capture. It belongs to the
+ * kernel. -errno.
+ */
+int kernel_keep_copy(struct kernel *kernel);
+/* Brings the copy up to now, and writes down what changed. */
+void kernel_capture(struct kernel *kernel, struct recording_out *out);
+/* NULL: there is none. */
+struct kernel_copy *kernel_copy_of(const struct kernel *kernel);
+
+/* What a recording says of its kernel. */
+struct kernel_recorded {
+	uint32_t cpu_count, max_cgroups, max_processes;
+	bool overlap;
+};
+/* One that is but a copy, to be played to. The mask of `counters` is the recorded one. -E2BIG, -ENOMEM. */
+int kernel_open_recorded(struct kernel **kernel, const struct kernel_recorded *recorded,
+			 struct counters *counters);
 
 #endif

@@ -11,6 +11,8 @@
 
 #include "clock.h"
 
+#include "recorder.h"
+
 #define SECOND_NS    1000000000ull
 #define QUIET_NS     (10 * SECOND_NS)  /* for a runtime that did not answer */
 #define LOOK_NS	     SECOND_NS	       /* how often names are looked at that may have changed, */
@@ -53,15 +55,14 @@ static struct group *find_nameless(const struct namer *namer, uint64_t now, uint
 	return NULL;
 }
 
-/* Gives the name that was found to the container that has the id by now. */
-static void take_up(struct namer *namer, struct identity *identity, const char *id)
+void namer_take_up(struct groups *groups, struct cgroups *cgroups, struct identity *identity, const char *id)
 {
-	struct group *group = groups_find_container(namer->groups, id);
+	struct group *group = groups_find_container(groups, id);
 	struct group *named;
 
 	if (!group)
 		return;
-	groups_part(namer->groups, identity);
+	groups_part(groups, identity);
 	if (group->named && identity->kind == group->kind && !strcmp(group->name, identity->name))
 		return;
 	/* A new name, and the labels that it was asked for. */
@@ -70,9 +71,16 @@ static void take_up(struct namer *namer, struct identity *identity, const char *
 		identity->label_count = group->label_count;
 		memcpy(identity->labels, group->labels, group->label_count * sizeof(*group->labels));
 	}
-	named = groups_name(namer->groups, group, identity);
+	named = groups_name(groups, group, identity);
 	if (named)
-		cgroups_regroup(namer->cgroups, group, named);
+		cgroups_regroup(cgroups, group, named);
+}
+
+/* By now another may have the id, or nobody. */
+static void take_up(struct namer *namer, struct identity *identity, const char *id)
+{
+	recorder_renamed(namer->recorder, id, identity);
+	namer_take_up(namer->groups, namer->cgroups, identity, id);
 }
 
 static void take_up_labels(struct namer *namer, const struct identity *identity)
@@ -225,12 +233,13 @@ static void *run(void *argument)
 }
 
 int namer_start(struct namer *namer, const struct names *names, struct groups *groups,
-		struct cgroups *cgroups, pthread_mutex_t *lock)
+		struct cgroups *cgroups, struct recorder *recorder, pthread_mutex_t *lock)
 {
 	pthread_condattr_t attributes;
 	int r;
 
-	*namer = (struct namer){.names = names, .groups = groups, .cgroups = cgroups, .lock = lock};
+	*namer = (struct namer){
+	    .names = names, .groups = groups, .cgroups = cgroups, .recorder = recorder, .lock = lock};
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	r = pthread_cond_init(&namer->wake, &attributes);

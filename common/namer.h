@@ -21,6 +21,7 @@ struct namer {
 	pthread_mutex_t *lock; /* of groups and cgroups, and of what follows */
 	pthread_cond_t wake;
 	pthread_t thread;
+	struct recorder *recorder; /* notes what is found; NULL: nothing does */
 	bool runs, stopping;
 	uint64_t quiet_until_ns; /* until when no runtime is asked, since one did not answer */
 	uint64_t next_look_ns;	 /* when to look for names that changed */
@@ -29,9 +30,12 @@ struct namer {
 
 /* Starts it; what is passed must outlive it. -errno of what failed. */
 int namer_start(struct namer *namer, const struct names *names, struct groups *groups,
-		struct cgroups *cgroups, pthread_mutex_t *lock);
+		struct cgroups *cgroups, struct recorder *recorder, pthread_mutex_t *lock);
 /* Without the lock. May wait for a runtime that is being asked, some tenths of a second. */
 void namer_stop(struct namer *namer);
+
+/* Gives the name that was found to the container that has the id. */
+void namer_take_up(struct groups *groups, struct cgroups *cgroups, struct identity *identity, const char *id);
 
 /* Under the lock, after cgroups came: if there are containers without a name, they are looked for at once. */
 void namer_wake(struct namer *namer);

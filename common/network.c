@@ -22,6 +22,7 @@ struct network {
 	struct bpf_mapping usage, dialogues;
 	struct net_usage *taken;	       /* [slot] */
 	struct net_dialogues *dialogues_taken; /* [slot] */
+	struct kernel_copy *copy;	       /* read in place of the maps; NULL: they are read */
 };
 
 /* A hook of the kernel's: a tracepoint, and what can't be counted without it. */
@@ -204,12 +205,54 @@ int network_add_run_time(const struct network *network, uint64_t *run_time_ns, u
 
 void network_take(struct network *network, uint32_t slot, struct net_usage *used)
 {
-	take((const struct net_usage *)network->usage.memory + slot, &network->taken[slot], used,
-	     sizeof(*used));
+	const struct net_usage *usage = network->copy ? network->copy->network : network->usage.memory;
+
+	take(usage + slot, &network->taken[slot], used, sizeof(*used));
 }
 
 void network_take_dialogues(struct network *network, uint32_t slot, struct net_dialogues *used)
 {
 	take((const struct net_dialogues *)network->dialogues.memory + slot, &network->dialogues_taken[slot],
 	     used, sizeof(*used));
+}
+
+void network_keep_copy(struct network *network, const struct kernel *kernel)
+{
+	network->copy = kernel_copy_of(kernel);
+}
+
+void network_capture(struct network *network, struct recording_out *out)
+{
+	struct kernel_copy *copy = network->copy;
+
+	recording_begin(out, RECORDING_NETWORK);
+	for (uint32_t slot = 0; slot < copy->slots; slot++) {
+		const __u64 *counts = (const __u64 *)((const struct net_usage *)network->usage.memory + slot);
+		struct net_usage now;
+
+		for (size_t i = 0; i < sizeof(now) / sizeof(*counts); i++)
+			((__u64 *)&now)[i] = __atomic_load_n(&counts[i], __ATOMIC_RELAXED);
+		if (!recording_has_growth(&copy->fields[RECORDING_OF_NETWORK], &copy->network[slot], &now))
+			continue;
+		recording_put(out, slot + 1);
+		recording_put_growth(out, &copy->fields[RECORDING_OF_NETWORK], &copy->network[slot], &now);
+	}
+	recording_put(out, 0);
+	recording_end(out);
+}
+
+int network_open_recorded(struct network **opened, uint32_t counted, const struct kernel *kernel)
+{
+	struct network *network = calloc(1, sizeof(*network));
+
+	if (network)
+		network->taken = calloc(kernel_slot_count(kernel), sizeof(*network->taken));
+	if (!network || !network->taken) {
+		free(network);
+		return -ENOMEM;
+	}
+	network->counted = counted & ~(uint32_t)NETWORK_TRANSACTIONS; /* which are not recorded */
+	network->copy = kernel_copy_of(kernel);
+	*opened = network;
+	return 0;
 }

@@ -6,6 +6,8 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -210,6 +212,60 @@ int deepmon_options_set(struct deepmon_options *options, const char *name, const
 	if (r)
 		make_one_line(why);
 	return r;
+}
+
+/* As parse_double reads it, whatever the locale of the process is. */
+static void print_number(double number, char *text, size_t size)
+{
+	locale_t c_locale = newlocale(LC_ALL_MASK, "C", NULL), before;
+
+	before = c_locale ? uselocale(c_locale) : NULL;
+	snprintf(text, size, "%.17g", number);
+	if (!c_locale)
+		return;
+	uselocale(before);
+	freelocale(c_locale);
+}
+
+/* The word of a CHOICE with that number. */
+static void copy_word(const char *words, uint32_t number, char *text, size_t size)
+{
+	while (number-- && strchr(words, '|'))
+		words = strchr(words, '|') + 1;
+	snprintf(text, size, "%.*s", (int)strcspn(words, "|"), words);
+}
+
+bool deepmon_option_text(const struct deepmon_options *options, const struct deepmon_option *option,
+			 uint32_t index, char *text, size_t size)
+{
+	const void *value = (const char *)options + option->offset;
+	const char *listed = NULL;
+
+	switch (option->type) {
+	case DEEPMON_OPTION_TEXT:
+	case DEEPMON_OPTION_EVENT:
+		snprintf(text, size, "%s", (const char *)value);
+		break;
+	case DEEPMON_OPTION_NUMBER:
+		print_number(*(const double *)value, text, size);
+		break;
+	case DEEPMON_OPTION_COUNT:
+		snprintf(text, size, "%" PRIu32, *(const uint32_t *)value);
+		break;
+	case DEEPMON_OPTION_CHOICE:
+		copy_word(option->preset, *(const uint32_t *)value, text, size);
+		break;
+	case DEEPMON_OPTION_BOOL:
+		snprintf(text, size, "%s", *(const bool *)value ? "true" : "false");
+		break;
+	case DEEPMON_OPTION_LIST:
+		for (uint32_t i = 0; i <= index; i++)
+			if (!(listed = selection_next(value, listed)))
+				return false;
+		snprintf(text, size, "%s", listed);
+		return true;
+	}
+	return index == 0;
 }
 
 void deepmon_options_init(struct deepmon_options *options)

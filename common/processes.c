@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-only
  *
- * The processes within each group, by name. Reads the kernel's map of processes, and deletes from it what
- * has not run for a while: the kernel enters it again when it runs.
+ * The processes within each group, by name. Has the kernel forget what has not run for a while: it
+ * enters it again when it runs.
  */
 #include "processes.h"
 
@@ -11,12 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
-
 #include "ledger.h"
 
-#define BATCH		 256
 #define FORGET_AFTER	 30   /* intervals in which an entry did not run */
 #define SHARES_PER_GROUP 1024 /* names of one group that take part in one division */
 
@@ -40,16 +36,9 @@ static int compare_keys(const void *a, const void *b)
 int processes_init(struct processes *processes, const struct kernel *kernel, const struct topology *topology,
 		   size_t most)
 {
-	int cpus = libbpf_num_possible_cpus();
-
 	*processes = (struct processes){.kernel = kernel, .topology = topology, .most = most};
-	if (cpus < 0)
-		return cpus;
-	processes->value_size = (size_t)cpus * sizeof(struct process_usage);
-	processes->keys = calloc(BATCH, sizeof(*processes->keys));
-	processes->values = calloc(BATCH, processes->value_size);
 	processes->shares = calloc(SHARES_PER_GROUP + 1, sizeof(*processes->shares));
-	return processes->keys && processes->values && processes->shares ? 0 : -ENOMEM;
+	return processes->shares ? 0 : -ENOMEM;
 }
 
 static void keep(void *node)
@@ -66,8 +55,6 @@ void processes_clear(struct processes *processes)
 		processes->entries = entry->next;
 		free(entry);
 	}
-	free(processes->keys);
-	free(processes->values);
 	free(processes->shares);
 	*processes = (struct processes){0};
 }
@@ -159,37 +146,29 @@ static struct process_entry *find_or_add_entry(struct processes *processes, cons
 	return entry;
 }
 
-/* Sums a map value's CPUs by socket; the CPU that charged it last has its name. */
-static void sum_value(const struct processes *processes, const char *value, struct cpu_usage *by_socket,
-		      char *name)
+/* Sums its CPUs by socket. */
+static void sum_reading(const struct processes *processes, const struct process_reading *reading,
+			struct cpu_usage *by_socket)
 {
 	const struct topology *topology = processes->topology;
-	const struct process_usage *usage = (const struct process_usage *)value;
-
-	uint64_t named_ns = 0;
 
 	memset(by_socket, 0, topology->socket_count * sizeof(*by_socket));
-	for (uint32_t cpu = 0; cpu < topology->cpu_count; cpu++) {
-		usage_add(&by_socket[topology->index_of_cpu[cpu]], &usage[cpu].used);
-		if (usage[cpu].named_ns < named_ns)
-			continue;
-		named_ns = usage[cpu].named_ns;
-		memcpy(name, usage[cpu].name, PROCESS_NAME_MAX);
-	}
-	name[PROCESS_NAME_MAX - 1] = '\0';
-	if (!*name)
-		*name = '?';
+	for (uint32_t cpu = 0; cpu < topology->cpu_count; cpu++)
+		usage_add(&by_socket[topology->index_of_cpu[cpu]], process_reading_of_cpu(reading, cpu));
 }
 
 struct charging {
+	struct processes *processes;
 	struct cgroup *const *owners;
 	bool by_cycles;
 	uint32_t overlap_ratio_ppm;
 };
 
-static void charge_entry(struct processes *processes, const struct charging *charging,
-			 const struct process_key *key, const char *value)
+static void charge_entry(void *user, const struct process_reading *reading)
 {
+	const struct charging *charging = user;
+	struct processes *processes = charging->processes;
+	const struct process_key *key = &reading->key;
 	const struct cgroup *cgroup = charging->owners[key->slot];
 	struct cpu_usage by_socket[ACCOUNT_SOCKETS_MAX];
 	struct process_entry *entry;
@@ -201,7 +180,8 @@ static void charge_entry(struct processes *processes, const struct charging *cha
 	entry = find_or_add_entry(processes, key, cgroup ? cgroup->id : 0);
 	if (!entry || !cgroup || entry->cgroup_id != cgroup->id)
 		return;
-	sum_value(processes, value, by_socket, entry->name);
+	sum_reading(processes, reading, by_socket);
+	memcpy(entry->name, reading->name, sizeof(entry->name));
 	for (size_t socket = 0; socket < processes->topology->socket_count; socket++) {
 		struct cpu_usage *used = &by_socket[socket];
 
@@ -239,8 +219,6 @@ static bool is_wanted(const struct processes *processes, const struct process_en
 
 static void forget_entries(struct processes *processes, struct cgroup *const *owners)
 {
-	int fd = kernel_processes_fd(processes->kernel);
-
 	for (struct process_entry **link = &processes->entries; *link;) {
 		struct process_entry *entry = *link;
 
@@ -248,7 +226,7 @@ static void forget_entries(struct processes *processes, struct cgroup *const *ow
 			link = &entry->next;
 			continue;
 		}
-		bpf_map_delete_elem(fd, &entry->key);
+		kernel_forget_process(processes->kernel, &entry->key);
 		tdelete(entry, &processes->by_key, compare_keys);
 		*link = entry->next;
 		free(entry);
@@ -258,24 +236,10 @@ static void forget_entries(struct processes *processes, struct cgroup *const *ow
 void processes_charge(struct processes *processes, struct cgroup *const *owners, bool by_cycles,
 		      uint32_t overlap_ratio_ppm)
 {
-	const struct charging charging = {owners, by_cycles, overlap_ratio_ppm};
-	int fd = kernel_processes_fd(processes->kernel);
-	uint32_t place = 0, count;
-	bool first = true;
-	int r;
+	struct charging charging = {processes, owners, by_cycles, overlap_ratio_ppm};
 
 	processes->interval++;
-	do {
-		count = BATCH;
-		r = bpf_map_lookup_batch(fd, first ? NULL : &place, &place, processes->keys,
-					 processes->values, &count, NULL);
-		if (r && r != -ENOENT)
-			break;
-		for (uint32_t i = 0; i < count; i++)
-			charge_entry(processes, &charging, &processes->keys[i],
-				     processes->values + i * processes->value_size);
-		first = false;
-	} while (!r);
+	kernel_each_process(processes->kernel, charge_entry, &charging);
 	forget_entries(processes, owners);
 }
 

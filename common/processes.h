@@ -39,9 +39,6 @@ struct processes {
 	size_t count;
 	struct process_entry *entries; /* those of the kernel's map: a list */
 	void *by_key;		       /* tsearch tree of the same */
-	struct process_key *keys;      /* room for one batch of the map */
-	char *values;
-	size_t value_size; /* of one, with all CPUs that the kernel could have */
 	struct ledger_share *shares;
 };
 

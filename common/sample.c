@@ -350,6 +350,16 @@ static void add_zone(struct sample *sample, const struct energy_zone *zone, stru
 	kept->reported_uj = zone->total_uj;
 }
 
+static void label_experiment(struct sample *sample)
+{
+	const struct deepmon_label experiment = {"experiment", sample->experiment, true};
+
+	if (!sample->experiment || !*sample->experiment)
+		return;
+	for (size_t i = 0; i < sample->view.record_count; i++)
+		sample_label_between(&sample->records[i], &experiment);
+}
+
 int sample_build(struct sample *sample, struct attribution *attribution, const struct energy_zone *zones,
 		 uint64_t interval_ns, const struct sample_self *self)
 {
@@ -376,6 +386,7 @@ int sample_build(struct sample *sample, struct attribution *attribution, const s
 
 	record->values.self_cost = self->cost;
 	record->valid = self->valid;
+	label_experiment(sample);
 	sample->view.records = sample->records;
 	return sample->failed ? -ENOMEM : 0;
 }

@@ -22,6 +22,7 @@ struct sample {
 	struct deepmon_sample view;
 	struct deepmon_record *records;
 	size_t capacity;
+	const char *experiment; /* a label of all records; "" or NULL: none */
 	/* When what it tells of was so, CLOCK_REALTIME and CLOCK_MONOTONIC; set by the caller of
 	 * sample_build. */
 	uint64_t taken_ns, now_ns;

@@ -40,6 +40,9 @@ const char *sample_keep_text(struct sample *sample, const char *value);
 struct deepmon_record *sample_add_record(struct sample *sample, enum deepmon_entity entity,
 					 enum deepmon_subject subject, const char *instance);
 
+/* A label in its place among the others; past DEEPMON_LABELS_MAX it is left out. */
+void sample_label_between(struct deepmon_record *record, const struct deepmon_label *added);
+
 /* Labels are added in the order of their keys; one without a value is left out. */
 void sample_label(struct deepmon_record *record, const char *key, const char *value, bool tag);
 void sample_label_as(struct deepmon_record *record, const struct subject_of *of, const char *domain,

@@ -50,8 +50,7 @@ void sample_label(struct deepmon_record *record, const char *key, const char *va
 		record->labels[record->label_count++] = (struct deepmon_label){key, value, tag};
 }
 
-/* A label of the container's own, in its place among the others. */
-static void label_between(struct deepmon_record *record, const struct deepmon_label *added)
+void sample_label_between(struct deepmon_record *record, const struct deepmon_label *added)
 {
 	unsigned at = record->label_count;
 
@@ -92,7 +91,7 @@ void sample_label_as(struct deepmon_record *record, const struct subject_of *of,
 		sample_label(record, "runtime", of->group->runtime, true);
 	sample_label(record, "source", source, true);
 	for (unsigned i = 0; i < of->label_count; i++)
-		label_between(record, &of->labels[i]);
+		sample_label_between(record, &of->labels[i]);
 }
 
 struct subject_of sample_subject_of(struct sample *sample, const struct group *group)

@@ -7,10 +7,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "doctor.h"
 #include "modes.h"
+#include "run.h"
 #include "say.h"
 
 /* One that was closed would go to the first file that is opened, and get reports or log lines in it. */
@@ -36,6 +38,8 @@ static int run(const struct settings *settings, const struct deepmon_logger *log
 		return doctor_run(&settings->options, DOCTOR_TEXT);
 	case MODE_DOCTOR_JSON:
 		return doctor_run(&settings->options, DOCTOR_JSON);
+	case MODE_REPLAY:
+		return mode_replay(settings, logger);
 	case MODE_VERSION:
 		puts("deepmon-execd " DEEPMON_VERSION);
 		return EXIT_SUCCESS;
@@ -52,6 +56,8 @@ int main(int argc, char **argv)
 	int status;
 
 	hold_standard_descriptors();
+	if (argc > 1 && !strcmp(argv[1], "run"))
+		return run_command(argc - 1, argv + 1);
 	status = settings_read(&settings, argc, argv);
 	if (!status)
 		status = run(&settings, &logger);

@@ -10,6 +10,7 @@
 /* It was asked to end, or nobody reads its output any more: EXIT_SUCCESS. */
 int mode_serve(const struct settings *settings, const struct deepmon_logger *logger);
 int mode_once(const struct settings *settings, const struct deepmon_logger *logger);
+int mode_replay(const struct settings *settings, const struct deepmon_logger *logger);
 int mode_list_metrics(void);
 int mode_help(void);
 

@@ -70,6 +70,20 @@ static int set_interval(struct settings *settings, const char *value, char *why,
 		return -ERANGE;
 	}
 	settings->interval = seconds;
+	settings->interval_given = true;
+	return 0;
+}
+
+static int set_speed(struct settings *settings, const char *value, char *why, size_t why_size)
+{
+	char *end = NULL;
+	double factor = strtod(value, &end);
+
+	if (!*value || *end || !(factor >= 0 && factor <= 1e6)) {
+		snprintf(why, why_size, "speed: \"%.64s\" is not a number from 0 to 1000000", value);
+		return -ERANGE;
+	}
+	settings->replay_speed = factor;
 	return 0;
 }
 
@@ -79,6 +93,8 @@ static int set(struct settings *settings, const char *name, const char *value, c
 		return set_signal(settings, value, why, why_size);
 	if (strcasecmp(name, "interval") == 0)
 		return set_interval(settings, value, why, why_size);
+	if (strcasecmp(name, "speed") == 0)
+		return set_speed(settings, value, why, why_size);
 	return deepmon_options_set(&settings->options, name, value, why, why_size);
 }
 
@@ -177,6 +193,8 @@ static int set_argument(struct settings *settings, const char *name, const char 
 
 	if (strcasecmp(name, "config") == 0)
 		return read_file(settings, value);
+	if (strcasecmp(name, "replay") == 0)
+		return 0; /* begin_replay has it */
 	return set(settings, name, value, why, sizeof(why)) ? complain("", why) : 0;
 }
 
@@ -209,12 +227,34 @@ static bool ends_reading(const struct settings *settings)
 	return settings->mode == MODE_HELP || settings->mode == MODE_VERSION;
 }
 
+/* Its options are those that all others of the command line change. */
+static int begin_replay(struct settings *settings, int argc, char **argv)
+{
+	char where[DEEPMON_TEXT_MAX];
+	int r;
+
+	for (int i = 1; i + 1 < argc && !settings->replay; i++)
+		if (strcmp(argv[i], "--replay") == 0)
+			settings->replay = argv[i + 1];
+	if (!settings->replay)
+		return 0;
+	settings->mode = MODE_REPLAY;
+	snprintf(where, sizeof(where), "replay: %.512s: ", settings->replay);
+	r = deepmon_recording_read(settings->replay, NULL, &settings->options);
+	if (!r)
+		return 0;
+	return complain(where, r == -EBADMSG	       ? "it is no recording of deepmon"
+			       : r == -EPROTONOSUPPORT ? "it is of a later version of deepmon"
+						       : strerror(-r));
+}
+
 int settings_read(struct settings *settings, int argc, char **argv)
 {
 	int status = 0;
 
 	*settings = (struct settings){.signal = SIGNAL_NONE, .interval = 10};
 	deepmon_options_init(&settings->options);
+	status = begin_replay(settings, argc, argv);
 	for (int index = 1; !status && index < argc && !ends_reading(settings);)
 		status = read_argument(settings, argc, argv, &index);
 	return status;

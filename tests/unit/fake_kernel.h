@@ -154,10 +154,22 @@ int kernel_add_run_time(const struct kernel *kernel, uint64_t *run_time_ns, uint
 	return -ENOSYS;
 }
 
-int kernel_processes_fd(const struct kernel *kernel)
+/* The map is real code's, of a descriptor that a test may stand behind. */
+void kernel_each_process(const struct kernel *kernel, process_map_visitor *visit, void *user)
 {
+	struct process_map map;
+
+	if (process_map_open(&map, -1, kernel->cpu_count) == 0)
+		process_map_each(&map, visit, user);
+	process_map_close(&map);
+}
+
+void kernel_forget_process(const struct kernel *kernel, const struct process_key *key)
+{
+	const struct process_map map = {.fd = -1};
+
 	(void)kernel;
-	return -1;
+	process_map_delete(&map, key);
 }
 
 /* ---- The hierarchy ----------------------------------------------------------------------------- */

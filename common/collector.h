@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * Inside of struct deepmon, shared by collector.c, which measures this host, and replay.c, which plays a
+ * recording of one to the same ledger.
+ */
+#ifndef DEEPMON_COLLECTOR_H
+#define DEEPMON_COLLECTOR_H
+
+#include <pthread.h>
+
+#include "attribution.h"
+#include "cgroup_cpu.h"
+#include "cgroup_events.h"
+#include "findings.h"
+#include "footprint.h"
+#include "latency.h"
+#include "log_limit.h"
+#include "namer.h"
+#include "player.h"
+#include "recorder.h"
+#include "root.h"
+#include "sample.h"
+#include "self_meter.h"
+#include "surveyor.h"
+#include "top_files.h"
+
+/* Where a replay is. */
+struct replay {
+	struct recording_fields fields[RECORDING_FIGURES];
+	bool choosing;	   /* a report is under way */
+	uint64_t until_ns; /* reports before that are not told */
+	bool told;	   /* the last frame was a report, and it was */
+	bool failed;	   /* it was, and did not succeed */
+	int damage;	   /* what ended it: -errno */
+};
+
+struct deepmon {
+	struct deepmon_options options;
+	struct log_limit log_limit;
+	struct findings findings;     /* handed on within that limit */
+	struct deepmon_logger logger; /* which makes them */
+	struct hierarchy hierarchy;
+	struct names names;
+	struct namer namer;
+	struct surveyor surveyor;
+	struct told told;
+	char sys_root[ROOT_PATH_MAX];
+	struct topology topology;
+	pthread_t thread;
+	bool has_thread;
+	int epoll_fd, timer_fd, stop_fd;
+
+	struct player *player; /* of a replay: all comes from it; NULL: this host is measured */
+	struct replay replay;
+
+	pthread_mutex_t lock;
+	struct recorder *recorder; /* NULL: nothing is recorded */
+	struct counters counters;
+	struct kernel *kernel;
+	struct cgroup_cpu *cgroup_cpu; /* in its place, where eBPF is not allowed */
+	struct cgroup_events *events;
+	struct network *network;
+	struct file_io *file_io;
+	struct latency *latency;
+	struct energy *energy;
+	struct groups groups;
+	struct cgroups cgroups;
+	struct processes processes;
+	struct top_files top_files;
+	struct attribution attribution;
+	struct footprints footprints;
+	uint64_t events_dropped;
+	uint64_t last_report_ns;
+	bool new_cpus_said;
+	bool reading;	    /* files, without the lock: nothing may be forgotten meanwhile */
+	bool sample_missed; /* for that */
+	struct self_meter self;
+	struct sample sample;
+};
+
+/* The ledger: from the options and what the sources are, with nothing in it. -errno. */
+int collector_open_ledger(struct deepmon *collector, size_t zone_count);
+void collector_close_ledger(struct deepmon *collector);
+
+/* None, if energy is not measured. */
+const struct energy_zone *collector_zones(const struct deepmon *collector, size_t *count);
+
+/* A collector without anything in it yet; deepmon_close frees it. NULL: out of memory. */
+struct deepmon *collector_new(const struct deepmon_options *options, const struct deepmon_logger *logger);
+
+/* deepmon_open_replay with a player, which becomes the collector's, even on failure. */
+int replay_open(struct deepmon **collector, struct player *player, const struct deepmon_options *options,
+		const struct deepmon_logger *logger);
+/* deepmon_read, of a replay. */
+int replay_read(struct deepmon *collector, uint64_t until_ns, const struct deepmon_sample **sample);
+
+#endif
