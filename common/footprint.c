@@ -41,101 +41,6 @@ struct footprint_place {
 	bool has_fresh;
 };
 
-/* ---- A group's -------------------------------------------------------------------------------- */
-
-void footprint_free(struct footprint *footprint)
-{
-	struct footprint_device *next;
-
-	if (!footprint)
-		return;
-	for (struct footprint_device *device = footprint->devices; device; device = next) {
-		next = device->next;
-		free(device);
-	}
-	free(footprint);
-}
-
-/* For each counter of a subject: what it grew by from *last to *now is added to *to. NULL: from 0. */
-static void add_growth(enum deepmon_subject subject, uint64_t valid, void *to, const void *last,
-		       const void *now)
-{
-	size_t count;
-	const struct deepmon_metric *metrics = deepmon_metrics_of(subject, &count);
-
-	for (size_t i = 0; i < count; i++) {
-		size_t offset = metrics[i].offset;
-		uint64_t before = 0, after;
-
-		if (metrics[i].kind != DEEPMON_COUNTER || !(valid & metrics[i].valid))
-			continue;
-		memcpy(&after, (const char *)now + offset, sizeof(after));
-		if (last)
-			memcpy(&before, (const char *)last + offset, sizeof(before));
-		/* A device that came back begins anew. */
-		*(uint64_t *)((char *)to + offset) += after >= before ? after - before : after;
-	}
-}
-
-static struct footprint_device *find_device(const struct footprint *footprint, const char *name)
-{
-	struct footprint_device *device = footprint->devices;
-
-	while (device && strcmp(device->name, name) != 0)
-		device = device->next;
-	return device;
-}
-
-/* The device of that name, made if need be. */
-static struct footprint_device *add_device(struct footprint *footprint, const char *name)
-{
-	struct footprint_device *device = find_device(footprint, name), **end = &footprint->devices;
-
-	if (device)
-		return device;
-	device = calloc(1, sizeof(*device));
-	if (!device)
-		return NULL;
-	strcpy(device->name, name);
-	while (*end)
-		end = &(*end)->next;
-	*end = device;
-	footprint->device_count++;
-	return device;
-}
-
-/* Devices past those that are told one by one are one together. */
-static struct footprint_device *device_of(struct footprint *footprint, const char *name, uint32_t told)
-{
-	struct footprint_device *device = find_device(footprint, name);
-
-	if (device)
-		return device;
-	return add_device(footprint, footprint->device_count < told ? name : FOOTPRINT_OTHER_DEVICES);
-}
-
-void footprint_absorb(struct footprint **to, struct footprint **from)
-{
-	struct footprint *gone = *from;
-
-	*from = NULL;
-	if (!*to || !gone) {
-		*to = *to ? *to : gone;
-		return;
-	}
-	add_growth(DEEPMON_SUBJECT_MEMORY, gone->memory_valid, &(*to)->memory, NULL, &gone->memory);
-	(*to)->memory_valid |= gone->memory_valid;
-	for (struct footprint_device *device = gone->devices; device; device = device->next) {
-		struct footprint_device *same = add_device(*to, device->name);
-
-		if (!same)
-			continue;
-		add_growth(DEEPMON_SUBJECT_BLOCK, device->valid, &same->used, NULL, &device->used);
-		same->valid |= device->valid;
-	}
-	footprint_free(gone);
-}
-
 /* ---- A cgroup's ------------------------------------------------------------------------------- */
 
 void footprint_place_free(struct footprint_place *place)
@@ -145,52 +50,6 @@ void footprint_place_free(struct footprint_place *place)
 	block_readings_clear(&place->block);
 	block_readings_clear(&place->fresh);
 	free(place);
-}
-
-/* Amounts of several cgroups are summed; of pressure the highest stands. */
-static void add_gauges(struct footprint *footprint, const struct memory_reading *reading)
-{
-	size_t count;
-	const struct deepmon_metric *metrics = deepmon_metrics_of(DEEPMON_SUBJECT_MEMORY, &count);
-
-	for (size_t i = 0; i < count; i++) {
-		void *to = (char *)&footprint->memory + metrics[i].offset;
-		const void *from = (const char *)&reading->figures + metrics[i].offset;
-
-		if (metrics[i].kind == DEEPMON_COUNTER || !(reading->valid & metrics[i].valid))
-			continue;
-		if (metrics[i].type != DEEPMON_F64)
-			*(uint64_t *)to += *(const uint64_t *)from;
-		else if (*(const double *)from > *(double *)to)
-			*(double *)to = *(const double *)from;
-	}
-}
-
-/* Bits of the metrics of memory that are gauges. */
-static uint64_t gauges(void)
-{
-	size_t count;
-	const struct deepmon_metric *metrics = deepmon_metrics_of(DEEPMON_SUBJECT_MEMORY, &count);
-	uint64_t bits = 0;
-
-	for (size_t i = 0; i < count; i++)
-		bits |= metrics[i].kind == DEEPMON_GAUGE ? metrics[i].valid : 0;
-	return bits;
-}
-
-/* What one of several cgroups lacks (a limit), their sum lacks. */
-static void add_memory(struct footprint *footprint, const struct memory_reading *reading)
-{
-	const uint64_t bits = gauges();
-
-	if (!reading->valid)
-		return;
-	if (footprint->memory_valid & bits)
-		footprint->memory_valid &= reading->valid | ~bits;
-	else
-		footprint->memory_valid |= reading->valid & bits;
-	footprint->memory_valid |= reading->valid & ~bits;
-	add_gauges(footprint, reading);
 }
 
 /*
@@ -240,6 +99,17 @@ static const struct deepmon_block *find_reading(const struct block_readings *rea
 	return NULL;
 }
 
+/* Devices past those that are told one by one are one together. */
+static struct footprint_device *device_of(struct footprint *footprint, const char *name, uint32_t told)
+{
+	struct footprint_device *device = footprint_find_device(footprint, name);
+
+	if (device)
+		return device;
+	return footprint_add_device(footprint,
+				    footprint->device_count < told ? name : FOOTPRINT_OTHER_DEVICES);
+}
+
 /* Whether a cgroup has really used the device. */
 static bool is_used(const struct deepmon_block *figures)
 {
@@ -273,7 +143,7 @@ static void count_device(const struct footprints *footprints, struct footprint *
 	device = device_of(footprint, name, footprints->devices_told);
 	if (!device)
 		return;
-	add_growth(DEEPMON_SUBJECT_BLOCK, now->valid, &device->used, last, &now->figures);
+	footprint_add_growth(DEEPMON_SUBJECT_BLOCK, now->valid, &device->used, last, &now->figures);
 	device->valid |= now->valid;
 }
 
@@ -365,25 +235,6 @@ void footprints_close(struct footprints *footprints)
 bool footprints_any(const struct footprints *footprints)
 {
 	return footprints->has_memory || footprints->has_block;
-}
-
-/* What is gone has counters alone; what lives is read anew. */
-static void forget_gauges(const struct groups *groups)
-{
-	size_t count;
-	const struct deepmon_metric *metrics = deepmon_metrics_of(DEEPMON_SUBJECT_MEMORY, &count);
-
-	for (size_t i = 0; i < groups->count; i++) {
-		struct footprint *footprint = groups->all[i]->footprint;
-
-		if (!footprint)
-			continue;
-		footprint->memory_valid &= ~gauges();
-		for (size_t metric = 0; metric < count; metric++)
-			if (metrics[metric].kind == DEEPMON_GAUGE)
-				memset((char *)&footprint->memory + metrics[metric].offset, 0,
-				       sizeof(uint64_t));
-	}
 }
 
 struct report {
@@ -618,12 +469,14 @@ static void tell(const struct footprints *footprints, const struct footprint_cho
 		count_memory(place, group->footprint);
 		count_block(footprints, place, group->footprint);
 	}
-	add_memory(group->footprint, &place->memory);
+	footprint_add_gauges(group->footprint, &place->memory);
 }
 
 void footprints_tell(struct footprints *footprints, const struct groups *groups)
 {
-	forget_gauges(groups);
+	for (size_t i = 0; i < groups->count; i++)
+		if (groups->all[i]->footprint)
+			footprint_forget_gauges(groups->all[i]->footprint);
 	for (size_t i = 0; i < footprints->chosen_count; i++)
 		tell(footprints, &footprints->chosen[i]);
 	footprints->chosen_count = 0;
