@@ -69,6 +69,14 @@ def use_device(path, written, read):
         os.preadv(fd, [buffer], offset)
 
 
+def read_mapped(path, size):
+    """Touches each page by way of a mapping: no system call reads it."""
+    with open(path, "rb", buffering=0) as file:
+        memory = mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ, flags=mmap.MAP_SHARED)
+        for offset in range(0, size, mmap.PAGESIZE):
+            memory[offset]
+
+
 def counting_container(t, device):
     """A container whose I/O to that device the kernel counts."""
     host.require_bpf()
@@ -135,6 +143,28 @@ def test_figures_are_the_kernels_and_the_devices_own(t):
             "operations")
     grown = tuple(after - first for after, first in zip(device.diskstats(), before))
     t.equal(grown, (READ, WRITTEN), "bytes read and written in /proc/diskstats")
+
+
+def test_mapped_files_are_seen_here(t):
+    """What is read by way of mmap is in no system call's count, and in the device's."""
+    device = t.enter(LoopDevice(t.state / "disk"))
+    container = counting_container(t, device)
+    parent = execd(t, "--file-io", "counts", interval=0.3)
+    parent.wait_for_batches(2, 10)
+    before = device.diskstats()
+    os.waitpid(container.run(read_mapped, device.path, READ), 0)
+    container.processes.clear()
+    parent.wait_for_batches(len(parent.batches) + 2, 10)
+    fields, files = told(parent, container, device), kernels_figures(container, device)
+    t.equal({name: fields.get(name) for name in files}, files, "what is told, and what the files say")
+    # The kernel reads ahead.
+    t.between(fields["read_bytes"], READ, device.size, "bytes read from the device")
+    t.equal(fields["read_bytes"], device.diskstats()[0] - before[0], "bytes read in /proc/diskstats")
+    calls = find(parent.reports()[-1], "deepmon_container_file_io", container_name=container.name)
+    t.equal(len(calls), 1, "records of its file I/O")
+    read = calls[0].fields["read_bytes"]
+    t.note(f"{fields['read_bytes']} bytes read from the device, {read} by system calls")
+    t.between(read, 0, READ // 64, "bytes that system calls read")
 
 
 def test_counters_begin_with_deepmon(t):
