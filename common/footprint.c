@@ -11,6 +11,7 @@
 
 #include "cgroups.h"
 #include "findings.h"
+#include "footprint_sums.h"
 #include "log.h"
 #include "recorder.h"
 #include "recording.h"

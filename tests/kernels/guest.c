@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "held_memory.h"
+#include "used_device.h"
 
 #define CPUS		 2
 #define REPORT_SECONDS	 40
@@ -53,6 +54,7 @@
 #define OF_CONTAINER_PERF "deepmon_container_perf,container_name=aaaaaaaaaaaa,runtime=docker"
 #define OF_PROCESS	  "deepmon_process,container_name=aaaaaaaaaaaa,process="
 #define OF_MEMORY	  "deepmon_container_memory,container_name=aaaaaaaaaaaa,runtime=docker"
+#define OF_BLOCK	  "deepmon_container_block,container_name=aaaaaaaaaaaa,device=" DEVICE ",runtime=docker"
 #define OF_FILE_IO	  "deepmon_container_file_io,container_name=aaaaaaaaaaaa,runtime=docker"
 #define OF_FILE		  "deepmon_container_file,container_name=aaaaaaaaaaaa,file=" WORKED
 #define OF_READ		  "deepmon_container_file_latency,container_name=aaaaaaaaaaaa,latency=file_read,runtime=docker"
@@ -84,6 +86,7 @@ enum {
 	MEMORY = 512,	   /* from those files and from processes', and nothing else */
 	FULL = 1024,	   /* each operation on a file, and by file */
 	ACCOUNTING = 2048, /* of CPU time by eBPF: where it is refused, cgroups' files tell it */
+	BLOCK = 4096,	   /* from cgroups' files, and nothing else */
 };
 static const struct method {
 	const char *name;
@@ -101,6 +104,7 @@ static const struct method {
     {"files", FILES},
     {"memory", MEMORY},
     {"full", FILES | FULL},
+    {"block", BLOCK},
     {"hierarchy", OTHER_HIERARCHY},
 };
 
@@ -126,6 +130,7 @@ static const struct layout {
      {{CGROUPS "/cpu,cpuacct", "cgroup", "cpu,cpuacct"},
       {CGROUPS "/perf_event", "cgroup", "perf_event"},
       {CGROUPS "/memory", "cgroup", "memory"},
+      {CGROUPS "/blkio", "cgroup", "blkio"},
       {CGROUPS "/unified", "cgroup2", ""}}},
 };
 static const struct layout *layout;
@@ -231,8 +236,8 @@ static bool is_v2(void)
 /* Of v2's controllers a cgroup has those that the one above gives it. */
 static void give_controllers(void)
 {
-	write_text(CGROUPS "/cgroup.subtree_control", "+memory");
-	write_text(CGROUPS "/docker/cgroup.subtree_control", "+memory");
+	write_text(CGROUPS "/cgroup.subtree_control", "+memory +io");
+	write_text(CGROUPS "/docker/cgroup.subtree_control", "+memory +io");
 }
 
 static void mount_cgroups(void)
@@ -277,6 +282,12 @@ static void join(int group, pid_t pid)
 		snprintf(path, sizeof(path), "%s/%s/cgroup.procs", h->path, groups[group].path);
 		write_text(path, text);
 	}
+}
+
+/* Where the container's use of devices is accounted. */
+static const char *block_directory(void)
+{
+	return is_v2() ? CGROUPS "/" CONTAINER : CGROUPS "/blkio/" CONTAINER;
 }
 
 /* Where the container's memory is accounted. */
@@ -505,7 +516,7 @@ static struct execd start_execd(unsigned with)
 	    {with & HOTPLUG ? "--sample-interval" : NULL, "0.2"},
 	    {with & FILES ? "--file-io" : NULL, with & FULL ? "full" : "counts"},
 	    {with & FULL ? "--container-files" : NULL, "3"},
-	    {with & (FILES | MEMORY) ? "--idle-reread" : NULL, "0"},
+	    {with & (FILES | MEMORY | BLOCK) ? "--idle-reread" : NULL, "0"},
 	    {with & MEMORY ? "--proportional-memory" : NULL, "on"},
 	    {with & MEMORY ? "--proportional-memory-interval" : NULL, "0.2"},
 	    {with & MEMORY ? "--proportional-memory-budget" : NULL, "20"},
@@ -887,6 +898,49 @@ static bool measure_held(const struct execd *execd)
 	return goes_on;
 }
 
+/* A process of the container that uses the disk, and ends. */
+static bool measure_block(const struct execd *execd)
+{
+	static struct report report;
+	const dev_t number = device_find();
+	struct worker worker;
+	int go[2], status;
+	char byte, rule[64];
+
+	why = NULL;
+	if (!number || pipe(go))
+		give_up("the disk " DEVICE);
+	if (!is_v2()) {
+		/* Newer kernels count on devices alone that have rules; these hold nobody up. */
+		snprintf(rule, sizeof(rule), "%u:%u 1000000000000", major(number), minor(number));
+		write_text(CGROUPS "/blkio/" CONTAINER "/blkio.throttle.read_bps_device", rule);
+		write_text(CGROUPS "/blkio/" CONTAINER "/blkio.throttle.write_bps_device", rule);
+	}
+	worker = (struct worker){fork(), go[1]};
+	if (worker.pid == 0) {
+		if (read(go[0], &byte, 1) != 1)
+			_exit(1);
+		device_use();
+	}
+	join(HOUSED, worker.pid);
+	if (write(go[1], "", 1) != 1 || waitpid(worker.pid, &status, 0) != worker.pid || status)
+		give_up("who uses the disk");
+	close(go[0]);
+	close(go[1]);
+	if (!take_report(execd, &report))
+		return false;
+	for (size_t i = 0; i < DEVICE_FIGURES; i++) {
+		double got = field(&report, OF_BLOCK, device_figures[i].field);
+		double kernels = device_figure(i, block_directory(), is_v2(), number);
+
+		note(got == kernels && got == device_figures[i].used, "%s: %.0f, %.0f by the kernel, %u used",
+		     device_figures[i].field, got, kernels, device_figures[i].used);
+	}
+	if (why && getenv("show_reports"))
+		printf("%s", report.text);
+	return true;
+}
+
 static bool measure(const struct execd *execd, unsigned with, unsigned refused)
 {
 	static struct report reports[2];
@@ -938,9 +992,13 @@ static void try_method(const struct method *method)
 	why = NULL;
 	calls = method->with & FILES ? 256 : 0;
 	note(opened || *log, "first report after %.1f s", (double)(clock_ns(CLOCK_MONOTONIC) - begun) / 1e9);
-	for (int i = 0; goes_on && i < TRIES && (i == 0 || why); i++)
-		goes_on =
-		    method->with & MEMORY ? measure_held(&execd) : measure(&execd, method->with, refused);
+	if (goes_on && method->with & MEMORY)
+		goes_on = measure_held(&execd);
+	else if (goes_on && method->with & BLOCK)
+		goes_on = measure_block(&execd);
+	else
+		for (int i = 0; goes_on && i < TRIES && (i == 0 || why); i++)
+			goes_on = measure(&execd, method->with, refused);
 	note(goes_on == opened, "deepmon-execd goes on");
 	note(stop_execd(&execd) == opened, "deepmon-execd ends %s", opened ? "well" : "with an error");
 	log = read_log();

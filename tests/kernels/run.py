@@ -29,7 +29,7 @@ from stage.process import Skip, Stopped, find_program, spawn, stop_on_signals, s
 
 LAYOUTS = {"5.10": ("v2", "v1", "hybrid"), "6.1": ("v2", "v1", "hybrid"), "6.12": ("v2",), "newest": ("v2",)}
 METHODS = ("plain", "overlap", "counters", "processes", "interrupts", "all", "hotplug", "capabilities",
-           "memlock", "files", "memory", "full")
+           "memlock", "files", "memory", "full", "block")
 METHODS_V1 = ("hierarchy",)  # beside v1's there are others to choose from
 # What a kernel can't do, and words of each line that deepmon then says. Any other line is a failure.
 NO_OVERLAP = "SmtOverlap: this kernel can't account the overlap"
@@ -42,6 +42,7 @@ REFUSED = {
     ("5.10", "memlock"): ["LimitMEMLOCK"],
 }
 GUEST_SECONDS = 120
+DISK_BYTES = 16 << 20
 NOT_OURS = re.compile(r"\[ *\d+\.\d+\] |qemu-system")
 
 ENERGY_SERIES = "6.1"  # whose modules this distribution's compiler builds
@@ -58,6 +59,9 @@ class Guest:
 
     def __init__(self, state, kernel, archive, layout):
         self.log = state / "console"
+        self.disk = state / "disk"
+        self.disk.write_bytes(b"")
+        os.truncate(self.disk, DISK_BYTES)
         self.layout = layout
         self.release = "unknown"
         self.results = {}  # method: (word, why, notes)
@@ -69,6 +73,7 @@ class Guest:
             find_program("nice", None, "coreutils"), "-n", "10",
             find_program(QEMU, "kernels", "qemu-system-x86"),
             "-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2", "-m", "512", "-net", "none",
+            "-drive", f"file={self.disk},if=none,id=disk,format=raw", "-device", "nvme,drive=disk,serial=1",
             "-nographic", "-no-reboot", "-kernel", kernel, "-initrd", archive, "-append", line.strip()]
 
     def run(self):
