@@ -95,6 +95,18 @@ def test_docker_containers_go_by_their_names(t):
     wait_until(lambda: (point := containers(parent).get("web")) and point.fields["container_id"] == young,
                2 * LATE_SECONDS, "the younger container by the name web")
 
+    docker.cli("stop", "--time", "0", "shop-web")
+    docker.cli("rename", "shop-web", "shop-www")
+    docker.containers[docker.containers.index("shop-web")] = "shop-www"
+    # By what reports tell: the moment that it is back, and never by its old name again.
+    wait_until(lambda: "shop-web" not in containers(parent), LATE_SECONDS, "a report without the one that was stopped")
+    docker.cli("start", "shop-www")
+    wait_until(lambda: {"shop-web", "shop-www"} & set(containers(parent)), LATE_SECONDS, "it being back")
+    t.true("shop-www" in containers(parent), "its new name, at once", sorted(containers(parent)))
+    docker.cli("rename", "shop-www", "shop-web")
+    docker.containers[docker.containers.index("shop-www")] = "shop-web"
+    named(parent, "shop-web", 2 * LATE_SECONDS)
+
     docker.cli("pause", "shop-web")
     time.sleep(2.5)
     paused = containers(parent)["shop-web"].fields["cpu_time_ns"]
@@ -250,6 +262,12 @@ def test_containerd_alone_and_under_kubernetes(t):
     t.equal(tags_of(named(parent, "mine"), "runtime", "label_team"), {"runtime": "containerd", "label_team": "blue"},
             "what is told of ctr's container in a namespace of its own")
 
+    containerd.run("plain", *spin, namespace="team-a")
+    wait_until(lambda: len([name for name in containers(parent) if name.startswith("plain")]) == 2, LATE_SECONDS,
+               "two of one id in two namespaces")
+    t.equal(sorted(point.fields["container_id"] for name, point in containers(parent).items()
+                   if name.startswith("plain")), ["plain", "team-a/plain"], "their ids")
+
     cri = "io.kubernetes.cri."
     pod = {cri + "sandbox-name": "web-7d4b9c6f5d-x2x4z", cri + "sandbox-namespace": "shop"}
     web, pause = container_id("c1"), container_id("c2")
@@ -263,7 +281,8 @@ def test_containerd_alone_and_under_kubernetes(t):
             {"namespace": "shop", "pod_name": "web-7d4b9c6f5d-x2x4z", "owner_kind": "Deployment",
              "owner_name": "web", "node": "node-1", "container_image": "registry.example.com/team/web",
              "container_version": "1.2", "runtime": "containerd"}, "labels of the pod's container")
-    t.equal(sorted(containers(parent)), ["mine", "plain", "web"], "all containers reported: no sandbox")
+    t.equal(sorted(name.split("~")[0] for name in containers(parent)), ["mine", "plain", "plain", "web"],
+            "all containers reported: no sandbox")
     wait_until(lambda: find(parent.reports()[-1], "deepmon_system", cgroup="pause"), LATE_SECONDS,
                "the sandboxes' own line")
 
