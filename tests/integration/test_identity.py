@@ -551,6 +551,41 @@ def test_10000_cgroups_of_which_1000_are_containers(t):
             removed(directory)
 
 
+def cost_of_a_sample(parent, seconds=3):
+    """CPU ns of one, between two reports, by deepmon's own account."""
+    costs = []
+    for _ in range(2):
+        batches = len(parent.batches)
+        parent.tick()
+        parent.wait_for_batches(batches + 1, 20)
+        costs.append(own_cost(parent))
+        if len(costs) < 2:
+            time.sleep(seconds)
+    samples = costs[1]["samples"] - costs[0]["samples"]
+    return (costs[1]["sample_cpu_time_ns"] - costs[0]["sample_cpu_time_ns"]) / samples, samples
+
+
+def test_a_steady_sample_does_no_work_for_idle_containers(t):
+    host.require_bpf()
+    by_hand = Host(t)
+    parent = execd(t, *by_hand.options(), "--sample-interval", "0.05", "--memory", "off", "--block-devices", "0",
+                   signal="STDIN", ticking=False)
+    cost_of_a_sample(parent, 0)
+    without, _ = cost_of_a_sample(parent)
+    for number in range(CONTAINERS):
+        identifier = container_id(f"{number:04x}")
+        by_hand.write_docker(identifier, f"c{number}")
+        by_hand.make(identifier)
+    cost_of_a_sample(parent, 0)
+    t.equal(len(containers(parent)), CONTAINERS, "containers reported")
+    beside, samples = cost_of_a_sample(parent)
+    t.note(f"a sample takes {without / 1e3:.0f} us of CPU time, beside {CONTAINERS} idle containers {beside / 1e3:.0f} us "
+           f"({samples} samples)")
+    t.true(beside < 1.5 * without + 20_000, "it takes what it took without them, and no 20 ns more for each of them",
+           (without, beside))
+
+
+CHURN_SECONDS = int(os.environ.get("DEEPMON_CHURN_SECONDS", "5"))  # by hand: a minute
 FILES_OUTLIVE = 10  # containers: a runtime takes some 100 ms to clear away what it knew of one
 
 
@@ -581,10 +616,10 @@ def test_100_containers_a_second_leave_nothing_behind(t):
     pid = parent.process.pid
     before = (open_files(pid), resident_kib(pid), own_cost(parent))
     start = time.monotonic()
-    for number in range(100, 600):
+    for number in range(100, 100 + 100 * CHURN_SECONDS):
         live_as_container(by_hand, number)
         time.sleep(max(0, start + (number - 99) / 100 - time.monotonic()))
-    t.note(f"500 containers in {time.monotonic() - start:.1f} s")
+    t.note(f"{100 * CHURN_SECONDS} containers in {time.monotonic() - start:.1f} s")
     parent.wait_for_batches(len(parent.batches) + 3, 20)
     after = (open_files(pid), resident_kib(pid), own_cost(parent))
     t.note(f"open files {before[0]}, {after[0]}; resident KiB {before[1]}, {after[1]}; cgroups "
