@@ -8,7 +8,6 @@ import time
 
 from stage import host
 from stage.kubernetes import Authority, Server
-from stage.lineprotocol import find
 from stage.process import find_program, wait_until
 
 from support import SOURCE, collectd, csv, execd
