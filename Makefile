@@ -171,6 +171,14 @@ test-sanitize: deps
 	    SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' all unit
 	BUILD=$(BUILD)/sanitize $(PYTHON) tests/integration/run.py $(SANITIZE_TESTS)
 
+# The same with the compiler's watch over threads, which ends a process at the first race. Not part of make test.
+THREAD_TESTS ?= identity.docker identity.a_name_that identity.a_socket identity.podmans kubernetes.owners_and \
+                kubernetes.a_kubelet_that_hangs
+.PHONY: test-threads
+test-threads: deps
+	$(MAKE) BUILD=$(BUILD)/threads WERROR=-Werror CFLAGS='-O1 -g' SANITIZE=-fsanitize=thread all unit
+	BUILD=$(BUILD)/threads TSAN_OPTIONS=halt_on_error=1 $(PYTHON) tests/integration/run.py $(THREAD_TESTS)
+
 # What is not installed yet, from the distribution.
 .PHONY: deps deps-lint deps-kernels deps-deb
 deps: packages = $(PACKAGES_TEST)
@@ -332,6 +340,7 @@ help:
 	@echo 'make docs       write the generated parts of README.md, types.db and the sample configurations'
 	@echo 'make fuzz       the fuzzers, FUZZ_RUNS inputs each'
 	@echo 'make test-sanitize  unit and integration tests with the compiler'"'"'s checks of memory and arithmetic'
+	@echo 'make test-threads  those of threads under ThreadSanitizer (THREAD_TESTS="identity kubernetes")'
 	@echo 'make test-kernels  on Linux 5.10 to the newest, under emulation (KERNELS="5.10 6.12")'
 	@echo 'make lint       clang-format, clang-tidy and cppcheck'
 	@echo 'make bench      what deepmon costs, beside what it is compared with'

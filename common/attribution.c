@@ -149,7 +149,8 @@ static void find_new_owners(struct attribution *attribution, uint64_t now_ns)
 
 		struct cgroup *cgroup = cgroups_find(attribution->cgroups, id);
 
-		if (!cgroup && !searched) {
+		/* Where none can be added, a search adds none. */
+		if (!cgroup && !searched && attribution->cgroups->count < attribution->cgroups->most) {
 			cgroups_search(attribution->cgroups, now_ns);
 			searched = true;
 			cgroup = cgroups_find(attribution->cgroups, id);

@@ -93,24 +93,29 @@ static void read_name(struct cgroups *cgroups, struct identity *identity)
 		cgroups->names_later_ns = ended_ns + LATER_NS;
 }
 
-/* The group of the cgroup at that path. A container that is known by its id keeps the name it has. */
+/*
+ * The group of the cgroup at that path. A container that lives keeps the name it has; one that comes back may
+ * have got another one meanwhile.
+ */
 static struct group *join(struct cgroups *cgroups, const char *path)
 {
+	const struct group *known;
 	struct identity identity;
 
 	names_identify(cgroups->names, path, &identity);
-	if (identity.kind == IDENTITY_CONTAINER) {
-		const struct group *known = groups_find_container(cgroups->groups, identity.id);
-
-		if (known && known->named && known->kind == identity.kind) {
-			strcpy(identity.name, known->name);
-			identity.named = true;
-			return groups_join(cgroups->groups, &identity);
-		}
-		if (!identity.named)
-			read_name(cgroups, &identity);
-		groups_part(cgroups->groups, &identity);
+	if (identity.kind != IDENTITY_CONTAINER)
+		return groups_join(cgroups->groups, &identity);
+	known = groups_find_container(cgroups->groups, identity.id, identity.user);
+	if (known && (!known->named || known->kind != identity.kind))
+		known = NULL;
+	if (!identity.named && !(known && group_lives(known)))
+		read_name(cgroups, &identity);
+	if (known && (group_lives(known) || !identity.named)) {
+		strcpy(identity.name, known->name);
+		identity.named = true;
+		return groups_join(cgroups->groups, &identity);
 	}
+	groups_part(cgroups->groups, &identity);
 	return groups_join(cgroups->groups, &identity);
 }
 

@@ -90,12 +90,42 @@ static int read_other_namespaces(const char *root, struct identity *identity)
 	return r;
 }
 
+/* So that what people choose leads nowhere else. */
+static bool is_component(const char *text)
+{
+	return *text && *text != '.' && !strchr(text, '/');
+}
+
+/* One that is in a namespace that people chose is known by that and its own id. */
+static int read_chosen(const char *root, const struct identity *identity, struct identity *named)
+{
+	char name_space[IDENTITY_ID_MAX];
+	const char *slash = strchr(identity->id, '/');
+
+	*named = *identity;
+	memcpy(name_space, identity->id, (size_t)(slash - identity->id));
+	name_space[slash - identity->id] = '\0';
+	strcpy(named->id, slash + 1);
+	if (!is_component(name_space) || !is_component(named->id))
+		return -EINVAL;
+	return read_config(root, name_space, named);
+}
+
 int containerd_name_from_file(const char *containerd_root, struct identity *identity)
 {
 	int r;
 
-	/* So that an id as people choose it leads nowhere else. */
-	if (!*identity->id || *identity->id == '.' || strchr(identity->id, '/'))
+	if (strchr(identity->id, '/')) {
+		struct identity named;
+
+		r = read_chosen(containerd_root, identity, &named);
+		if (!r) {
+			strcpy(named.id, identity->id);
+			*identity = named;
+		}
+		return r;
+	}
+	if (!is_component(identity->id))
 		return -EINVAL;
 	r = read_config(containerd_root, "k8s.io", identity);
 	if (r == -ENOENT)
@@ -107,20 +137,24 @@ int containerd_name_from_file(const char *containerd_root, struct identity *iden
 
 bool containerd_has_path(const char *containerd_root, const char *path, struct identity *identity)
 {
-	size_t name_space = *path == '/' ? strcspn(path + 1, "/") : 0;
-	const char *id = path + 1 + name_space + 1;
-	char file[PATH_MAX];
-	size_t length;
+	size_t length = *path == '/' ? strcspn(path + 1, "/") : 0;
+	char id[IDENTITY_ID_MAX], file[PATH_MAX];
+	char *own;
 
 	/* Units and their slices have a dot, and most other cgroups at the top nothing below them. */
-	if (!name_space || !path[1 + name_space] || memchr(path + 1, '.', name_space))
+	if (!length || !path[1 + length] || memchr(path + 1, '.', length))
 		return false;
-	length = strcspn(id, "/");
-	if (!length || *id == '.' || length >= IDENTITY_ID_MAX ||
-	    snprintf(file, sizeof(file), "%s/" TASKS "/%.*s/%.*s/config.json", containerd_root,
-		     (int)name_space, path + 1, (int)length, id) >= (int)sizeof(file) ||
+	length += 1 + strcspn(path + 1 + length + 1, "/");
+	if (length >= sizeof(id))
+		return false;
+	memcpy(id, path + 1, length);
+	id[length] = '\0';
+	own = strchr(id, '/') + 1;
+	if (!is_component(own) ||
+	    snprintf(file, sizeof(file), "%s/" TASKS "/%s/config.json", containerd_root, id) >=
+		(int)sizeof(file) ||
 	    access(file, F_OK))
 		return false;
-	identity_set_container(identity, "containerd", id, length);
+	identity_set_container(identity, "containerd", id, own);
 	return true;
 }

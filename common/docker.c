@@ -86,10 +86,17 @@ int docker_name_from_file(const char *docker_root, struct identity *identity)
 
 int docker_name_from_home(const char *host_root, struct identity *identity)
 {
-	cleanup_free char *root = NULL;
-	int r = runtime_home(host_root, identity->user, ".local/share/docker", &root);
+	cleanup_free char *config = NULL;
+	cleanup_close int fd = -1;
+	char path[256];
+	long length;
 
-	return r ? r : docker_name_from_file(root, identity);
+	if (!has_docker_id(identity))
+		return -EINVAL;
+	snprintf(path, sizeof(path), ".local/share/docker/containers/%s/config.v2.json", identity->id);
+	fd = runtime_open_home(host_root, identity->user, path);
+	length = file_read_open(fd, CONFIG_MOST, &config);
+	return length < 0 ? (int)length : docker_name_from_json(config, (size_t)length, identity);
 }
 
 /* ---- The socket --------------------------------------------------------------------------------- */

@@ -46,7 +46,7 @@ static long read_up_to(int fd, char *buffer, size_t size)
 	return (long)length;
 }
 
-static int open_to_read(int dirfd, const char *path)
+int file_open(int dirfd, const char *path)
 {
 	/* O_NONBLOCK: a FIFO in place of the file must not hold us up. */
 	int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -56,7 +56,7 @@ static int open_to_read(int dirfd, const char *path)
 
 long file_read(int dirfd, const char *path, char *buffer, size_t size)
 {
-	cleanup_close int fd = open_to_read(dirfd, path);
+	cleanup_close int fd = file_open(dirfd, path);
 
 	if (fd < 0)
 		return fd;
@@ -73,7 +73,13 @@ long file_read(int dirfd, const char *path, char *buffer, size_t size)
 
 long file_read_new(int dirfd, const char *path, size_t most, char **contents)
 {
-	cleanup_close int fd = open_to_read(dirfd, path);
+	cleanup_close int fd = file_open(dirfd, path);
+
+	return file_read_open(fd, most, contents);
+}
+
+long file_read_open(int fd, size_t most, char **contents)
+{
 	size_t size = 4096 < most + 1 ? 4096 : most + 1;
 	size_t length = 0;
 	cleanup_free char *buffer = NULL;

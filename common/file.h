@@ -26,6 +26,11 @@ long file_read(int dirfd, const char *path, char *buffer, size_t size);
 /* The same into new memory, which the caller frees; at most `most` bytes. */
 long file_read_new(int dirfd, const char *path, size_t most, char **contents);
 
+/* Opens a file to be read, and never waits for it. A descriptor or -errno. */
+int file_open(int dirfd, const char *path);
+/* file_read_new of one that is open; of its -errno, that. */
+long file_read_open(int fd, size_t most, char **contents);
+
 /* The decimal number that is all of the file's contents but for white space after it. -EINVAL: no such. */
 int file_read_u64(int dirfd, const char *path, uint64_t *value);
 

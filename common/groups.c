@@ -24,8 +24,9 @@ static int compare_names(const void *a, const void *b)
 static int compare_ids(const void *a, const void *b)
 {
 	const struct group *left = a, *right = b;
+	int order = strcmp(left->id, right->id);
 
-	return strcmp(left->id, right->id);
+	return order ? order : (left->user > right->user) - (left->user < right->user);
 }
 
 static struct group *find(void *const *tree, const struct group *key,
@@ -43,9 +44,9 @@ static struct group *find_name(const struct groups *groups, enum identity_kind k
 	return find(&groups->by_name, &key, compare_names);
 }
 
-struct group *groups_find_container(const struct groups *groups, const char *id)
+struct group *groups_find_container(const struct groups *groups, const char *id, int64_t user)
 {
-	struct group key = {.id = (char *)id};
+	struct group key = {.id = (char *)id, .user = user};
 
 	return find(&groups->by_id, &key, compare_ids);
 }
@@ -88,15 +89,22 @@ void groups_clear(struct groups *groups)
 	memset(groups, 0, sizeof(*groups));
 }
 
-/* Of two containers alive with one id (a cgroup of each runtime that names it), the first keeps it. */
 static void forget_id(struct groups *groups, struct group *group)
 {
-	if (*group->id && groups_find_container(groups, group->id) == group)
+	if (*group->id && groups_find_container(groups, group->id, group->user) == group)
 		tdelete(group, &groups->by_id, compare_ids);
 }
 
+/*
+ * Of two containers alive with one id (a cgroup of each runtime that names it), the first keeps it. One that
+ * ended gives it up: the container came back under another name.
+ */
 static void remember_id(struct groups *groups, struct group *group)
 {
+	struct group *other = *group->id ? groups_find_container(groups, group->id, group->user) : NULL;
+
+	if (other && other != group && !group_lives(other))
+		forget_id(groups, other);
 	if (*group->id)
 		tsearch(group, &groups->by_id, compare_ids);
 }
@@ -183,6 +191,12 @@ static void refresh(struct groups *groups, struct group *group, const struct ide
 	remember_id(groups, group);
 }
 
+/* Whether it is that of the very container, and not of another of its name. */
+static bool is_of(const struct group *group, const struct identity *identity)
+{
+	return strcmp(group->id, identity->id) == 0 && group->user == identity->user;
+}
+
 static bool make_room(struct groups *groups)
 {
 	if (groups->count < groups->capacity)
@@ -247,7 +261,7 @@ struct group *groups_join(struct groups *groups, const struct identity *identity
 
 	if (!group)
 		group = add(groups, identity);
-	else if (strcmp(group->id, identity->id) != 0)
+	else if (!is_of(group, identity))
 		refresh(groups, group, identity);
 	if (!group)
 		return NULL;
@@ -337,7 +351,7 @@ static bool is_taken(const struct groups *groups, const struct identity *identit
 {
 	const struct group *other = find_name(groups, identity->kind, name);
 
-	return other && other->cgroups > other->removed && strcmp(other->id, identity->id) != 0;
+	return other && group_lives(other) && !is_of(other, identity);
 }
 
 void groups_part(const struct groups *groups, struct identity *identity)

@@ -56,6 +56,12 @@ struct group {
 	struct account_sums *elsewhere; /* what was told in (other); NULL: nothing */
 };
 
+/* Whether the directory of one of its cgroups is still there. */
+static inline bool group_lives(const struct group *group)
+{
+	return group->cgroups > group->removed;
+}
+
 /* Whose account that is. */
 static inline struct group *group_of(struct account *account)
 {
@@ -79,8 +85,11 @@ struct groups {
 void groups_init(struct groups *groups, size_t socket_count, size_t ended_most);
 void groups_clear(struct groups *groups);
 
-/* The group of a container by its id, as long as no later one took its name; NULL: none. */
-struct group *groups_find_container(const struct groups *groups, const char *id);
+/*
+ * The group of a container by its id, as long as no later one took its name; NULL: none. Below a user's
+ * manager anybody may be who he says, so that a user's own (-1: nobody's) are none but his.
+ */
+struct group *groups_find_container(const struct groups *groups, const char *id, int64_t user);
 
 /*
  * Adds a live cgroup to the group of that identity, made if need be. NULL: out of memory. A group that is

@@ -193,6 +193,10 @@ static void set_up(struct http_client *http, const struct http_client_request *r
 	library.easy_setopt(curl, CURLOPT_URL, request->url);
 	library.easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	library.easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075700
+	/* A name server that hangs does not hold up the end. */
+	library.easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
+#endif
 	library.easy_setopt(curl, CURLOPT_PROXY, "");
 	library.easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
 	library.easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);

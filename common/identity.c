@@ -269,7 +269,7 @@ static bool rule_fits(const struct rule *rule, struct part parent, struct part p
 	return name->length > 0;
 }
 
-/* The UID in "user@UID.service". */
+/* The UID in "user@UID.service". Of root's the containers are the host's. */
 static int64_t user_of(const char *path)
 {
 	const char *manager = strstr(path, "/user@");
@@ -281,7 +281,7 @@ static int64_t user_of(const char *path)
 	manager += strlen("/user@");
 	for (c = manager; *c >= '0' && *c <= '9' && user < UINT32_MAX; c++)
 		user = user * 10 + *c - '0';
-	return c > manager && user < UINT32_MAX && !strncmp(c, ".service", strlen(".service")) ? user : -1;
+	return user > 0 && user < UINT32_MAX && !strncmp(c, ".service", strlen(".service")) ? user : -1;
 }
 
 static bool container_from_component(const char *path, struct part parent, struct part component,
@@ -462,13 +462,13 @@ void identity_from_path(const char *path, struct identity *identity)
 		system_from_path(path, identity);
 }
 
-void identity_set_container(struct identity *identity, const char *runtime, const char *id, size_t length)
+void identity_set_container(struct identity *identity, const char *runtime, const char *id, const char *name)
 {
 	clear(identity);
 	identity->kind = IDENTITY_CONTAINER;
 	identity->runtime = runtime;
-	identity_text(identity->id, sizeof(identity->id), id, length);
-	identity_text(identity->name, sizeof(identity->name), id, length);
+	identity_text(identity->id, sizeof(identity->id), id, strlen(id));
+	identity_text(identity->name, sizeof(identity->name), name, strlen(name));
 }
 
 void identity_set_pause(struct identity *identity)

@@ -43,7 +43,7 @@ struct identity {
 	bool named;			   /* name is the one the runtime gave */
 	bool more;			   /* its runtime knows more of it, that takes time to ask */
 	bool in_pod;			   /* below the kubelet's cgroup */
-	int64_t user;			   /* whose manager it runs under (rootless); -1: nobody's */
+	int64_t user; /* whose manager it runs under (rootless); -1: nobody's, or root's */
 	unsigned label_count;
 	struct identity_label labels[IDENTITY_LABELS_MAX]; /* sorted by key */
 	const struct selection *chosen; /* the runtime's labels that are to be kept; NULL: none */
@@ -85,8 +85,8 @@ bool identity_is_id(const char *text, size_t length);
  */
 void identity_text(char *copy, size_t size, const char *text, size_t length);
 
-/* Makes it a container by an id as people choose it. */
-void identity_set_container(struct identity *identity, const char *runtime, const char *id, size_t length);
+/* Makes it a container by an id as people choose it; the name stands in for one until there is a better. */
+void identity_set_container(struct identity *identity, const char *runtime, const char *id, const char *name);
 
 /* What has no part in a pod but to hold it together: IDENTITY_SYSTEM by this name, all of a host in one. */
 #define IDENTITY_PAUSE "pause"

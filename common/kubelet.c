@@ -326,7 +326,7 @@ static bool tell_groups(struct kubelet *kubelet)
 		    !(group->named ? group_label(group, "pod_name") != NULL : group->in_pod))
 			continue;
 		if (!tell_group(kubelet, group))
-			lacks |= group->cgroups > group->removed;
+			lacks |= group_lives(group);
 	}
 	return lacks;
 }

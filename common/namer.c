@@ -57,7 +57,7 @@ static struct group *find_nameless(const struct namer *namer, uint64_t now, uint
 
 void namer_take_up(struct groups *groups, struct cgroups *cgroups, struct identity *identity, const char *id)
 {
-	struct group *group = groups_find_container(groups, id);
+	struct group *group = groups_find_container(groups, id, identity->user);
 	struct group *named;
 
 	if (!group)
@@ -85,7 +85,7 @@ static void take_up(struct namer *namer, struct identity *identity, const char *
 
 static void take_up_labels(struct namer *namer, const struct identity *identity)
 {
-	struct group *group = groups_find_container(namer->groups, identity->id);
+	struct group *group = groups_find_container(namer->groups, identity->id, identity->user);
 
 	if (!group)
 		return;
@@ -173,7 +173,7 @@ static void look_again(struct namer *namer, const struct look *look)
 	pthread_mutex_lock(namer->lock);
 	if (!r)
 		take_up(namer, &identity, look->id);
-	group = groups_find_container(namer->groups, look->id);
+	group = groups_find_container(namer->groups, look->id, look->user);
 	/*
 	 * One that had to take another name is looked at until its own is free. What makes no sense is read
 	 * no more until it is written again.

@@ -77,16 +77,18 @@ static const struct source {
 	const char *runtime; /* whose containers it knows; NULL: any one's */
 	int (*read)(const struct names *, struct identity *);
 	bool slow; /* not for the thread that samples */
+	bool
+	    home; /* of users' own, and of those alone: what is below a user's manager he calls as he likes */
 } sources[] = {
-    {"containerd", read_containerd, false},
-    {"cri-o", read_crio, false},
-    {"docker", read_docker, false},
-    {"podman", read_podman, false},
-    {NULL, read_kubelet, false},
-    {NULL, read_logs, false},
-    {"podman", read_home_podman, true},
-    {"docker", read_home_docker, true},
-    {"docker", ask_docker, true},
+    {"containerd", read_containerd, false, false},
+    {"cri-o", read_crio, false, false},
+    {"docker", read_docker, false, false},
+    {"podman", read_podman, false, false},
+    {NULL, read_kubelet, false, false},
+    {NULL, read_logs, false, false},
+    {"podman", read_home_podman, true, true},
+    {"docker", read_home_docker, true, true},
+    {"docker", ask_docker, true, false},
 };
 
 int names_init(struct names *names, const struct deepmon_options *options)
@@ -172,6 +174,8 @@ void names_find(const struct names *names, const struct deepmon_logger *logger)
 /* Whether a container of that runtime, NULL if its path does not tell it, may be known there. */
 static bool may_know(const struct source *source, const struct identity *identity)
 {
+	if (source->home != (identity->user >= 0))
+		return false;
 	if (!source->runtime)
 		return !is_podman(identity->runtime);
 	return !identity->runtime || !strcmp(identity->runtime, source->runtime);
@@ -234,22 +238,21 @@ bool names_may_change(const char *runtime)
 /* All of its containers are in one list, which changes with each that comes and goes, too. */
 static uint64_t podman_written(const struct names *names, const struct identity *identity)
 {
-	cleanup_free char *root = NULL;
-
-	if (identity->user < 0)
-		return podman_list_written(names->podman_root);
-	return podman_home_root(names->host_root, identity->user, &root) ? 0 : podman_list_written(root);
+	return identity->user < 0 ? podman_list_written(names->podman_root)
+				  : podman_list_written_home(names->host_root, identity->user);
 }
 
 static uint64_t docker_written(const struct names *names, const struct identity *identity)
 {
+	cleanup_close int fd = -1;
 	char path[PATH_MAX];
 
 	if (!identity_is_id(identity->id, strlen(identity->id)) ||
 	    snprintf(path, sizeof(path), "%s/containers/%s/config.v2.json", names->docker_root,
 		     identity->id) >= (int)sizeof(path))
 		return 0;
-	return runtime_written(path);
+	fd = file_open(AT_FDCWD, path);
+	return runtime_written(fd);
 }
 
 uint64_t names_written(const struct names *names, const struct identity *identity)

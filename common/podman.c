@@ -5,6 +5,7 @@
 #include "runtimes.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,6 +84,9 @@ int podman_name_from_json(const char *json, size_t length, struct identity *iden
 	return container ? name_from_object(container, identity) : -EINVAL;
 }
 
+/* Where a user's own storage is, below his home. */
+#define HOME ".local/share/containers/storage"
+
 /* Of each kind of storage, and of containers that a restart of the host does away with. */
 static const char *const lists[] = {
     "overlay-containers/containers.json", "overlay-containers/volatile-containers.json",
@@ -91,7 +95,17 @@ static const char *const lists[] = {
 
 #define LISTS (sizeof(lists) / sizeof(lists[0]))
 
-int podman_name_from_file(const char *podman_root, struct identity *identity)
+/* One of them, of root's storage or of a user's. */
+static int open_list(const char *root, int64_t user, const char *list)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/%s", user < 0 ? root : HOME, list) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	return user < 0 ? file_open(AT_FDCWD, path) : runtime_open_home(root, user, path);
+}
+
+static int name_from_lists(const char *root, int64_t user, struct identity *identity)
 {
 	int r = -ENOENT;
 
@@ -99,7 +113,8 @@ int podman_name_from_file(const char *podman_root, struct identity *identity)
 		return -EINVAL;
 	for (size_t i = 0; r && i < LISTS; i++) {
 		cleanup_free char *list = NULL;
-		long length = runtime_read(LIST_MOST, &list, "%s/%s", podman_root, lists[i]);
+		cleanup_close int fd = open_list(root, user, lists[i]);
+		long length = file_read_open(fd, LIST_MOST, &list);
 		int one = length < 0 ? (int)length : podman_name_from_json(list, (size_t)length, identity);
 
 		if (!one || one != -ENOENT)
@@ -108,34 +123,38 @@ int podman_name_from_file(const char *podman_root, struct identity *identity)
 	return r;
 }
 
-int podman_home_root(const char *host_root, int64_t user, char **root)
+int podman_name_from_file(const char *podman_root, struct identity *identity)
 {
-	return runtime_home(host_root, user, ".local/share/containers/storage", root);
+	return name_from_lists(podman_root, -1, identity);
 }
 
 int podman_name_from_home(const char *host_root, struct identity *identity)
 {
-	cleanup_free char *root = NULL;
-	int r = podman_home_root(host_root, identity->user, &root);
-
-	return r ? r : podman_name_from_file(root, identity);
+	return identity->user < 0 ? -ENOENT : name_from_lists(host_root, identity->user, identity);
 }
 
-uint64_t podman_list_written(const char *podman_root)
+static uint64_t lists_written(const char *root, int64_t user)
 {
 	uint64_t last = 0;
 
 	for (size_t i = 0; i < LISTS; i++) {
-		char path[PATH_MAX];
-		uint64_t written;
+		cleanup_close int fd = open_list(root, user, lists[i]);
+		uint64_t written = runtime_written(fd);
 
-		if (snprintf(path, sizeof(path), "%s/%s", podman_root, lists[i]) >= (int)sizeof(path))
-			return 0;
-		written = runtime_written(path);
 		if (written > last)
 			last = written;
 	}
 	return last;
+}
+
+uint64_t podman_list_written(const char *podman_root)
+{
+	return lists_written(podman_root, -1);
+}
+
+uint64_t podman_list_written_home(const char *host_root, int64_t user)
+{
+	return user < 0 ? 0 : lists_written(host_root, user);
 }
 
 /* It answers as Docker's daemon does. */

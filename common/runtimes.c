@@ -7,11 +7,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "file.h"
 #include "selection.h"
@@ -169,11 +172,11 @@ long runtime_read(size_t most, char **contents, const char *format, ...)
 	return file_read_new(AT_FDCWD, path, most, contents);
 }
 
-uint64_t runtime_written(const char *path)
+uint64_t runtime_written(int fd)
 {
 	struct stat status;
 
-	if (stat(path, &status))
+	if (fd < 0 || fstat(fd, &status))
 		return 0;
 	return (uint64_t)status.st_mtim.tv_sec * 1000000000u + (uint64_t)status.st_mtim.tv_nsec;
 }
@@ -199,22 +202,31 @@ static char *home_of(const char *passwd, int64_t user)
 	return NULL;
 }
 
-int runtime_home(const char *host_root, int64_t user, const char *below, char **path)
+int runtime_open_home(const char *host_root, int64_t user, const char *path)
 {
+	struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+			       .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV};
 	cleanup_free char *passwd = NULL;
 	cleanup_free char *home = NULL;
+	cleanup_free char *full = NULL;
+	cleanup_close int directory = -1;
 	long length = user < 0 ? -ENOENT : runtime_read(PASSWD_MOST, &passwd, "%s/etc/passwd", host_root);
+	long fd;
 
 	if (length < 0)
 		return (int)length;
 	home = home_of(passwd, user);
 	if (!home)
 		return -ENOENT;
-	if (asprintf(path, "%s%s/%s", host_root, home, below) < 0) {
-		*path = NULL;
+	if (asprintf(&full, "%s%s", host_root, home) < 0) {
+		full = NULL;
 		return -ENOMEM;
 	}
-	return 0;
+	directory = open(full, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (directory < 0)
+		return -errno;
+	fd = syscall(SYS_openat2, directory, path, &how, sizeof(how));
+	return fd < 0 ? -errno : (int)fd;
 }
 
 /* ---- Names -------------------------------------------------------------------------------------- */

@@ -40,11 +40,15 @@ int runtime_each_item(const char *json, size_t length, runtime_item_visitor *vis
 __attribute__((format(printf, 3, 4))) long runtime_read(size_t most, char **contents, const char *format,
 							...);
 
-/* When a file was written last, CLOCK_REALTIME in ns; 0: it is not there. */
-uint64_t runtime_written(const char *path);
+/* When what is open there was written last, CLOCK_REALTIME in ns; 0: nothing is. Takes -errno for it, too. */
+uint64_t runtime_written(int fd);
 
-/* The path of what is below the home that host_root/etc/passwd has for a user, to be freed. -ENOENT: none. */
-int runtime_home(const char *host_root, int64_t user, const char *below, char **path);
+/*
+ * Opens a file below the home that host_root/etc/passwd has for a user. What he made point elsewhere, a link
+ * or another file system, is not followed: it might hold us up for ever, or be a device. -ENOENT: there is
+ * none.
+ */
+int runtime_open_home(const char *host_root, int64_t user, const char *path);
 
 /*
  * "host:5000/team/web:1.2@sha256:…" is image host:5000/team/web, version 1.2. A container made from an image
@@ -91,7 +95,7 @@ int docker_name_from_answer(const char *answer, size_t length, struct identity *
 int containerd_name_from_file(const char *containerd_root, struct identity *identity);
 /*
  * Whether the cgroup is that of a container in a namespace that people chose, or nested in one: ctr's are at
- * /NAMESPACE/ID, which the path alone does not tell. Then the identity is as identity_from_path makes it.
+ * /NAMESPACE/ID, which the path alone does not tell. Then that is its id, and its own within that the name.
  */
 bool containerd_has_path(const char *containerd_root, const char *path, struct identity *identity);
 int containerd_name_from_json(const char *json, size_t length, struct identity *identity);
@@ -109,10 +113,9 @@ int podman_name_from_file(const char *podman_root, struct identity *identity);
 /* The same of a user's own, below his home. */
 int podman_name_from_home(const char *host_root, struct identity *identity);
 int podman_name_from_json(const char *json, size_t length, struct identity *identity);
-/* Where a user's own podman has its storage, to be freed, as runtime_home. */
-int podman_home_root(const char *host_root, int64_t user, char **root);
-/* When the list was written last, to be compared with another time; 0: there is none. */
+/* When the list was written last, root's or a user's, to be compared with another time; 0: there is none. */
 uint64_t podman_list_written(const char *podman_root);
+uint64_t podman_list_written_home(const char *host_root, int64_t user);
 /* Labels of one that has its name, by asking podman's service as docker_name_from_socket does. */
 int podman_labels_from_socket(const char *socket_path, int timeout_ms, struct identity *identity);
 

@@ -2,13 +2,13 @@
 """Owners and services of pods, from stand-ins for the kubelet and the API server that answer well, badly, or never."""
 
 import json
+import os
+import subprocess
 import time
-from pathlib import Path
 
 from stage import host
 from stage.kubernetes import Authority, Server
-from stage.lineprotocol import find
-from stage.process import wait_until
+from stage.process import find_program, wait_until
 
 from support import SOURCE, collectd, csv, execd
 from test_identity import LATE_SECONDS, POD_UID, Host, container_id, containers, named, tags_of
@@ -80,8 +80,9 @@ def wait_for_all(parent, digits, seconds=2 * LATE_SECONDS):
     wait_until(lambda: told() == wanted, seconds, lambda: f"owners {wanted} (there are {told()})")
 
 
-def log_of(t):
-    return (t.state / "execd.log").read_text()
+def says(parent, words):
+    """Whether a line of its log has the words."""
+    return any(words in line for line in list(parent.stderr_lines))
 
 
 def test_owners_and_services_by_https(t):
@@ -148,14 +149,13 @@ def test_a_kubelet_that_is_another_is_not_told_the_token(t):
     node.start("c5")
     for number, certificate in enumerate([stranger, other_name]):
         with Server({"/pods": PODS}, *certificate) as kubelet:
-            log = t.state / f"execd-{number}.log"
-            parent = execd(t, *node.ask(kubelet.url()), interval=1, log=log)
+            parent = execd(t, *node.ask(kubelet.url()), interval=1, log=t.state / f"execd-{number}.log")
             named(parent, "agent", 20)
-            wait_until(lambda: "KubernetesCA must be" in log.read_text(), LATE_SECONDS, "a line that names the remedy")
+            wait_until(lambda: says(parent, "KubernetesCA must be"), LATE_SECONDS, "a line that names the remedy")
             parent.wait_for_batches(len(parent.batches) + 3, 20)
             t.equal(told_of(containers(parent)["agent"])[3:5], (None, "agent"), "what its name alone tells")
             t.equal(kubelet.requests, [], "requests that reached it")
-            t.equal(log.read_text().count("W! deepmon: Kubelet: "), 1, "lines about it")
+            t.one_line(parent.stderr_lines, "W! deepmon: Kubelet: ")
             parent.stop()
 
 
@@ -224,7 +224,7 @@ def test_whatever_the_kubelet_answers_names_stay(t):
                     f"owners after the answer: {what}")
     wait_for_all(parent, ["c1", "e1"], 20)
     t.true("/elsewhere" not in {path for path, _ in kubelet.requests}, "redirections followed", kubelet.requests)
-    lines = [line for line in log_of(t).splitlines() if "Kubelet: " in line and line.startswith("W!")]
+    lines = [line for line in parent.stderr_lines if "Kubelet: " in line and line.startswith("W!")]
     t.note(f"{len(lines)} warnings about the kubelet, {len(kubelet.requests)} questions")
     t.true(0 < len(lines) <= 2 * len(HOSTILE), "a line for each way to fail", lines)
 
@@ -259,11 +259,47 @@ def test_a_kubelet_that_hangs_costs_but_what_it_tells(t):
         return containers(parent).get(name)
 
     wait_until(lambda: tick_for("quick"), LATE_SECONDS, "the name of a container of Docker's")
-    wait_until(lambda: "Kubelet: " in log_of(t), 10, "a line about it")
-    t.one_line(log_of(t).splitlines(), "Kubelet", "owners of pods are not told")
+    wait_until(lambda: says(parent, "Kubelet: "), 10, "a line about it")
+    t.one_line(parent.stderr_lines, "Kubelet", "owners of pods are not told")
     start = time.monotonic()
     parent.stop()
     t.between(time.monotonic() - start, 0, 4, "seconds to end, while a question hangs")
+
+
+def libraries(name):
+    """Where the loader finds those that begin so."""
+    listed = subprocess.run([find_program("ldconfig", "bpf", "libc-bin"), "-p"], capture_output=True, text=True,
+                            check=True).stdout
+    return sorted({os.path.realpath(line.split("=>")[1].strip()) for line in listed.splitlines()
+                   if line.strip().startswith(name)})
+
+
+def without(files):
+    """A prefix of a command that sees nothing in their place."""
+    hide = "".join(f"mount --bind /dev/null {file} && " for file in files)
+    return [find_program("unshare", "bpf", "util-linux"), "--mount", "sh", "-c", hide + 'exec "$@"', "sh"]
+
+
+def test_either_libcurl_serves_and_none_is_said(t):
+    host.require_bpf()
+    node = Node(t)
+    kubelet = t.enter(Server({"/pods": PODS}, *node.certificate))
+    stranger = t.enter(Server({"/pods": PODS}, *Authority(t.state / "stranger").sign("node-1", "IP:127.0.0.1")))
+    node.start("c5")
+    openssl, gnutls = libraries("libcurl.so.4"), libraries("libcurl-gnutls.so.4")
+    t.true(openssl, "libcurl", openssl)
+    if gnutls:
+        parent = execd(t, *node.ask(kubelet.url()), interval=1, prefix=without(openssl), log=t.state / "gnutls.log")
+        wait_until(lambda: "agent" in containers(parent) and told_of(containers(parent)["agent"])[3] == "DaemonSet", 20,
+                   "the owner, by libcurl with GnuTLS")
+        parent.stop()
+        parent = execd(t, *node.ask(stranger.url()), interval=1, prefix=without(openssl), log=t.state / "stranger.log")
+        wait_until(lambda: says(parent, "KubernetesCA must be"), 20, "a line with the remedy")
+        t.equal(stranger.requests, [], "requests that reached a stranger")
+        parent.stop()
+    parent = execd(t, *node.ask(kubelet.url()), interval=1, prefix=without(openssl + gnutls))
+    named(parent, "agent", 20)
+    t.one_line(parent.stderr_lines, "Kubelet", "no libcurl", "install libcurl4")
 
 
 def test_collectd_asks_the_kubelet_too(t):

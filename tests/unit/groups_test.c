@@ -28,7 +28,8 @@ static void tear_down(void)
 
 static struct identity identity_of(enum identity_kind kind, const char *name, const char *id)
 {
-	struct identity identity = {.kind = kind, .runtime = kind == IDENTITY_CONTAINER ? "docker" : NULL};
+	struct identity identity = {
+	    .kind = kind, .runtime = kind == IDENTITY_CONTAINER ? "docker" : NULL, .user = -1};
 
 	snprintf(identity.name, sizeof(identity.name), "%s", name);
 	snprintf(identity.id, sizeof(identity.id), "%s", id);
@@ -116,8 +117,8 @@ START_TEST(who_comes_back_goes_on)
 	ck_assert_uint_eq(web->ended_number, 0);
 	ck_assert_uint_eq(groups.ended_count, 0);
 	ck_assert_str_eq(web->id, "id2");
-	ck_assert_ptr_eq(groups_find_container(&groups, "id2"), web);
-	ck_assert_ptr_null(groups_find_container(&groups, "id1"));
+	ck_assert_ptr_eq(groups_find_container(&groups, "id2", -1), web);
+	ck_assert_ptr_null(groups_find_container(&groups, "id1", -1));
 }
 END_TEST
 
@@ -126,12 +127,41 @@ START_TEST(a_container_is_found_by_its_id)
 	struct group *web = join("web", "id1");
 
 	join_system("unit");
-	ck_assert_ptr_eq(groups_find_container(&groups, "id1"), web);
-	ck_assert_ptr_null(groups_find_container(&groups, "id"));
-	ck_assert_msg(!groups_find_container(&groups, ""), "system groups have no id to be found by");
+	ck_assert_ptr_eq(groups_find_container(&groups, "id1", -1), web);
+	ck_assert_ptr_null(groups_find_container(&groups, "id", -1));
+	ck_assert_msg(!groups_find_container(&groups, "", -1), "system groups have no id to be found by");
 	/* Two runtimes may claim one id: the first keeps it. */
 	join("other", "id1");
-	ck_assert_ptr_eq(groups_find_container(&groups, "id1"), web);
+	ck_assert_ptr_eq(groups_find_container(&groups, "id1", -1), web);
+}
+END_TEST
+
+START_TEST(a_container_that_comes_back_under_another_name)
+{
+	struct group *old = join("old", "id1"), *new;
+
+	groups_leave(&groups, old);
+	new = join("new", "id1");
+	ck_assert_ptr_ne(new, old);
+	ck_assert_ptr_eq(groups_find_container(&groups, "id1", -1), new);
+	groups_leave(&groups, new);
+	ck_assert_ptr_eq(join("old", "id1"), old);
+	ck_assert_ptr_eq(groups_find_container(&groups, "id1", -1), new);
+}
+END_TEST
+
+START_TEST(one_id_of_two_users_is_two_containers)
+{
+	struct identity identity = identity_of(IDENTITY_CONTAINER, "web", "id1");
+	struct group *roots = join("web", "id1"), *users;
+
+	identity.user = 1000;
+	groups_part(&groups, &identity);
+	ck_assert_str_ne(identity.name, "web");
+	users = groups_join(&groups, &identity);
+	ck_assert_ptr_ne(users, roots);
+	ck_assert_ptr_eq(groups_find_container(&groups, "id1", -1), roots);
+	ck_assert_ptr_eq(groups_find_container(&groups, "id1", 1000), users);
 }
 END_TEST
 
@@ -152,7 +182,7 @@ START_TEST(those_that_ended_longest_ago_are_forgotten)
 	ck_assert_uint_eq(groups.count, ENDED_MOST);
 	ck_assert(!find(IDENTITY_CONTAINER, "c") && !find(IDENTITY_CONTAINER, "a"));
 	ck_assert_msg(groups.ended_unreported == 1, "c was not in a report, a was");
-	ck_assert_ptr_null(groups_find_container(&groups, "c"));
+	ck_assert_ptr_null(groups_find_container(&groups, "c", -1));
 	groups_forget_ended(&groups);
 	ck_assert_uint_eq(groups.count, ENDED_MOST);
 }
@@ -182,7 +212,7 @@ START_TEST(a_name_is_given)
 	ck_assert_str_eq(web->name, "web");
 	ck_assert_str_eq(web->image, "nginx");
 	ck_assert(web->named);
-	ck_assert_ptr_eq(groups_find_container(&groups, "id1"), web);
+	ck_assert_ptr_eq(groups_find_container(&groups, "id1", -1), web);
 	ck_assert_ptr_eq(join("web", "id1"), web);
 	/* The name that stood in for it is free again. */
 	ck_assert_ptr_ne(join("0123456789ab", "id2"), web);
@@ -241,8 +271,8 @@ START_TEST(a_name_that_has_ended_takes_both_together)
 	ck_assert_uint_eq(cpu_ns_of(old, "sh"), 42);
 	ck_assert_uint_eq(cpu_ns_of(old, "php"), 80);
 	ck_assert_str_eq(old->id, "id2");
-	ck_assert_ptr_eq(groups_find_container(&groups, "id2"), old);
-	ck_assert_ptr_null(groups_find_container(&groups, "id1"));
+	ck_assert_ptr_eq(groups_find_container(&groups, "id2", -1), old);
+	ck_assert_ptr_null(groups_find_container(&groups, "id1", -1));
 }
 END_TEST
 
@@ -333,7 +363,7 @@ START_TEST(who_is_renamed_begins_anew)
 	ck_assert_uint_eq(young->account.used.cpu_ns, 0);
 	ck_assert_uint_eq(old->cgroups, 0);
 	ck_assert_msg(old->ended_number && !old->reported, "its end is still to be told");
-	ck_assert_ptr_eq(groups_find_container(&groups, "id1"), young);
+	ck_assert_ptr_eq(groups_find_container(&groups, "id1", -1), young);
 	ck_assert_msg(name(young, "a") == old, "and back");
 	ck_assert_uint_eq(old->ended_number, 0);
 	ck_assert_uint_eq(groups.ended_count, 1);
@@ -353,7 +383,7 @@ START_TEST(a_sandbox_is_no_container)
 	ck_assert_uint_eq(pause->cgroups, 1);
 	ck_assert_msg(group->account.used.cpu_ns == 5, "what the containers' total has stays a container's");
 	ck_assert(group->ended_number);
-	ck_assert_ptr_null(groups_find_container(&groups, "id1"));
+	ck_assert_ptr_null(groups_find_container(&groups, "id1", -1));
 }
 END_TEST
 
@@ -471,6 +501,8 @@ int main(void)
 
 	tcase_add_checked_fixture(all, set_up, tear_down);
 	tcase_add_test(all, a_kind_and_a_name_are_one_group);
+	tcase_add_test(all, a_container_that_comes_back_under_another_name);
+	tcase_add_test(all, one_id_of_two_users_is_two_containers);
 	tcase_add_test(all, the_last_to_leave_ends_it);
 	tcase_add_test(all, who_comes_back_goes_on);
 	tcase_add_test(all, a_container_is_found_by_its_id);

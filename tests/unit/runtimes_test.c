@@ -288,12 +288,17 @@ END_TEST
 
 START_TEST(an_id_leads_nowhere_else)
 {
+	static const char *const leading[] = {"a/..", "../a", "a/b/c", "/a", "a/", "a//b", "/", "a/.hidden"};
 	struct identity identity = container("/default/..");
 
 	strcpy(identity.id, "..");
 	ck_assert_int_eq(containerd_name_from_file(tree.root, &identity), -EINVAL);
+	for (size_t i = 0; i < COUNT(leading); i++) {
+		strcpy(identity.id, leading[i]);
+		ck_assert_msg(containerd_name_from_file(tree.root, &identity) == -EINVAL, "%s", leading[i]);
+	}
 	strcpy(identity.id, "a/b");
-	ck_assert_int_eq(containerd_name_from_file(tree.root, &identity), -EINVAL);
+	ck_assert_int_eq(containerd_name_from_file(tree.root, &identity), -ENOENT);
 	ck_assert_int_eq(crio_name_from_file(tree.root, &identity), -EINVAL);
 	ck_assert_int_eq(podman_name_from_file(tree.root, &identity), -EINVAL);
 	ck_assert_int_eq(kubernetes_name_from_logs(tree.root, &identity), -EINVAL);
@@ -344,6 +349,40 @@ START_TEST(a_users_own_is_in_his_home)
 	ck_assert_int_eq(podman_name_from_home(tree.root, &identity), homes[_i].found ? 0 : -ENOENT);
 	identity.user = -1;
 	ck_assert_int_eq(podman_name_from_home(tree.root, &identity), -ENOENT);
+}
+END_TEST
+
+/* A list of another's, below a user's storage by what he put there. */
+static const struct {
+	const char *at, *to; /* a link; NULL: a FIFO */
+	int result;
+} pointers[] = {
+    {"overlay-containers/containers.json", "../../../../../../outside.json", -ELOOP},
+    {"overlay-containers", "../../../../../outside", -ELOOP},
+    {"overlay-containers/containers.json", NULL, -ENOENT},
+};
+
+#define ANNS "home/ann/.local/share/containers/storage/"
+
+START_TEST(what_points_out_of_a_home_is_not_followed)
+{
+	struct identity identity =
+	    container("/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" ID ".scope");
+	char text[256], path[PATH_MAX];
+
+	ck_assert_int_eq(tree_write(&tree, "etc/passwd", "ann:x:1000:1000::/home/ann:/bin/sh"), 0);
+	ck_assert_int_eq(tree_write(&tree, "outside.json", LISTED(",\"names\":[\"web\"]")), 0);
+	ck_assert_int_eq(tree_write(&tree, "outside/containers.json", LISTED(",\"names\":[\"web\"]")), 0);
+	snprintf(text, sizeof(text), ANNS "%s", pointers[_i].at);
+	snprintf(path, sizeof(path), "%s/%s", tree.root, text);
+	*strrchr(text, '/') = '\0';
+	ck_assert_int_eq(tree_make_directory(&tree, text), 0);
+	if (pointers[_i].to)
+		ck_assert_int_eq(symlink(pointers[_i].to, path), 0);
+	else
+		ck_assert_int_eq(mkfifo(path, 0600), 0);
+	ck_assert_int_eq(podman_name_from_home(tree.root, &identity), pointers[_i].result);
+	ck_assert_int_eq(podman_list_written_home(tree.root, 1000) > 0, !pointers[_i].to);
 }
 END_TEST
 
@@ -451,6 +490,7 @@ int main(void)
 	tcase_add_test(all, an_id_leads_nowhere_else);
 	tcase_add_test(all, a_list_that_is_no_file);
 	tcase_add_loop_test(all, a_users_own_is_in_his_home, 0, COUNT(homes));
+	tcase_add_loop_test(all, what_points_out_of_a_home_is_not_followed, 0, COUNT(pointers));
 	tcase_add_loop_test(all, a_link_tells_of_a_pod, 0, COUNT(links));
 	tcase_add_loop_test(all, a_pods_name_tells_its_owner, 0, COUNT(owners));
 	tcase_add_test(all, labels_are_chosen_and_made_harmless);
