@@ -185,7 +185,8 @@ uint64_t cgroup_cpu_read(struct cgroup_cpu *cgroup_cpu, const struct cgroups *cg
 		struct cgroup *cgroup = cgroup_cpu->readings[i].cgroup;
 
 		cgroup_cpu->uses[i] = (struct cgroup_cpu_use){cgroup, give(&cgroup->own_ns)};
-		/* Not less the root's: of v2 that is counted by ticks, all others by the scheduler's clock. */
+		/* Not less the root's: of v2 that is counted by ticks, all others by the scheduler's clock.
+		 */
 		cgroup_cpu->idle_ns -= (int64_t)cgroup_cpu->uses[i].ns;
 	}
 	cgroup_cpu->read_ns = now_ns;
