@@ -18,21 +18,13 @@
 #define FILE_V2 "cpu.stat"
 #define NOWHERE SIZE_MAX
 
-/* A cgroup of the round under way. */
-struct reading {
-	struct cgroup *cgroup;
-	size_t above;	   /* the one that it is nested in; NOWHERE: the root */
-	uint64_t grown_ns; /* with all that is nested in it */
-};
-
 struct cgroup_cpu {
 	const struct hierarchy *hierarchy;
 	bool unified;
 	bool begun;
 	uint64_t read_ns;
-	int64_t idle_ns; /* not given yet; negative: given too much */
-	struct reading *readings;
-	struct cgroup_cpu_use *uses;
+	int64_t idle_ns;	     /* not given yet; negative: given too much */
+	struct cgroup_cpu_use *uses; /* while they are read, with all that is nested in them */
 	size_t count, capacity;
 };
 
@@ -93,7 +85,6 @@ void cgroup_cpu_close(struct cgroup_cpu *cgroup_cpu)
 {
 	if (!cgroup_cpu)
 		return;
-	free(cgroup_cpu->readings);
 	free(cgroup_cpu->uses);
 	free(cgroup_cpu);
 }
@@ -101,17 +92,14 @@ void cgroup_cpu_close(struct cgroup_cpu *cgroup_cpu)
 static bool make_room(struct cgroup_cpu *cgroup_cpu)
 {
 	size_t capacity = cgroup_cpu->capacity ? 2 * cgroup_cpu->capacity : 64;
-	struct reading *readings;
 	struct cgroup_cpu_use *uses;
 
 	if (cgroup_cpu->count < cgroup_cpu->capacity)
 		return true;
-	readings = realloc(cgroup_cpu->readings, capacity * sizeof(*readings));
-	cgroup_cpu->readings = readings ? readings : cgroup_cpu->readings;
 	uses = realloc(cgroup_cpu->uses, capacity * sizeof(*uses));
-	cgroup_cpu->uses = uses ? uses : cgroup_cpu->uses;
-	if (!readings || !uses)
+	if (!uses)
 		return false;
+	cgroup_cpu->uses = uses;
 	cgroup_cpu->capacity = capacity;
 	return true;
 }
@@ -121,8 +109,8 @@ static size_t find_above(const struct cgroup_cpu *cgroup_cpu, const struct cgrou
 {
 	size_t above = cgroup_cpu->count ? cgroup_cpu->count - 1 : NOWHERE;
 
-	while (above != NOWHERE && !cgroup_is_below(cgroup, cgroup_cpu->readings[above].cgroup))
-		above = cgroup_cpu->readings[above].above;
+	while (above != NOWHERE && !cgroup_is_below(cgroup, cgroup_cpu->uses[above].cgroup))
+		above = cgroup_cpu->uses[above].above;
 	return above;
 }
 
@@ -133,7 +121,7 @@ static size_t find_above(const struct cgroup_cpu *cgroup_cpu, const struct cgrou
 static uint64_t growth(const struct cgroup_cpu *cgroup_cpu, const struct cgroup *cgroup, size_t above,
 		       uint64_t usage_ns)
 {
-	uint64_t most = above == NOWHERE ? 0 : cgroup_cpu->readings[above].grown_ns;
+	uint64_t most = above == NOWHERE ? 0 : cgroup_cpu->uses[above].ns;
 
 	if (cgroup->usage_known)
 		return usage_ns > cgroup->usage_ns ? usage_ns - cgroup->usage_ns : 0;
@@ -154,7 +142,7 @@ static void visit(void *user, struct cgroup *cgroup, bool holds_others)
 	grown_ns = growth(cgroup_cpu, cgroup, above, usage_ns);
 	cgroup->usage_ns = usage_ns;
 	cgroup->usage_known = true;
-	cgroup_cpu->readings[cgroup_cpu->count++] = (struct reading){cgroup, above, grown_ns};
+	cgroup_cpu->uses[cgroup_cpu->count++] = (struct cgroup_cpu_use){cgroup, grown_ns, above};
 }
 
 /* What is owed, for a file was read a moment later than that of the one above it, is kept for the next time.
@@ -176,19 +164,19 @@ uint64_t cgroup_cpu_read(struct cgroup_cpu *cgroup_cpu, const struct cgroups *cg
 	cgroups_each_topmost(cgroups, visit, cgroup_cpu);
 	cgroup_cpu->idle_ns += (int64_t)(elapsed_ns * cpus);
 	for (size_t i = 0; i < cgroup_cpu->count; i++) {
-		const struct reading *reading = &cgroup_cpu->readings[i];
+		const struct cgroup_cpu_use *use = &cgroup_cpu->uses[i];
 
-		reading->cgroup->own_ns += (int64_t)reading->grown_ns;
-		if (reading->above != NOWHERE)
-			cgroup_cpu->readings[reading->above].cgroup->own_ns -= (int64_t)reading->grown_ns;
+		use->cgroup->own_ns += (int64_t)use->ns;
+		if (use->above != NOWHERE)
+			cgroup_cpu->uses[use->above].cgroup->own_ns -= (int64_t)use->ns;
 	}
 	for (size_t i = 0; i < cgroup_cpu->count; i++) {
-		struct cgroup *cgroup = cgroup_cpu->readings[i].cgroup;
+		struct cgroup_cpu_use *use = &cgroup_cpu->uses[i];
 
-		cgroup_cpu->uses[i] = (struct cgroup_cpu_use){cgroup, give(&cgroup->own_ns)};
+		use->ns = give(&use->cgroup->own_ns);
 		/* Not less the root's: of v2 that is counted by ticks, all others by the scheduler's clock.
 		 */
-		cgroup_cpu->idle_ns -= (int64_t)cgroup_cpu->uses[i].ns;
+		cgroup_cpu->idle_ns -= (int64_t)use->ns;
 	}
 	cgroup_cpu->read_ns = now_ns;
 	cgroup_cpu->begun = true;

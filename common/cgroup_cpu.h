@@ -30,6 +30,7 @@ void cgroup_cpu_close(struct cgroup_cpu *cgroup_cpu);
 struct cgroup_cpu_use {
 	struct cgroup *cgroup;
 	uint64_t ns;
+	size_t above; /* the one that it is nested in; SIZE_MAX: none */
 };
 
 /*

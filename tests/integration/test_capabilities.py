@@ -33,7 +33,7 @@ COLUMNS = {
     "energy (RAPL)": "no energy: powercap: … Permission denied …",
     "names of Docker's": "docker: … can't be read …",
 }
-SAYS_SO = "*the line that says so*"
+SAYS_SO = "the line that says so"
 
 
 def says(line, pattern):

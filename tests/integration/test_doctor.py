@@ -3,7 +3,9 @@
 
 import json
 import re
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 from stage import host
@@ -92,6 +94,29 @@ def test_each_zone_is_taken_or_rejected_with_its_reason(t):
            rows["zone", "intel-rapl-mmio:0"])
     sources = {name: row["state"] for (subject, name), row in rows.items() if subject == "energy"}
     t.equal(sources, {"powercap": "ok", "perf": "off", "msr": "off", "hwmon": "off"}, "sources of energy")
+
+
+def test_what_it_says_mends_it(t):
+    """An ordinary user's binary: the command that the doctor gives is run, and eBPF works."""
+    host.require_bpf()
+    directory = Path(t.enter(tempfile.TemporaryDirectory(prefix="deepmon-test-", dir="/tmp")))
+    directory.chmod(0o755)
+    binary = shutil.copy(t.built("deepmon-execd"), directory)
+    setpriv = find_program("setpriv", None, "util-linux")
+    find_program("setcap", None, "libcap2-bin")
+    command = [setpriv, "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all",
+               "sh", "-c", 'exec "$0" "$@"', binary, "--doctor=json"]
+
+    def accounting():
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+        return next(row for row in json.loads(done.stdout)["findings"] if row["name"] == "CPU accounting")
+
+    before = accounting()
+    t.equal((before["state"], before["remedy"].split()[0]), ("missing", "setcap"), f"before ({before})")
+    t.note(before["remedy"])
+    subprocess.run(["sh", "-c", before["remedy"]], check=True, timeout=10)
+    after = accounting()
+    t.equal((after["state"], after["remedy"]), ("ok", ""), f"after ({after})")
 
 
 def test_all_is_well_where_nothing_lacks(t):
