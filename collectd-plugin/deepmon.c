@@ -101,7 +101,7 @@ static uint32_t hash_of(const char *text)
  */
 static void write_name(char *name, size_t size, const char *first, const char *second)
 {
-	char whole[1024], hash[16];
+	char whole[5120], hash[16]; /* a path may have FilePathMax's 4096 */
 	bool ambiguous;
 	size_t room;
 

@@ -441,15 +441,23 @@ def test_mounts(t):
 def test_collectd_files(t):
     host.require_bpf()
     more, directory = csv(t)
-    collectd(t, {"FileIO": "full", "TopFiles": 5}, interval=1, more=more)
-    poke_at = t.state / "poked"
-    poke_at.write_bytes(b"x")
+    collectd(t, {"FileIO": "full", "ContainerFiles": 5}, interval=1, more=more)
+    poked, container = t.state / "poked", t.enter(Container())
+    poked.write_bytes(b"x")
 
-    def there():
-        poke(poke_at)
-        return list(directory.glob("*/deepmon-file-*/total_bytes-*file_written-*"))
+    def poke_on():
+        while True:
+            poke(poked)
+            time.sleep(0.1)
 
-    wait_until(there, 30, "a file's bytes in collectd")
+    container.run(poke_on)
+    kinds = {"bytes": {"total_bytes-file_read", "total_bytes-file_written", "bytes-file_missed"},
+             "operations": {"total_operations-file_read", "total_operations-file_written"}}
+    for kind, expected in kinds.items():
+        wait_until(lambda: {name for name in expected if list(directory.glob(
+            f"*/deepmon-container_file-{container.name}/{name}-*poked*"))} == expected, 30, f"a file's {kind}")
+    t.true(list(directory.glob(f"*/deepmon-container-{container.name}/latency-*file_write*p99*")), "its percentiles",
+           sorted(path.name for path in directory.glob(f"*/deepmon-container-{container.name}/*")))
 
 
 def test_without_full(t):

@@ -693,8 +693,8 @@ static void check_processes(const struct report *report)
 static void check_call(const char *what, double bytes, double number)
 {
 	/* A worker reads and writes a byte to be started. */
-	note(bytes >= calls * 4096 && bytes <= calls * 4096 + 64, "bytes %s: %.0f, of %u", what, bytes,
-	     calls * 4096);
+	note(bytes >= calls * 4096 && bytes <= calls * 4096 + 64, "bytes of calls that %s: %.0f, of %u", what,
+	     bytes, calls * 4096);
 	note(number >= calls && number <= calls + 4, "calls that %s: %.0f, of %u", what, number, calls);
 }
 
@@ -713,7 +713,7 @@ static void check_file(const struct report *report)
 
 	check_call("read in its file", file_grown(report, "read_bytes", &bytes[0]),
 		   file_grown(report, "read_calls", &number[0]));
-	check_call("written to its file", file_grown(report, "written_bytes", &bytes[1]),
+	check_call("wrote to its file", file_grown(report, "written_bytes", &bytes[1]),
 		   file_grown(report, "write_calls", &number[1]));
 	note(field(report, OF_READ, "latency_p50_seconds") > 0, "the latency of reads is told");
 }
@@ -738,7 +738,7 @@ static void check_files(const struct report reports[2], bool file_io, bool full)
 		return;
 	check_call("read", grown(reports, OF_FILE_IO, "read_bytes"),
 		   grown(reports, OF_FILE_IO, "read_calls"));
-	check_call("written", grown(reports, OF_FILE_IO, "written_bytes"),
+	check_call("wrote", grown(reports, OF_FILE_IO, "written_bytes"),
 		   grown(reports, OF_FILE_IO, "write_calls"));
 	if (full)
 		check_file(&reports[1]);
