@@ -83,8 +83,8 @@ struct io_kiocb {
 	struct io_cqe cqe;
 };
 
-/* x86-64's; system calls find their arguments here, and still have them at their end. */
-struct pt_regs {
+/* Where system calls find their arguments, on x86-64, and still have them at their end. */
+struct pt_regs___call {
 	unsigned long r10, dx, si, di, orig_ax;
 };
 

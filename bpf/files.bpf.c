@@ -64,7 +64,8 @@ struct {
 __u64 file_calls_lost; /* of tasks that nothing could be kept with */
 
 /* Which descriptors a call reads from and writes to; what is synced is `from`. ~0: none. */
-static __always_inline void descriptors(const struct pt_regs *regs, enum call call, __u32 *from, __u32 *to)
+static __always_inline void descriptors(const struct pt_regs___call *regs, enum call call, __u32 *from,
+					__u32 *to)
 {
 	*from = *to = ~0u;
 	switch (call) {
@@ -85,7 +86,7 @@ static __always_inline void descriptors(const struct pt_regs *regs, enum call ca
 	}
 }
 
-static __always_inline int enter(struct task_struct *task, const struct pt_regs *regs, enum call call)
+static __always_inline int enter(struct task_struct *task, const struct pt_regs___call *regs, enum call call)
 {
 	struct file *read, *written;
 	struct doing *doing;
@@ -115,7 +116,7 @@ static __always_inline int enter(struct task_struct *task, const struct pt_regs 
 	return 0;
 }
 
-static __always_inline int leave(struct task_struct *task, const struct pt_regs *regs, enum call call,
+static __always_inline int leave(struct task_struct *task, const struct pt_regs___call *regs, enum call call,
 				 long result)
 {
 	struct doing *doing;
@@ -156,7 +157,7 @@ static __always_inline bool is_compat(const struct task_struct *task)
 }
 
 SEC("tp_btf/sys_enter")
-int BPF_PROG(files_enter, struct pt_regs *regs, long number)
+int BPF_PROG(files_enter, struct pt_regs___call *regs, long number)
 {
 	enum call call = (__u64)number < CALLS ? calls[number] : CALL_NONE;
 	struct task_struct *task;
@@ -168,7 +169,7 @@ int BPF_PROG(files_enter, struct pt_regs *regs, long number)
 }
 
 SEC("tp_btf/sys_exit")
-int BPF_PROG(files_leave, struct pt_regs *regs, long result)
+int BPF_PROG(files_leave, struct pt_regs___call *regs, long result)
 {
 	__u64 number = regs->orig_ax;
 	enum call call = number < CALLS ? calls[number] : CALL_NONE;
@@ -182,16 +183,16 @@ int BPF_PROG(files_leave, struct pt_regs *regs, long result)
 
 /* ---- At the system calls' own functions --------------------------------------------------------- */
 
-#define AT_CALL(name, call)                                                       \
-	SEC("fentry/__x64_sys_" #name)                                            \
-	int BPF_PROG(files_enter_##name, const struct pt_regs *regs)              \
-	{                                                                         \
-		return enter(bpf_get_current_task_btf(), regs, call);             \
-	}                                                                         \
-	SEC("fexit/__x64_sys_" #name)                                             \
-	int BPF_PROG(files_leave_##name, const struct pt_regs *regs, long result) \
-	{                                                                         \
-		return leave(bpf_get_current_task_btf(), regs, call, result);     \
+#define AT_CALL(name, call)                                                              \
+	SEC("fentry/__x64_sys_" #name)                                                   \
+	int BPF_PROG(files_enter_##name, const struct pt_regs___call *regs)              \
+	{                                                                                \
+		return enter(bpf_get_current_task_btf(), regs, call);                    \
+	}                                                                                \
+	SEC("fexit/__x64_sys_" #name)                                                    \
+	int BPF_PROG(files_leave_##name, const struct pt_regs___call *regs, long result) \
+	{                                                                                \
+		return leave(bpf_get_current_task_btf(), regs, call, result);            \
 	}
 
 AT_CALL(read, CALL_READ)

@@ -44,16 +44,17 @@ struct sched_entity {
 	__u64 prev_sum_exec_runtime; /* what it was when the task was last put on a CPU */
 };
 
+struct files_struct;
+struct fs_struct;
+
 struct task_io_accounting {
 	__u64 rchar, wchar, syscr, syscw; /* with CONFIG_TASK_XACCT */
 };
 
 struct thread_info {
-	__u32 status;
+	unsigned long flags;
+	__u32 status; /* x86 */
 };
-
-struct files_struct;
-struct fs_struct;
 
 struct task_struct {
 	struct thread_info thread_info;
