@@ -154,12 +154,12 @@ void top_files_choose_of_group(struct top_files *top, struct group *group)
 	choose(top, count, FILE_SCOPE_CONTAINER);
 }
 
-void top_files_choose_of_host(struct top_files *top, const struct groups *groups)
+void top_files_choose_of_host(struct top_files *top, const struct groups *groups, bool all)
 {
 	size_t count = rank_all(top, groups), told = 0;
 
 	for (size_t i = 0; i < count; i++)
-		if (top->ranking[i].group->telling)
+		if (all || top->ranking[i].group->telling)
 			top->ranking[told++] = top->ranking[i];
 	choose(top, told, FILE_SCOPE_HOST);
 }
