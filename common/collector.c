@@ -232,13 +232,15 @@ static void open_file_io(struct deepmon *collector)
 					      tells_files(collector) ? collector->options.max_files : 0,
 					  .path_most = collector->options.file_path_max};
 
+	if (!full && tells_files(collector))
+		log_warning(&collector->logger,
+			    "TopFiles and ContainerFiles: no file is told of without FileIO full");
+	if (collector->options.file_io == FILE_IO_OFF)
+		return;
 	if (full && !collector->latency &&
 	    latency_open(&collector->latency, collector->options.max_latency_pages, &collector->logger))
 		return;
 	settings.latency = collector->latency;
-	if (!full && tells_files(collector))
-		log_warning(&collector->logger,
-			    "TopFiles and ContainerFiles: no file is told of without FileIO full");
 	file_io_open(&collector->file_io, full, &settings, &collector->logger);
 }
 
@@ -262,11 +264,10 @@ static void open_kernel(struct deepmon *collector)
 		return;
 	cgroup_events_open(&collector->events, &collector->hierarchy, handle_event, collector,
 			   &collector->logger);
-	if (collector->options.file_io != FILE_IO_OFF)
-		open_file_io(collector);
 	if (collector->options.network == NETWORK_ON)
 		network_open(&collector->network, collector->kernel, &collector->hierarchy,
 			     &collector->logger);
+	open_file_io(collector);
 }
 
 static void open_energy(struct deepmon *collector)

@@ -463,7 +463,8 @@ def test_collectd_files(t):
 def test_without_full(t):
     """Asked for files, and not to count them: that is said."""
     host.require_bpf()
-    parent = execd(t, "--file-io", "counts", "--top-files", "3", interval=0.3)
-    parent.wait_for_batches(2, 10)
-    t.one_line(parent.stderr_lines, "TopFiles", "FileIO full")
-    t.equal(find(parent.points(), "deepmon_file"), [], "files")
+    for mode in ("off", "counts"):
+        parent = execd(t, "--file-io", mode, "--top-files", "3", interval=0.3)
+        parent.wait_for_batches(2, 10)
+        t.one_line(parent.stderr_lines, "TopFiles", "FileIO full")
+        t.equal(find(parent.points(), "deepmon_file"), [], "files")
