@@ -36,10 +36,10 @@ static __always_inline struct file *regular(struct file *file)
 	return (mode & S_IFMT) == S_IFREG ? file : NULL;
 }
 
-/* The current task's open file; NULL: none, or no regular one. */
-static __always_inline struct file *regular_at(__u32 fd)
+/* A task's open file; NULL: none, or no regular one. */
+static __always_inline struct file *regular_at(struct task_struct *task, __u32 fd)
 {
-	struct fdtable *fdt = bpf_get_current_task_btf()->files->fdt;
+	struct fdtable *fdt = task->files->fdt;
 	struct file *file = NULL;
 
 	if (fd >= fdt->max_fds)
@@ -52,7 +52,8 @@ static __always_inline struct file *regular_at(__u32 fd)
 }
 
 /* An operation that returned without an error. ns: 0 if it is not known. */
-static __always_inline void count(__u32 slot, enum file_operation operation, __u64 bytes, __u64 ns)
+static __always_inline void count(struct latency_known *known, __u32 slot, enum file_operation operation,
+				  __u64 bytes, __u64 ns)
 {
 	__u32 index = bpf_get_smp_processor_id() * slot_count + slot;
 	struct file_io_usage *usage = bpf_map_lookup_elem(&file_io_usage, &index);
@@ -68,7 +69,9 @@ static __always_inline void count(__u32 slot, enum file_operation operation, __u
 	} else {
 		__sync_fetch_and_add(&usage->syncs, 1);
 	}
-	if (ns)
+	if (ns && known)
+		latency_add_known(known, slot, LATENCY_FILE_READ + operation, ns);
+	else if (ns)
 		latency_add(slot, LATENCY_FILE_READ + operation, ns);
 }
 
@@ -98,22 +101,23 @@ __noinline int count_by_file(__u64 slot_reads, __u64 inode, __u64 device_generat
 	if (!serial)
 		return 0;
 	/* No address is as low as a descriptor. */
-	file = fd_file <= ~0u ? regular_at((__u32)fd_file) : (struct file *)fd_file;
+	file =
+	    fd_file <= ~0u ? regular_at(bpf_get_current_task_btf(), (__u32)fd_file) : (struct file *)fd_file;
 	if (file && BPF_CORE_READ(file, f_inode, i_ino) == inode)
 		name_file(number * FILE_PLACES + place, serial, file);
 	end_naming(set, place);
 	return 0;
 }
 
-/* All of one operation on a regular file. */
-static __always_inline int charge(__u32 slot, enum file_operation operation, const struct file_id *id,
-				  __u64 bytes, __u64 ns)
+/* All of one operation on a regular file. `known` may be NULL. */
+static __always_inline int charge(struct latency_known *known, __u32 slot, enum file_operation operation,
+				  const struct file_id *id, __u64 bytes, __u64 ns)
 {
 	/* By file first, so that what is in the sums is with the files, too. */
 	if (file_set_count && operation != FILE_SYNC)
 		count_by_file((__u64)slot << 32 | (operation == FILE_READ), id->inode,
 			      (__u64)id->device << 32 | id->generation, bytes, id->fd_file);
-	count(slot, operation, bytes, ns);
+	count(known, slot, operation, bytes, ns);
 	return 0;
 }
 

@@ -123,7 +123,7 @@ static __always_inline int uring_complete(struct io_kiocb *request)
 		return 0;
 	/* A path is as its own process sees it; and another has nothing at that descriptor. */
 	identify(&id, file, tgid == bpf_get_current_pid_tgid() >> 32 ? (__u64)file : ~0u);
-	return charge(slot, operation, &id, operation == FILE_SYNC ? 0 : (__u64)result, ns);
+	return charge(NULL, slot, operation, &id, operation == FILE_SYNC ? 0 : (__u64)result, ns);
 }
 
 /* ---- Linux AIO ---------------------------------------------------------------------------------- */
@@ -183,10 +183,10 @@ __noinline int reap_one_aio(__u64 place)
 	operation = aio_operation(asked.aio_lio_opcode);
 	if (operation < 0)
 		return 0;
-	identify(&id, regular_at(asked.aio_fildes), asked.aio_fildes);
+	identify(&id, regular_at(bpf_get_current_task_btf(), asked.aio_fildes), asked.aio_fildes);
 	if (!id.is_regular)
 		return 0;
-	return charge(slot, operation, &id, operation == FILE_SYNC ? 0 : (__u64)event.res, ns);
+	return charge(NULL, slot, operation, &id, operation == FILE_SYNC ? 0 : (__u64)event.res, ns);
 }
 
 /* `list` is of events, as many as the system call returned. */

@@ -83,6 +83,11 @@ struct io_kiocb {
 	struct io_cqe cqe;
 };
 
+/* Where system calls find their arguments, on x86-64, and still have them at their end. */
+struct pt_regs___call {
+	unsigned long r10, dx, si, di, orig_ax;
+};
+
 #pragma clang attribute pop
 
 /*

@@ -51,6 +51,7 @@ struct doing {
 	__u64 began_ns;
 	__u64 call; /* CALL_NONE: nothing that is counted */
 	struct file_id from, to;
+	struct latency_known reads, writes; /* syncs are with what is read */
 };
 
 struct {
@@ -63,7 +64,8 @@ struct {
 __u64 file_calls_lost; /* of tasks that nothing could be kept with */
 
 /* Which descriptors a call reads from and writes to; what is synced is `from`. ~0: none. */
-static __always_inline void descriptors(const struct pt_regs *regs, enum call call, __u32 *from, __u32 *to)
+static __always_inline void descriptors(const struct pt_regs___call *regs, enum call call, __u32 *from,
+					__u32 *to)
 {
 	*from = *to = ~0u;
 	switch (call) {
@@ -84,7 +86,7 @@ static __always_inline void descriptors(const struct pt_regs *regs, enum call ca
 	}
 }
 
-static __always_inline int enter(const struct pt_regs *regs, enum call call)
+static __always_inline int enter(struct task_struct *task, const struct pt_regs___call *regs, enum call call)
 {
 	struct file *read, *written;
 	struct doing *doing;
@@ -95,15 +97,14 @@ static __always_inline int enter(const struct pt_regs *regs, enum call call)
 	if (call == CALL_AIO_QUEUE)
 		return queue_aio(regs->dx, regs->si);
 	descriptors(regs, call, &from, &to);
-	read = from == ~0u ? NULL : regular_at(from);
-	written = to == ~0u ? NULL : regular_at(to);
+	read = from == ~0u ? NULL : regular_at(task, from);
+	written = to == ~0u ? NULL : regular_at(task, to);
 	if (!read) {
 		barrier(); /* else both are tested at once, by arithmetic on pointers */
 		if (!written)
 			return 0;
 	}
-	doing = bpf_task_storage_get(&file_doing, bpf_get_current_task_btf(), NULL,
-				     BPF_LOCAL_STORAGE_GET_F_CREATE);
+	doing = bpf_task_storage_get(&file_doing, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!doing) {
 		__sync_fetch_and_add(&file_calls_lost, 1);
 		return 0;
@@ -115,9 +116,9 @@ static __always_inline int enter(const struct pt_regs *regs, enum call call)
 	return 0;
 }
 
-static __always_inline int leave(const struct pt_regs *regs, enum call call, long result)
+static __always_inline int leave(struct task_struct *task, const struct pt_regs___call *regs, enum call call,
+				 long result)
 {
-	struct task_struct *task;
 	struct doing *doing;
 	__u32 slot;
 	__u64 ns;
@@ -126,7 +127,6 @@ static __always_inline int leave(const struct pt_regs *regs, enum call call, lon
 		return 0;
 	if (call == CALL_AIO_REAP)
 		return reap_aio(regs->r10, result);
-	task = bpf_get_current_task_btf();
 	doing = bpf_task_storage_get(&file_doing, task, NULL, 0);
 	if (!doing || doing->call != call)
 		return 0;
@@ -139,7 +139,7 @@ static __always_inline int leave(const struct pt_regs *regs, enum call call, lon
 		const struct file_id *id = i ? &doing->to : &doing->from;
 
 		if (id->is_regular)
-			charge(slot,
+			charge(i ? &doing->writes : &doing->reads, slot,
 			       i		   ? FILE_WRITE
 			       : call == CALL_SYNC ? FILE_SYNC
 						   : FILE_READ,
@@ -150,40 +150,49 @@ static __always_inline int leave(const struct pt_regs *regs, enum call call, lon
 
 /* ---- At all system calls ------------------------------------------------------------------------ */
 
-/* What is of ours to count. */
-static __always_inline __u32 call_of(long number)
+/* Of 32 bits they have other numbers, and are not counted. */
+static __always_inline bool is_compat(const struct task_struct *task)
 {
-	__u32 call = (__u64)number < CALLS ? calls[number] : CALL_NONE;
-
-	if (call != CALL_NONE && (bpf_get_current_task_btf()->thread_info.status & TS_COMPAT))
-		return CALL_NONE;
-	return call;
+	return task->thread_info.status & TS_COMPAT;
 }
 
 SEC("tp_btf/sys_enter")
-int BPF_PROG(files_enter, struct pt_regs *regs, long number)
+int BPF_PROG(files_enter, struct pt_regs___call *regs, long number)
 {
-	return enter(regs, call_of(number));
+	enum call call = (__u64)number < CALLS ? calls[number] : CALL_NONE;
+	struct task_struct *task;
+
+	if (call == CALL_NONE)
+		return 0;
+	task = bpf_get_current_task_btf();
+	return is_compat(task) ? 0 : enter(task, regs, call);
 }
 
 SEC("tp_btf/sys_exit")
-int BPF_PROG(files_leave, struct pt_regs *regs, long result)
+int BPF_PROG(files_leave, struct pt_regs___call *regs, long result)
 {
-	return leave(regs, call_of((long)regs->orig_ax), result);
+	__u64 number = regs->orig_ax;
+	enum call call = number < CALLS ? calls[number] : CALL_NONE;
+	struct task_struct *task;
+
+	if (call == CALL_NONE)
+		return 0;
+	task = bpf_get_current_task_btf();
+	return is_compat(task) ? 0 : leave(task, regs, call, result);
 }
 
 /* ---- At the system calls' own functions --------------------------------------------------------- */
 
-#define AT_CALL(name, call)                                                       \
-	SEC("fentry/__x64_sys_" #name)                                            \
-	int BPF_PROG(files_enter_##name, const struct pt_regs *regs)              \
-	{                                                                         \
-		return enter(regs, call);                                         \
-	}                                                                         \
-	SEC("fexit/__x64_sys_" #name)                                             \
-	int BPF_PROG(files_leave_##name, const struct pt_regs *regs, long result) \
-	{                                                                         \
-		return leave(regs, call, result);                                 \
+#define AT_CALL(name, call)                                                              \
+	SEC("fentry/__x64_sys_" #name)                                                   \
+	int BPF_PROG(files_enter_##name, const struct pt_regs___call *regs)              \
+	{                                                                                \
+		return enter(bpf_get_current_task_btf(), regs, call);                    \
+	}                                                                                \
+	SEC("fexit/__x64_sys_" #name)                                                    \
+	int BPF_PROG(files_leave_##name, const struct pt_regs___call *regs, long result) \
+	{                                                                                \
+		return leave(bpf_get_current_task_btf(), regs, call, result);            \
 	}
 
 AT_CALL(read, CALL_READ)

@@ -44,6 +44,9 @@ struct sched_entity {
 	__u64 prev_sum_exec_runtime; /* what it was when the task was last put on a CPU */
 };
 
+struct files_struct;
+struct fs_struct;
+
 struct task_io_accounting {
 	__u64 rchar, wchar, syscr, syscw; /* with CONFIG_TASK_XACCT */
 };
@@ -52,9 +55,6 @@ struct thread_info {
 	unsigned long flags;
 	__u32 status; /* x86 */
 };
-
-struct files_struct;
-struct fs_struct;
 
 struct task_struct {
 	struct thread_info thread_info;
@@ -92,7 +92,7 @@ struct tcp_sock {
 /* What a program had in the processor's registers when it called the kernel. */
 struct pt_regs {
 #if defined(__TARGET_ARCH_x86)
-	unsigned long r10, ax, dx, si, di, orig_ax;
+	unsigned long si, dx, ax, orig_ax;
 #elif defined(__TARGET_ARCH_arm64)
 	__u64 regs[31];
 	__u64 orig_x0;

@@ -75,20 +75,50 @@ static __noinline struct latency_page *take_page(const struct latency_key *key)
 	return theirs ? bpf_map_lookup_elem(&latency_pages, theirs) : NULL;
 }
 
+static __always_inline void add_to_page(struct latency_page *page, __u32 sub, __u64 ns)
+{
+	if (!page) {
+		refuse_latency();
+		return;
+	}
+	__sync_fetch_and_add(&page->buckets.counts[sub & (HISTOGRAM_SUBS - 1)], 1);
+	/* The sum shows that there is something new: what took no time by two CPUs' clocks took 1 ns. */
+	__sync_fetch_and_add(&page->sum_ns, ns ? ns : 1);
+}
+
 static __always_inline void latency_add(__u32 slot, __u32 kind, __u64 ns)
 {
 	struct histogram_bucket bucket = histogram_bucket_of(ns);
 	struct latency_key key = {slot, (__u16)kind, (__u16)bucket.octave};
 	__u32 *number = bpf_map_lookup_elem(&latency_index, &key);
-	struct latency_page *page = number ? bpf_map_lookup_elem(&latency_pages, number) : take_page(&key);
 
-	if (!page) {
-		refuse_latency();
-		return;
+	add_to_page(number ? bpf_map_lookup_elem(&latency_pages, number) : take_page(&key), bucket.sub, ns);
+}
+
+/* The page of an octave, once looked up: it stays that. All zero: none was yet. */
+struct latency_known {
+	struct latency_key key;
+	__u64 number;
+};
+
+/* The same, where somebody's latencies tend to fall into the octave of his last one. */
+static __always_inline void latency_add_known(struct latency_known *known, __u32 slot, __u32 kind, __u64 ns)
+{
+	struct histogram_bucket bucket = histogram_bucket_of(ns);
+	struct latency_key key = {slot, (__u16)kind, (__u16)bucket.octave};
+	__u32 number = (__u32)known->number, *found;
+
+	if (known->key.slot != slot || known->key.kind != kind || known->key.octave != key.octave) {
+		found = bpf_map_lookup_elem(&latency_index, &key);
+		if (!found) {
+			add_to_page(take_page(&key), bucket.sub, ns);
+			return;
+		}
+		number = *found;
+		known->key = key;
+		known->number = number;
 	}
-	__sync_fetch_and_add(&page->buckets.counts[bucket.sub & (HISTOGRAM_SUBS - 1)], 1);
-	/* The sum shows that there is something new: what took no time by two CPUs' clocks took 1 ns. */
-	__sync_fetch_and_add(&page->sum_ns, ns ? ns : 1);
+	add_to_page(bpf_map_lookup_elem(&latency_pages, &number), bucket.sub, ns);
 }
 
 #endif

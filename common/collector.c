@@ -229,13 +229,15 @@ static void open_file_io(struct deepmon *collector)
 					      tells_files(collector) ? collector->options.max_files : 0,
 					  .path_most = collector->options.file_path_max};
 
+	if (!full && tells_files(collector))
+		log_warning(&collector->logger,
+			    "TopFiles and ContainerFiles: no file is told of without FileIO full");
+	if (collector->options.file_io == FILE_IO_OFF)
+		return;
 	if (full && !collector->latency &&
 	    latency_open(&collector->latency, collector->options.max_latency_pages, &collector->logger))
 		return;
 	settings.latency = collector->latency;
-	if (!full && tells_files(collector))
-		log_warning(&collector->logger,
-			    "TopFiles and ContainerFiles: no file is told of without FileIO full");
 	file_io_open(&collector->file_io, full, &settings, &collector->logger);
 }
 
@@ -295,10 +297,6 @@ static void open_kernel(struct deepmon *collector)
 	}
 	cgroup_events_open(&collector->events, &collector->hierarchy, handle_event, collector,
 			   &collector->logger);
-	if (collector->options.file_io != FILE_IO_OFF)
-		open_file_io(collector);
-	else
-		find_off(collector, "accounting of file I/O", "FileIO is off");
 	if (collector->options.network == NETWORK_ON)
 		open_network(collector);
 	else if (collector->options.http == HTTP_ON)
@@ -306,6 +304,9 @@ static void open_kernel(struct deepmon *collector)
 						"which are not counted without Network on");
 	if (collector->options.network == NETWORK_OFF)
 		find_off(collector, "network's accounting", "Network is off");
+	open_file_io(collector);
+	if (collector->options.file_io == FILE_IO_OFF)
+		find_off(collector, "accounting of file I/O", "FileIO is off");
 }
 
 static void open_energy(struct deepmon *collector)

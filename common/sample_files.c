@@ -3,6 +3,7 @@
  * The records of file I/O in a sample. Memory only.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "sample_parts.h"
 
@@ -57,19 +58,42 @@ static struct deepmon_record *add_file(struct sample *sample, struct subject_of 
 	return record;
 }
 
+/* Whether one that came later is told of by the same path: a file that was put in another's place. */
+static bool has_successor(const struct group_files *files, const struct group_file *file,
+			  enum file_scope scope)
+{
+	for (const struct group_file *later = files->first; later != file; later = later->next)
+		if (later->telling[scope] && later->path && !strcmp(later->path, file->path))
+			return true;
+	return false;
+}
+
+static void write_name(char *name, size_t size, const struct group_files *files,
+		       const struct group_file *file, enum file_scope scope)
+{
+	unsigned long long inode = file->inode;
+
+	if (!file->path)
+		snprintf(name, size, "(inode %llu of %u:%u)", inode, file->device >> 20,
+			 file->device & 0xfffff);
+	else if (has_successor(files, file, scope))
+		snprintf(name, size, "%s (inode %llu)", file->path, inode);
+	else
+		snprintf(name, size, "%s", file->path);
+}
+
 /* Those of a group that are told of there; what is fresh of them is added up. */
 static void add_files(struct sample *sample, struct subject_of *of, const struct group *group,
 		      enum file_scope scope, struct file_counts *fresh)
 {
 	for (const struct group_file *file = group->files.first; file; file = file->next) {
+		char name[FILES_PATH_MAX + 64];
 		struct deepmon_record *record;
-		char unknown[64];
 
 		if (!file->telling[scope])
 			continue;
-		snprintf(unknown, sizeof(unknown), "(inode %llu of %u:%u)", (unsigned long long)file->inode,
-			 file->device >> 20, file->device & 0xfffff);
-		record = add_file(sample, of, file->path ? file->path : unknown, &file->told[scope]);
+		write_name(name, sizeof(name), &group->files, file, scope);
+		record = add_file(sample, of, name, &file->told[scope]);
 		record->values.file_use.missed_bytes = file->missed;
 		record->valid |= VALID(FILE_USE, missed_bytes);
 		file_counts_add(fresh, &file->fresh);
@@ -130,7 +154,7 @@ void sample_add_files_of_host(struct sample *sample, const struct attribution *a
 	struct file_counts fresh = {0};
 
 	if (attribution->top_files->told[FILE_SCOPE_HOST]) {
-		top_files_choose_of_host(attribution->top_files, groups);
+		top_files_choose_of_host(attribution->top_files, groups, !sample->told);
 		for (size_t i = 0; i < groups->count; i++) {
 			struct subject_of group, of;
 

@@ -63,11 +63,11 @@ static void charge_entry(struct top_files *top, const struct cgroups *cgroups, s
 {
 	struct file_entry *taken = &top->taken[place];
 	struct file_counts fresh = entry->counts;
+	bool is_new = taken->serial != entry->serial, added;
 	struct cgroup *cgroup;
 	struct group_file *file;
-	bool added;
 
-	if (taken->serial == entry->serial)
+	if (!is_new)
 		subtract(&fresh, &taken->counts);
 	*taken = *entry;
 	if (!fresh.reads && !fresh.writes)
@@ -80,8 +80,8 @@ static void charge_entry(struct top_files *top, const struct cgroups *cgroups, s
 		return;
 	top->count += added;
 	file_counts_add(&file->fresh, &fresh);
-	if (file->missed < entry->missed)
-		file->missed = entry->missed;
+	if (is_new)
+		file->missed += entry->missed;
 	take_path(top, file, place, entry->serial);
 }
 
@@ -154,12 +154,12 @@ void top_files_choose_of_group(struct top_files *top, struct group *group)
 	choose(top, count, FILE_SCOPE_CONTAINER);
 }
 
-void top_files_choose_of_host(struct top_files *top, const struct groups *groups)
+void top_files_choose_of_host(struct top_files *top, const struct groups *groups, bool all)
 {
 	size_t count = rank_all(top, groups), told = 0;
 
 	for (size_t i = 0; i < count; i++)
-		if (top->ranking[i].group->telling)
+		if (all || top->ranking[i].group->telling)
 			top->ranking[told++] = top->ranking[i];
 	choose(top, told, FILE_SCOPE_HOST);
 }

@@ -33,9 +33,12 @@ void top_files_clear(struct top_files *top);
 /* Takes what came since the last call. After what the slots counted, of which this is never less then. */
 void top_files_charge(struct top_files *top, const struct cgroups *cgroups, const struct groups *groups);
 
-/* Marks those of a group or, of all groups that are told of, of the host, that a report tells of. */
+/*
+ * Marks those of a group, or of the host, that a report tells of: of the host those of all groups, or of
+ * those that are told of one by one.
+ */
 void top_files_choose_of_group(struct top_files *top, struct group *group);
-void top_files_choose_of_host(struct top_files *top, const struct groups *groups);
+void top_files_choose_of_host(struct top_files *top, const struct groups *groups, bool all);
 
 /* After the report: another begins. */
 void top_files_told(struct top_files *top, const struct groups *groups);
