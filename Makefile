@@ -34,7 +34,7 @@ LIBS = -lbpf -lcjson -lm
 PACKAGES_BUILD = gcc make clang llvm bpftool pkg-config libc6-dev libbpf-dev libelf-dev zlib1g-dev \
                  libcjson-dev collectd-dev
 PACKAGES_TEST = libclang-rt-14-dev check locales python3 collectd-core influxdb curl docker.io containerd runc busybox-static \
-                valgrind iproute2 procps podman rrdtool librrd8 libmicrohttpd12 libprotobuf-c1 mandoc
+                valgrind iproute2 procps podman rrdtool librrd8 libmicrohttpd12 libprotobuf-c1 mandoc groff-base
 PACKAGES_LINT = clang-format clang-tidy cppcheck
 PACKAGES_KERNELS = python3 qemu-system-x86
 
@@ -94,11 +94,13 @@ $(BUILD)/lines: $(BUILD)/tests/lines/lines.o $(BUILD)/telegraf-execd/line_protoc
 
 # ---- Generated documents -----------------------------------------------------------------------
 
-$(BUILD)/catalogue: $(BUILD)/tests/docs/catalogue.o $(BUILD)/libdeepmon.a
+$(BUILD)/catalogue: $(BUILD)/tests/docs/catalogue.o $(addprefix $(BUILD)/telegraf-execd/,settings.o config_file.o) \
+		    $(BUILD)/libdeepmon.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lm
 
 # Whole files, and files with regions marked "generated: PART" to "end".
-documents_filled = README.md collectd-plugin/collectd.conf telegraf-execd/telegraf.conf
+documents_filled = README.md collectd-plugin/collectd.conf telegraf-execd/telegraf.conf $(manual_pages)
+manual_pages = collectd-plugin/deepmon.5 telegraf-execd/deepmon-execd.8
 
 .PHONY: docs
 docs: $(BUILD)/catalogue
@@ -232,12 +234,14 @@ lint-all: $(skeletons) $(BUILD)/tests/bench/reference.skel.h
 
 bindir = $(PREFIX)/bin
 datadir = $(PREFIX)/share/deepmon
+mandir = $(PREFIX)/share/man
 # Where this distribution's collectd looks; not below PREFIX, which collectd knows nothing of.
 COLLECTD_PLUGIN_DIR ?= $(patsubst %/,%,$(dir $(firstword $(wildcard /usr/lib/collectd/logfile.so \
     /usr/lib64/collectd/logfile.so /usr/lib/*/collectd/logfile.so) /usr/lib/collectd/logfile.so)))
 
 installed = $(bindir)/deepmon-execd $(COLLECTD_PLUGIN_DIR)/deepmon.so \
-            $(addprefix $(datadir)/,types.db collectd.conf telegraf.conf)
+            $(addprefix $(datadir)/,types.db collectd.conf telegraf.conf) \
+            $(mandir)/man5/deepmon.5 $(mandir)/man8/deepmon-execd.8
 
 .PHONY: install
 install: all
@@ -245,6 +249,8 @@ install: all
 	install -D -m 644 $(BUILD)/deepmon.so $(DESTDIR)$(COLLECTD_PLUGIN_DIR)/deepmon.so
 	install -D -m 644 -t $(DESTDIR)$(datadir) collectd-plugin/types.db collectd-plugin/collectd.conf \
 	    telegraf-execd/telegraf.conf
+	install -D -m 644 -t $(DESTDIR)$(mandir)/man5 collectd-plugin/deepmon.5
+	install -D -m 644 -t $(DESTDIR)$(mandir)/man8 telegraf-execd/deepmon-execd.8
 	sed -i 's|/usr/bin/deepmon-execd|$(bindir)/deepmon-execd|' $(DESTDIR)$(datadir)/telegraf.conf
 
 # With their directories, as far as nobody else has something in them.
