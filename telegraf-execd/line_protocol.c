@@ -125,7 +125,8 @@ static void write_double(struct writer *writer, double value)
 		put_char(writer, '0');
 		return;
 	}
-	/* 15 digits and no zeroes at their end are the shortest, but where a double has fewer digits itself. */
+	/* 15 digits and no zeroes at their end are the shortest, but where a double has fewer digits itself.
+	 */
 	for (int digits = fabs(value) < DBL_MIN ? 1 : 15; digits <= 17; digits++) {
 		snprintf(text, sizeof(text), "%.*g", digits, value);
 		if (strtod(text, NULL) == value)

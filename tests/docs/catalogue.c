@@ -8,7 +8,6 @@
  *   catalogue fill FILE     prints FILE with each marked region ("generated: PART" to "end") of a part
  *                           that it has written anew; another's is left as it is
  */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,18 +46,11 @@ static void print_wrapped(const char *prefix, const char *text, size_t width)
 	}
 }
 
-/* SampleInterval becomes sample-interval. */
 static const char *command_line_name(const struct deepmon_option *option)
 {
-	static char name[NAME_LENGTH];
-	size_t length = 0;
+	static char name[SETTINGS_NAME_MAX];
 
-	for (const char *c = option->name; *c && length < sizeof(name) - 2; c++) {
-		if (isupper((unsigned char)*c) && c > option->name && !isupper((unsigned char)c[-1]))
-			name[length++] = '-';
-		name[length++] = (char)tolower((unsigned char)*c);
-	}
-	name[length] = '\0';
+	settings_dashed_name(option->name, name);
 	return name;
 }
 
