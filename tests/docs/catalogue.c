@@ -306,15 +306,17 @@ static void print_telegraf_conf(void)
 /* Text of a page; what roff would take for a command is escaped. */
 static void print_man_text(const char *text)
 {
-	char escaped[4 * DEEPMON_TEXT_MAX];
+	char escaped[4 * DEEPMON_TEXT_MAX] = "";
 	size_t length = 0;
 
 	for (; *text && length < sizeof(escaped) - 3; text++) {
 		if (*text == '\\' || *text == '-')
 			escaped[length++] = '\\';
-		escaped[length++] = *text == '\\' ? 'e' : *text;
+		escaped[length] = *text;
+		if (*text == '\\')
+			escaped[length] = 'e';
+		length++;
 	}
-	escaped[length] = '\0';
 	print_wrapped("", escaped, MAN_WIDTH);
 }
 
