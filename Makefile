@@ -35,7 +35,7 @@ PACKAGES_BUILD = gcc make clang llvm bpftool pkg-config libc6-dev libbpf-dev lib
                  libcjson-dev libcurl4-openssl-dev collectd-dev
 PACKAGES_TEST = libclang-rt-14-dev check locales python3 collectd-core influxdb curl openssl docker.io containerd runc busybox-static \
                 valgrind iproute2 procps podman fio nginx wrk apache2-utils redis-server \
-                rrdtool librrd8 libmicrohttpd12 libprotobuf-c1 mandoc mmdebstrap $(PACKAGES_DEB)
+                rrdtool librrd8 libmicrohttpd12 libprotobuf-c1 mandoc groff-base mmdebstrap $(PACKAGES_DEB)
 PACKAGES_LINT = clang-format clang-tidy cppcheck
 PACKAGES_KERNELS = python3 qemu-system-x86 busybox-static
 PACKAGES_DEB = debhelper dpkg-dev fakeroot lintian
@@ -99,11 +99,13 @@ $(BUILD)/lines: $(BUILD)/tests/lines/lines.o $(BUILD)/telegraf-execd/line_protoc
 
 # ---- Generated documents -----------------------------------------------------------------------
 
-$(BUILD)/catalogue: $(BUILD)/tests/docs/catalogue.o $(BUILD)/libdeepmon.a
+$(BUILD)/catalogue: $(BUILD)/tests/docs/catalogue.o $(addprefix $(BUILD)/telegraf-execd/,settings.o config_file.o) \
+		    $(BUILD)/libdeepmon.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lm
 
 # Whole files, and files with regions marked "generated: PART" to "end".
-documents_filled = README.md collectd-plugin/collectd.conf telegraf-execd/telegraf.conf
+documents_filled = README.md collectd-plugin/collectd.conf telegraf-execd/telegraf.conf $(manual_pages)
+manual_pages = collectd-plugin/deepmon.5 telegraf-execd/deepmon-execd.8
 
 .PHONY: docs
 docs: $(BUILD)/catalogue
@@ -248,12 +250,13 @@ lint-all: $(skeletons) $(BUILD)/tests/bench/reference.skel.h
 
 bindir = $(PREFIX)/bin
 datadir = $(PREFIX)/share/deepmon
+mandir = $(PREFIX)/share/man
 # Where this distribution's collectd looks; not below PREFIX, which collectd knows nothing of.
 COLLECTD_PLUGIN_DIR ?= $(patsubst %/,%,$(dir $(firstword $(wildcard /usr/lib/collectd/logfile.so \
     /usr/lib64/collectd/logfile.so /usr/lib/*/collectd/logfile.so) /usr/lib/collectd/logfile.so)))
 
 man_pages := $(wildcard telegraf-execd/*.[1-8] collectd-plugin/*.[1-8])
-man_installed = $(foreach page,$(man_pages),$(PREFIX)/share/man/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
+man_installed = $(foreach page,$(man_pages),$(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 
 installed = $(bindir)/deepmon-execd $(COLLECTD_PLUGIN_DIR)/deepmon.so \
             $(addprefix $(datadir)/,types.db collectd.conf telegraf.conf collectd.service.d/deepmon.conf) \
@@ -267,7 +270,7 @@ install: all
 	    telegraf-execd/telegraf.conf
 	install -D -m 644 -t $(DESTDIR)$(datadir)/collectd.service.d contrib/systemd/collectd.service.d/deepmon.conf
 	@for page in $(man_pages); do \
-	    install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$${page##*.} $$page; \
+	    install -D -m 644 -t $(DESTDIR)$(mandir)/man$${page##*.} $$page; \
 	done
 	sed -i 's|/usr/bin/deepmon-execd|$(bindir)/deepmon-execd|' $(DESTDIR)$(datadir)/telegraf.conf
 

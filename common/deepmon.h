@@ -185,7 +185,7 @@ DEEPMON_SUBJECTS(DEEPMON_SUBJECT_STRUCT)
 
 struct deepmon_label {
 	const char *key;
-	const char *value; /* never NULL or ""; any bytes, as the container's creator chose them */
+	const char *value; /* never NULL or ""; UTF-8 without control characters, as its creator chose it */
 	bool tag;	   /* false: tells more, but would make a series of its own (an id) */
 };
 

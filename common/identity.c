@@ -191,6 +191,25 @@ static uint32_t hash_of(const char *text, size_t length)
 	return (uint32_t)(hash ^ hash >> 32);
 }
 
+/*
+ * Names are text from here on, so that two never become one behind our back where an agent replaces what it
+ * can't have: control characters and what is no UTF-8 become '_', and so do backslashes at the end.
+ */
+static void make_text(char *name)
+{
+	size_t length = 0;
+
+	while (name[length]) {
+		size_t character = deepmon_utf8_length(name + length);
+
+		if (!character)
+			name[length] = '_';
+		length += character ? character : 1;
+	}
+	while (length && name[length - 1] == '\\')
+		name[--length] = '_';
+}
+
 /* Writes the tail; if it does not fit, as a hash of `whole` and what has room after it. */
 static void tail_write(const struct tail *tail, struct part whole, char *copy, size_t size)
 {
@@ -214,6 +233,7 @@ static void tail_write(const struct tail *tail, struct part whole, char *copy, s
 	}
 	memcpy(copy, text, length);
 	copy[length] = '\0';
+	make_text(copy);
 }
 
 void identity_text(char *copy, size_t size, const char *text, size_t length)

@@ -81,7 +81,8 @@ bool identity_is_id(const char *text, size_t length);
 
 /*
  * Copies a name so that it fits into size bytes (18 to IDENTITY_NAME_MAX), NUL included. One that is longer
- * keeps its end and gets in place of the rest a hash of the whole, "1f00ba23~", so that it stays unique.
+ * keeps its end and gets in place of the rest a hash of the whole, "1f00ba23~", so that it stays unique. What
+ * is no UTF-8 becomes '_', and so do control characters and backslashes at the end.
  */
 void identity_text(char *copy, size_t size, const char *text, size_t length);
 

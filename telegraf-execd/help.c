@@ -2,24 +2,12 @@
  *
  * --help: every option, those of deepmon-execd alone first.
  */
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "modes.h"
 
 #define WIDTH 96
-
-/* SampleInterval becomes --sample-interval. */
-static void print_option_name(const char *name)
-{
-	printf("  --");
-	for (const char *c = name; *c; c++) {
-		if (isupper((unsigned char)*c) && c > name && !isupper((unsigned char)c[-1]))
-			putchar('-');
-		putchar(tolower((unsigned char)*c));
-	}
-}
 
 static void print_text(const char *text)
 {
@@ -39,7 +27,7 @@ static void print_text(const char *text)
 
 static void print_own(const struct execd_option *option)
 {
-	print_option_name(option->name);
+	printf("  --%s", option->name);
 	if (*option->value)
 		printf(" %s", option->value);
 	if (*option->preset)
@@ -50,6 +38,8 @@ static void print_own(const struct execd_option *option)
 
 int mode_help(void)
 {
+	char name[SETTINGS_NAME_MAX];
+
 	puts("Usage: deepmon-execd [--OPTION [VALUE]]...\n\n"
 	     "Writes what each container uses, in CPU time and energy, as InfluxDB line protocol,\n"
 	     "for Telegraf's inputs.execd. An option's default is in brackets.\n");
@@ -59,9 +49,9 @@ int mode_help(void)
 	for (size_t i = 0; i < deepmon_option_count; i++) {
 		const struct deepmon_option *option = &deepmon_option_table[i];
 
-		print_option_name(option->name);
-		printf(" (%s%s%s)\n", *option->preset ? option->preset : "empty", *option->unit ? " " : "",
-		       option->unit);
+		settings_dashed_name(option->name, name);
+		printf("  --%s (%s%s%s)\n", name, *option->preset ? option->preset : "empty",
+		       *option->unit ? " " : "", option->unit);
 		print_text(option->help);
 	}
 	return 0;

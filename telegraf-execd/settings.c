@@ -31,6 +31,18 @@ static const struct {
     {"help", MODE_HELP},
 };
 
+void settings_dashed_name(const char *name, char dashed[SETTINGS_NAME_MAX])
+{
+	size_t length = 0;
+
+	for (const char *c = name; *c && length < SETTINGS_NAME_MAX - 2; c++) {
+		if (isupper((unsigned char)*c) && c > name && !isupper((unsigned char)c[-1]))
+			dashed[length++] = '-';
+		dashed[length++] = (char)tolower((unsigned char)*c);
+	}
+	dashed[length] = '\0';
+}
+
 /* One line, whatever control characters a path or an argument brings along. */
 static int complain(const char *where, const char *why)
 {

@@ -76,6 +76,10 @@ struct settings {
 };
 
 #define SETTINGS_BAD_USAGE 2
+#define SETTINGS_NAME_MAX  64
+
+/* An option of the catalogue as the command line has it: SampleInterval is sample-interval. */
+void settings_dashed_name(const char *name, char dashed[SETTINGS_NAME_MAX]);
 
 /* 0, or SETTINGS_BAD_USAGE after one line on stderr: the status to exit with. */
 int settings_read(struct settings *settings, int argc, char **argv);

@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: GPL-3.0-only
  *
  * Writes what is generated from the catalogues: the tables in README.md, collectd's types.db, the options in
- * the sample configurations. Reads and writes nothing but the file named and standard output.
+ * the sample configurations and the manual pages. Reads and writes nothing but the file named and standard
+ * output.
  *
  *   catalogue PART          prints that part
  *   catalogue fill FILE     prints FILE with each marked region ("generated: PART" to "end") of a part
  *                           that it has written anew; another's is left as it is
  */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../../common/deepmon.h"
+#include "../../telegraf-execd/settings.h"
 
 #define COUNT(of)   (sizeof(of) / sizeof((of)[0]))
 #define LINE_WIDTH  100
+#define MAN_WIDTH   78
 #define NAME_LENGTH 64
 
 /* ---- Words ------------------------------------------------------------------------------------ */
@@ -27,11 +29,11 @@ static void print_cell(const char *text)
 		printf("%s%c", *text == '|' ? "\\" : "", *text);
 }
 
-/* Breaks text into lines that each begin with `prefix`. */
-static void print_wrapped(const char *prefix, const char *text)
+/* Breaks text into lines of that width that each begin with `prefix`. */
+static void print_wrapped(const char *prefix, const char *text, size_t width)
 {
 	while (*text) {
-		size_t room = LINE_WIDTH - strlen(prefix), length = strlen(text);
+		size_t room = width - strlen(prefix), length = strlen(text);
 
 		if (length > room)
 			for (length = room; length && text[length] != ' ';)
@@ -44,18 +46,11 @@ static void print_wrapped(const char *prefix, const char *text)
 	}
 }
 
-/* SampleInterval becomes sample-interval. */
 static const char *command_line_name(const struct deepmon_option *option)
 {
-	static char name[NAME_LENGTH];
-	size_t length = 0;
+	static char name[SETTINGS_NAME_MAX];
 
-	for (const char *c = option->name; *c && length < sizeof(name) - 2; c++) {
-		if (isupper((unsigned char)*c) && c > option->name && !isupper((unsigned char)c[-1]))
-			name[length++] = '-';
-		name[length++] = (char)tolower((unsigned char)*c);
-	}
-	name[length] = '\0';
+	settings_dashed_name(option->name, name);
 	return name;
 }
 
@@ -283,7 +278,7 @@ static void print_help(const char *prefix, const struct deepmon_option *option)
 	const char *range = accepted(option);
 
 	snprintf(text, sizeof(text), "%s%s%s", option->help, *range ? ". Accepted: " : "", range);
-	print_wrapped(prefix, text);
+	print_wrapped(prefix, text, LINE_WIDTH);
 }
 
 /* As collectd's own collectd.conf has it: "#Name value" is an option at its default. */
@@ -308,6 +303,111 @@ static void print_telegraf_conf(void)
 	}
 }
 
+/* ---- Manual pages ----------------------------------------------------------------------------- */
+
+/* Text of a page; what roff would take for a command is escaped. */
+static void print_man_text(const char *text)
+{
+	char escaped[4 * DEEPMON_TEXT_MAX] = "";
+	size_t length = 0;
+
+	for (; *text && length < sizeof(escaped) - 3; text++) {
+		if (*text == '\\' || *text == '-')
+			escaped[length++] = '\\';
+		escaped[length] = *text;
+		if (*text == '\\')
+			escaped[length] = 'e';
+		length++;
+	}
+	print_wrapped("", escaped, MAN_WIDTH);
+}
+
+/* What an option takes: words in bold, what stands for something in italics. */
+static void print_man_value(const struct deepmon_option *option)
+{
+	switch (option->type) {
+	case DEEPMON_OPTION_TEXT:
+		printf("\\fIText\\fP");
+		break;
+	case DEEPMON_OPTION_NUMBER:
+	case DEEPMON_OPTION_COUNT:
+		printf("\\fI%s\\fP", strcmp(option->unit, "s") == 0   ? "Seconds"
+				     : strcmp(option->unit, "W") == 0 ? "Watts"
+								      : "Number");
+		break;
+	case DEEPMON_OPTION_CHOICE:
+	case DEEPMON_OPTION_BOOL:
+		printf("\\fB");
+		for (const char *c = option->type == DEEPMON_OPTION_BOOL ? "true|false" : option->preset; *c;
+		     c++)
+			if (*c == '|')
+				printf("\\fP|\\fB");
+			else
+				putchar(*c);
+		printf("\\fP");
+		break;
+	case DEEPMON_OPTION_LIST:
+		printf("\\fIName\\fP|\\fI/regex/\\fP ...");
+		break;
+	}
+}
+
+static void print_man_help(const struct deepmon_option *option)
+{
+	char text[4 * DEEPMON_TEXT_MAX];
+	bool quoted = !is_number(option);
+
+	print_man_text(option->help);
+	puts(".br");
+	snprintf(text, sizeof(text), "Default: %s%s%s%s%s%s",
+		 quoted && !*preset(option) ? "none" : preset(option),
+		 is_number(option) && *option->unit ? " " : "", is_number(option) ? option->unit : "",
+		 is_number(option) ? "; from " : "", is_number(option) ? accepted(option) : "",
+		 option->type == DEEPMON_OPTION_LIST ? "; may be given again" : "");
+	print_man_text(text);
+}
+
+static void print_man_collectd(void)
+{
+	for (size_t i = 0; i < deepmon_option_count; i++) {
+		printf(".TP\n\\fB%s\\fP ", deepmon_option_table[i].name);
+		print_man_value(&deepmon_option_table[i]);
+		putchar('\n');
+		print_man_help(&deepmon_option_table[i]);
+	}
+}
+
+static void print_man_dashed(const char *name)
+{
+	printf(".TP\n\\fB\\-\\-");
+	for (; *name; name++)
+		printf("%s%c", *name == '-' ? "\\" : "", *name);
+	printf("\\fP ");
+}
+
+static void print_man_execd(void)
+{
+	for (size_t i = 0; i < deepmon_option_count; i++) {
+		print_man_dashed(command_line_name(&deepmon_option_table[i]));
+		print_man_value(&deepmon_option_table[i]);
+		putchar('\n');
+		print_man_help(&deepmon_option_table[i]);
+	}
+}
+
+static void print_man_own(void)
+{
+	for (size_t i = 0; i < execd_option_count; i++) {
+		const struct execd_option *option = &execd_option_table[i];
+
+		print_man_dashed(option->name);
+		printf("\\fI%s\\fP\n", option->value);
+		print_man_text(option->help);
+		if (*option->preset)
+			printf(".br\nDefault: %s\n", option->preset);
+	}
+}
+
 /* ---- Files ------------------------------------------------------------------------------------ */
 
 static const struct {
@@ -319,6 +419,9 @@ static const struct {
     {"types.db", print_types},
     {"collectd.conf", print_collectd_conf},
     {"telegraf.conf", print_telegraf_conf},
+    {"options.five", print_man_collectd},
+    {"options.eight", print_man_execd},
+    {"execd.own", print_man_own},
     {"collectd-rows", print_collectd_rows},
 };
 
@@ -333,10 +436,11 @@ static bool print_part(const char *name)
 	return false;
 }
 
-/* What a line says behind the marks of a comment, in Markdown or a configuration. */
+/* What a line says behind the marks of a comment, in Markdown, a configuration or a manual page. */
 static const char *comment(const char *line)
 {
-	return line + strspn(line, " \t#<!-");
+	return strncmp(line, ".\\\"", 3) == 0 ? line + 3 + strspn(line + 3, " ")
+					      : line + strspn(line, " \t#<!-");
 }
 
 static bool is_end(const char *line)

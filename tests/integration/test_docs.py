@@ -12,7 +12,7 @@ from stage.dockerd import Dockerd
 from stage.execd_parent import ExecdParent, command_line
 from stage.influxd import STOCK_TYPES
 from stage.lineprotocol import parse
-from stage.process import wait_until
+from stage.process import find_program, wait_until
 from stage.rapl import RaplSim
 
 from support import SOURCE, collectd, csv, execd, influxd, sysroot_options
@@ -20,6 +20,7 @@ from support import SOURCE, collectd, csv, execd, influxd, sysroot_options
 README = SOURCE / "README.md"
 COLLECTD_CONF = SOURCE / "collectd-plugin" / "collectd.conf"
 TELEGRAF_CONF = SOURCE / "telegraf-execd" / "telegraf.conf"
+PAGES = (SOURCE / "collectd-plugin" / "deepmon.5", SOURCE / "telegraf-execd" / "deepmon-execd.8")
 SPIN = ("sh", "-c", "while :; do :; done")
 PYTHON_TYPES = {int: "integer", float: "float", str: "string"}
 
@@ -38,13 +39,25 @@ def rows(t, part):
 
 def test_generated_documents_are_fresh(t):
     for path, part in ((README, "metrics"), (README, "options"), (COLLECTD_CONF, "collectd.conf"),
-                       (TELEGRAF_CONF, "telegraf.conf")):
+                       (TELEGRAF_CONF, "telegraf.conf"), (PAGES[0], "options.five"), (PAGES[1], "options.eight"),
+                       (PAGES[1], "execd.own")):
         t.true(f"generated: {part}" in path.read_text(), f"{path.name} has a region for {part}")
     for path, text in ((SOURCE / "collectd-plugin" / "types.db", catalogue(t, "types.db")),
-                       *((path, catalogue(t, "fill", path)) for path in (README, COLLECTD_CONF, TELEGRAF_CONF))):
+                       *((path, catalogue(t, "fill", path)) for path in (README, COLLECTD_CONF, TELEGRAF_CONF, *PAGES))):
         name = path.relative_to(SOURCE)
         t.true(path.read_text() == text, f"{name} agrees with the catalogues: run make docs",
                f"{name} differs")
+
+
+def test_manual_pages_are_without_fault(t):
+    version = subprocess.run([t.built("deepmon-execd"), "--version"], capture_output=True, check=True).stdout.decode()
+    for page in PAGES:
+        text = page.read_text()
+        t.true(f'"deepmon {version.split()[1]}"' in text, f"{page.name} is of this version", text.splitlines()[1])
+        for command in (["mandoc", "-Tlint", page], ["groff", "-man", "-ww", "-z", "-Tutf8", page]):
+            program = find_program(command[0], "man", {"groff": "groff-base"}.get(command[0], command[0]))
+            done = subprocess.run([program, *command[1:]], capture_output=True, timeout=20, check=False)
+            t.equal((done.returncode, (done.stdout + done.stderr).decode()), (0, ""), f"{command[0]} of {page.name}")
 
 
 def test_collectd_knows_the_other_types(t):
@@ -63,7 +76,8 @@ def test_collectd_knows_the_other_types(t):
 
 def test_messages_in_troubleshooting_are_said(t):
     """README.md names lines of the log; each part between its gaps is in some source."""
-    sources = "".join(path.read_text() for path in sorted((SOURCE / "common").glob("*.c")))
+    sources = "".join(path.read_text() for part in ("common", "collectd-plugin", "telegraf-execd")
+                      for path in sorted((SOURCE / part).glob("*.c")))
     sources = re.sub(r'"\s*\n\s*"', "", sources)
     messages = re.findall(r"^\| \*([^*]+)\* \|", README.read_text(), re.MULTILINE)
     t.true(len(messages) >= 4, "messages in README.md", messages)

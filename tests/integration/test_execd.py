@@ -6,6 +6,7 @@ import subprocess
 import time
 
 from stage import host
+from stage.cgroups import Container
 from stage.lineprotocol import parse
 
 from support import SECOND, execd, influxd
@@ -140,12 +141,12 @@ def test_an_agents_signals_do_not_kill_it(t):
         t.equal(parent.process.poll(), None, f"exit status after {name}")
 
 
-def gone_reader(t, interval, before):
-    """Closes the only reader of its standard output, after `before` of it; how long it then takes to end."""
+def gone_reader(t, interval, read):
+    """Closes the only reader of its standard output, when `read` has had enough of it: it ends."""
     process = subprocess.Popen([t.built("deepmon-execd"), "--signal", "none", "--interval", interval],
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
-        before(process)
+        size = read(process.stdout)
         process.stdout.close()
         start = time.monotonic()
         t.equal(process.wait(5), 0, f"status, at intervals of {interval} s")
@@ -154,11 +155,28 @@ def gone_reader(t, interval, before):
         process.kill()
         process.stdin.close()
         process.wait()
+    return size
+
+
+def read_report(pipe):
+    """The bytes of the first report, the last lines of which are about deepmon itself."""
+    size = 0
+    for line in pipe:
+        size += len(line)
+        if line.startswith(b"deepmon_self "):
+            return size
+    return size
 
 
 def test_a_reader_that_is_gone_ends_it(t):
     """The agent died, and something else holds our standard input: no collector may go on."""
     host.require_bpf()
-    gone_reader(t, "0.2", lambda process: process.stdout.readline())
+    gone_reader(t, "0.2", read_report)
     # It is noticed at once, not when there is something to write.
-    gone_reader(t, "3600", lambda process: time.sleep(1))
+    gone_reader(t, "3600", lambda pipe: time.sleep(1))
+    # A report may be more than the buffer of a stream, or than a pipe takes.
+    for containers, least in ((20, 4096), (250, 65536)):
+        for _ in range(containers):
+            t.enter(Container()).run(time.sleep, 600)
+        size = gone_reader(t, "0.2", read_report)
+        t.true(size > least, f"bytes of a report, more than {least}", size)

@@ -102,7 +102,7 @@ static const struct {
     {"{\"Name\":\"/web\",\"Config\":[\"Image\"]}", "web", "", ""},
     {"{\"Name\":\"web\"}", "web", "", ""},
     {"{\"Name\":\"//web\"}", "/web", "", ""},
-    {"{\"Name\":\"/a\\u0007\\u20ac\"}", "a\a\xe2\x82\xac", "", ""},
+    {"{\"Name\":\"/a\\u0007\\u20ac\"}", "a_\xe2\x82\xac", "", ""},
     {"\xef\xbb\xbf {\"Name\":\"/web\"}\n", "web", "", ""},
     /* Refused */
     {"", NULL, NULL, NULL},

@@ -197,8 +197,10 @@ static const struct {
     {"/machine/qemu-1-.libvirt-qemu", "machine/qemu-1-.libvirt-qemu"},
     {"/machine/qemu-1.libvirt-qemu", "machine/qemu-1.libvirt-qemu"},
     /* Bytes */
-    {"/a\xff\xfe/b", "a\xff\xfe/b"},
-    {"/a\nb", "a\nb"},
+    {"/a\xff\xfe/b", "a__/b"},
+    {"/a\nb", "a_b"},
+    {"/a\\b\\\\", "a\\b__"},
+    {"/a\xe2\x82\xac", "a\xe2\x82\xac"},
     {"/system.slice/a\\x00b\\x2.service", "a\\x00b\\x2.service"},
     {"/system.slice/a\\x.service", "a\\x.service"},
     {"/system.slice/a\\xe2\\x82\\xac.service", "a\xe2\x82\xac.service"},

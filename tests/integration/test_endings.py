@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-only
+"""Agents that are killed, again and again: nothing of deepmon is left behind. ENDINGS=50 for more of them."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from stage import host, leftovers
+from stage.collectd import Collectd
+from stage.process import children_of, wait_until
+
+ENDINGS = int(os.environ.get("ENDINGS") or 5)
+
+# An agent that starts deepmon-execd as Telegraf does and reads what it writes.
+AGENT = """
+import subprocess, sys
+child = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+child.stdout.readline()
+print(child.pid, flush=True)
+while child.stdout.readline():
+    pass
+"""
+
+
+def check_all_gone(t, pid, held, what):
+    t.true({kind for kind, _ in held} >= {"prog_id", "map_id", "link_id"}, f"{what}: what it held", held)
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), 10, f"{what}: the end of process {pid}")
+    # The kernel frees them a little later.
+    wait_until(lambda: not leftovers.remaining(held), 10,
+               lambda: f"{what}: the end of {sorted(leftovers.remaining(held))}")
+
+
+def test_collectd_is_killed(t):
+    host.require_bpf()
+    daemon = Collectd(t.state / "collectd", t.built("deepmon.so"), interval=1)
+    total = 0
+    for turn in range(ENDINGS):
+        with daemon:
+            pid = daemon.process.pid
+            held = wait_until(lambda: leftovers.held_by(pid), 10, "programs of deepmon in collectd")
+            total += len(held)
+            t.equal(children_of(pid), {}, "processes that it started")
+            daemon.process.kill()
+            t.equal(daemon.process.wait(10), -signal.SIGKILL, "how it ended")
+        check_all_gone(t, pid, held, f"end {turn + 1} of collectd")
+    t.note(f"{ENDINGS} times, {total} programs, maps and links")
+
+
+def test_the_parent_of_execd_is_killed(t):
+    host.require_bpf()
+    modes = ["none", "STDIN", "SIGHUP", "SIGUSR1", "SIGUSR2"]
+    total = 0
+    for turn in range(ENDINGS):
+        mode = modes[turn % len(modes)]
+        # The report that the agent waits for comes by itself in one mode only.
+        agent = AGENT if mode == "none" else AGENT.replace("child.stdout.readline()\n", "", 1)
+        with subprocess.Popen([sys.executable, "-c", agent, t.built("deepmon-execd"), "--signal", mode,
+                               "--interval", "0.2"], stdout=subprocess.PIPE) as parent:
+            pid = int(parent.stdout.readline())
+            held = wait_until(lambda: (found := leftovers.held_by(pid))
+                              and {kind for kind, _ in found} >= set(leftovers.OPEN) and found, 10, "its programs")
+            total += len(held)
+            parent.kill()
+            parent.wait()
+        check_all_gone(t, pid, held, f"end {turn + 1}, with --signal {mode}")
+    t.note(f"{ENDINGS} times, {total} programs, maps and links")
