@@ -41,6 +41,7 @@ PACKAGES_KERNELS = python3 qemu-system-x86
 core_sources := $(wildcard common/*.c)
 core_objects := $(core_sources:%.c=$(BUILD)/%.o)
 execd_objects := $(patsubst %.c,$(BUILD)/%.o,$(wildcard telegraf-execd/*.c))
+top_objects := $(patsubst %.c,$(BUILD)/%.o,$(wildcard contrib/top/*.c))
 collectd_objects := $(patsubst %.c,$(BUILD)/%.o,$(wildcard collectd-plugin/*.c))
 bpf_sources := $(wildcard bpf/*.bpf.c)
 skeletons := $(bpf_sources:bpf/%.bpf.c=$(BUILD)/bpf/%.skel.h)
@@ -48,7 +49,7 @@ unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/u
 fuzzers := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 
 .PHONY: all
-all: $(BUILD)/deepmon-execd $(BUILD)/deepmon.so $(BUILD)/rapl-sim $(BUILD)/catalogue
+all: $(BUILD)/deepmon-execd $(BUILD)/deepmon-top $(BUILD)/deepmon.so $(BUILD)/rapl-sim $(BUILD)/catalogue
 
 # ---- Kernel side -------------------------------------------------------------------------------
 
@@ -76,6 +77,9 @@ $(BUILD)/libdeepmon.a: $(core_objects)
 	$(AR) rcs $@ $^
 
 $(BUILD)/deepmon-execd: $(execd_objects) $(BUILD)/libdeepmon.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+$(BUILD)/deepmon-top: $(top_objects) $(BUILD)/libdeepmon.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 # collectd's headers are not written for our warnings.
@@ -110,10 +114,13 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libdeepmon.a
 
 # Tests of a front end's parts take them in.
 $(BUILD)/tests/unit/settings_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/settings.o
-$(BUILD)/tests/unit/line_protocol_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/line_protocol.o $(BUILD)/telegraf-execd/utf8.o
-$(BUILD)/tests/unit/run_report_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/run_report.o $(BUILD)/telegraf-execd/utf8.o
+$(BUILD)/tests/unit/line_protocol_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/line_protocol.o
+$(BUILD)/tests/unit/run_report_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/run_report.o
 $(BUILD)/tests/unit/settings_test $(BUILD)/tests/unit/line_protocol_test $(BUILD)/tests/unit/run_report_test: \
     $(execd_objects)
+
+$(BUILD)/tests/unit/top_test: UNIT_OBJECTS = $(filter-out %/main.o,$(top_objects))
+$(BUILD)/tests/unit/top_test: $(top_objects)
 
 # It looks at groups before some of them are dropped.
 $(BUILD)/tests/unit/attribution_test: UNIT_OBJECTS = -Wl,--wrap=groups_forget_ended
@@ -124,8 +131,7 @@ unit: $(unit_tests)
 
 # The fuzzers' core is compiled once, with all that looks for mistakes.
 FUZZ_FLAGS = -std=gnu11 -g -O1 -pthread -fsanitize=address,undefined -fno-sanitize-recover=all
-fuzz_objects := $(core_sources:%.c=$(BUILD)/fuzz/%.o) $(BUILD)/fuzz/telegraf-execd/line_protocol.o \
-    $(BUILD)/fuzz/telegraf-execd/utf8.o
+fuzz_objects := $(core_sources:%.c=$(BUILD)/fuzz/%.o) $(BUILD)/fuzz/telegraf-execd/line_protocol.o
 $(BUILD)/fuzz/%.o: %.c | $(skeletons)
 	@mkdir -p $(@D)
 	$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link $(CPPFLAGS_ALL) -MMD -MP -c $< -o $@
@@ -198,7 +204,7 @@ test-kernels: deps-kernels
 # ---- Lint --------------------------------------------------------------------------------------
 
 # All C files and headers of ours, and those that are compiled for this machine.
-lint_files = $(wildcard $(addsuffix /*.[ch],bpf common collectd-plugin telegraf-execd tests/*))
+lint_files = $(wildcard $(addsuffix /*.[ch],bpf common collectd-plugin telegraf-execd contrib/* tests/*))
 tidy_files = $(filter-out %.bpf.c,$(filter %.c,$(lint_files)))
 TIDY_FLAGS = -std=gnu11 $(CPPFLAGS_ALL) -DHAVE_CONFIG_H -isystem /usr/include/collectd
 # The tests of Check are macros that cppcheck makes nothing of.
@@ -225,12 +231,12 @@ datadir = $(PREFIX)/share/deepmon
 COLLECTD_PLUGIN_DIR ?= $(patsubst %/,%,$(dir $(firstword $(wildcard /usr/lib/collectd/logfile.so \
     /usr/lib64/collectd/logfile.so /usr/lib/*/collectd/logfile.so) /usr/lib/collectd/logfile.so)))
 
-installed = $(bindir)/deepmon-execd $(COLLECTD_PLUGIN_DIR)/deepmon.so \
+installed = $(bindir)/deepmon-execd $(bindir)/deepmon-top $(COLLECTD_PLUGIN_DIR)/deepmon.so \
             $(addprefix $(datadir)/,types.db collectd.conf telegraf.conf)
 
 .PHONY: install
 install: all
-	install -D -m 755 $(BUILD)/deepmon-execd $(DESTDIR)$(bindir)/deepmon-execd
+	install -D -m 755 -t $(DESTDIR)$(bindir) $(BUILD)/deepmon-execd $(BUILD)/deepmon-top
 	install -D -m 644 $(BUILD)/deepmon.so $(DESTDIR)$(COLLECTD_PLUGIN_DIR)/deepmon.so
 	install -D -m 644 -t $(DESTDIR)$(datadir) collectd-plugin/types.db collectd-plugin/collectd.conf \
 	    telegraf-execd/telegraf.conf

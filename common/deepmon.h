@@ -160,6 +160,9 @@ struct deepmon_label {
 	bool tag;	   /* false: tells more, but would make a series of its own (an id) */
 };
 
+/* The bytes of the first UTF-8 character of a text that ends with NUL, 1 for NUL itself; 0: it is none. */
+size_t deepmon_utf8_length(const char *text);
+
 #define DEEPMON_LABELS_MAX 24
 
 /* What is told of one entity on one subject. */

@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "utf8.h"
-
 /* A thousand containers are some thousand lines: they are put together here, and no text is formatted twice.
  */
 struct writer {
@@ -78,7 +76,7 @@ static void write_text(struct writer *writer, const char *text, size_t length, u
 		}
 		put(writer, plain, (size_t)(c - plain));
 
-		size_t character = needs & NOT_PLAIN && *c >= 0x80 ? utf8_length(c) : 0;
+		size_t character = needs & NOT_PLAIN && *c >= 0x80 ? deepmon_utf8_length((const char *)c) : 0;
 
 		if (needs & escaped)
 			put_char(writer, '\\');

@@ -2,10 +2,11 @@
  *
  * UTF-8. Pure.
  */
-#include "utf8.h"
+#include "deepmon.h"
 
-size_t utf8_length(const unsigned char *c)
+size_t deepmon_utf8_length(const char *text)
 {
+	const unsigned char *c = (const unsigned char *)text;
 	size_t length = c[0] < 0x80		      ? 1
 			: c[0] >= 0xc2 && c[0] < 0xe0 ? 2
 			: c[0] >= 0xe0 && c[0] < 0xf0 ? 3
