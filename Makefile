@@ -35,7 +35,7 @@ PACKAGES_BUILD = gcc make clang llvm bpftool pkg-config libc6-dev libbpf-dev lib
                  libcjson-dev libcurl4-openssl-dev collectd-dev
 PACKAGES_TEST = libclang-rt-14-dev check locales python3 collectd-core influxdb curl openssl docker.io containerd runc busybox-static \
                 valgrind iproute2 procps podman fio nginx wrk apache2-utils redis-server \
-                rrdtool librrd8 libmicrohttpd12 libprotobuf-c1 mandoc groff-base mmdebstrap $(PACKAGES_DEB)
+                rrdtool librrd8 libmicrohttpd12 libprotobuf-c1 mandoc groff-base time mmdebstrap $(PACKAGES_DEB)
 PACKAGES_LINT = clang-format clang-tidy cppcheck
 PACKAGES_KERNELS = python3 qemu-system-x86 busybox-static
 PACKAGES_DEB = debhelper dpkg-dev fakeroot lintian
@@ -43,6 +43,7 @@ PACKAGES_DEB = debhelper dpkg-dev fakeroot lintian
 core_sources := $(wildcard common/*.c)
 core_objects := $(core_sources:%.c=$(BUILD)/%.o)
 execd_objects := $(patsubst %.c,$(BUILD)/%.o,$(wildcard telegraf-execd/*.c))
+top_objects := $(patsubst %.c,$(BUILD)/%.o,$(wildcard contrib/top/*.c))
 collectd_objects := $(patsubst %.c,$(BUILD)/%.o,$(wildcard collectd-plugin/*.c))
 bpf_sources := $(wildcard bpf/*.bpf.c)
 skeletons := $(bpf_sources:bpf/%.bpf.c=$(BUILD)/bpf/%.skel.h)
@@ -50,7 +51,7 @@ unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/u
 fuzzers := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 
 .PHONY: all
-all: $(BUILD)/deepmon-execd $(BUILD)/deepmon.so $(BUILD)/rapl-sim $(BUILD)/catalogue $(BUILD)/lines
+all: $(BUILD)/deepmon-execd $(BUILD)/deepmon-top $(BUILD)/deepmon.so $(BUILD)/rapl-sim $(BUILD)/catalogue $(BUILD)/lines
 
 # ---- Kernel side -------------------------------------------------------------------------------
 
@@ -83,6 +84,9 @@ $(BUILD)/libdeepmon.a: $(core_objects)
 $(BUILD)/deepmon-execd: $(execd_objects) $(BUILD)/libdeepmon.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
+$(BUILD)/deepmon-top: $(top_objects) $(BUILD)/libdeepmon.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
 # collectd's headers are not written for our warnings.
 $(BUILD)/collectd-plugin/%.o: CPPFLAGS_ALL += -DHAVE_CONFIG_H -isystem /usr/include/collectd
 
@@ -101,7 +105,7 @@ $(BUILD)/lines: $(BUILD)/tests/lines/lines.o $(BUILD)/telegraf-execd/line_protoc
 
 $(BUILD)/catalogue: $(BUILD)/tests/docs/catalogue.o $(addprefix $(BUILD)/telegraf-execd/,settings.o config_file.o) \
 		    $(BUILD)/libdeepmon.a
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lm
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 # Whole files, and files with regions marked "generated: PART" to "end".
 documents_filled = README.md collectd-plugin/collectd.conf telegraf-execd/telegraf.conf $(manual_pages)
@@ -121,12 +125,15 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libdeepmon.a
 
 # Tests of a front end's parts take them in.
 $(BUILD)/tests/unit/settings_test: UNIT_OBJECTS = $(addprefix $(BUILD)/telegraf-execd/,settings.o config_file.o help.o doctor.o)
-$(BUILD)/tests/unit/line_protocol_test: UNIT_OBJECTS = $(addprefix $(BUILD)/telegraf-execd/,line_protocol.o utf8.o)
+$(BUILD)/tests/unit/line_protocol_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/line_protocol.o
 $(BUILD)/tests/unit/output_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/output.o
 $(addprefix $(BUILD)/tests/unit/,settings_test line_protocol_test output_test run_report_test): $(execd_objects)
 $(BUILD)/tests/unit/identifier_test: UNIT_OBJECTS = $(BUILD)/collectd-plugin/identifier.o
 $(BUILD)/tests/unit/identifier_test: $(collectd_objects)
-$(BUILD)/tests/unit/run_report_test: UNIT_OBJECTS = $(addprefix $(BUILD)/telegraf-execd/,run_report.o utf8.o)
+$(BUILD)/tests/unit/run_report_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/run_report.o
+
+$(BUILD)/tests/unit/top_test: UNIT_OBJECTS = $(filter-out %/main.o,$(top_objects))
+$(BUILD)/tests/unit/top_test: $(top_objects)
 
 # It looks at groups before some of them are dropped.
 $(BUILD)/tests/unit/attribution_test: UNIT_OBJECTS = -Wl,--wrap=groups_forget_ended
@@ -137,8 +144,7 @@ unit: $(unit_tests)
 
 # The fuzzers' core is compiled once, with all that looks for mistakes.
 FUZZ_FLAGS = -std=gnu11 -g -O1 -pthread -fsanitize=address,undefined -fno-sanitize-recover=all
-fuzz_objects := $(core_sources:%.c=$(BUILD)/fuzz/%.o) $(BUILD)/fuzz/telegraf-execd/line_protocol.o \
-    $(BUILD)/fuzz/telegraf-execd/utf8.o
+fuzz_objects := $(core_sources:%.c=$(BUILD)/fuzz/%.o) $(BUILD)/fuzz/telegraf-execd/line_protocol.o
 $(BUILD)/fuzz/%.o: %.c | $(skeletons)
 	@mkdir -p $(@D)
 	$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link $(CPPFLAGS_ALL) -MMD -MP -c $< -o $@
@@ -227,7 +233,7 @@ test-kernels: deps-kernels
 # ---- Lint --------------------------------------------------------------------------------------
 
 # All C files and headers of ours, and those that are compiled for this machine.
-lint_files = $(wildcard $(addsuffix /*.[ch],bpf common collectd-plugin telegraf-execd tests/*))
+lint_files = $(wildcard $(addsuffix /*.[ch],bpf common collectd-plugin telegraf-execd contrib/* tests/*))
 tidy_files = $(filter-out %.bpf.c,$(filter %.c,$(lint_files)))
 TIDY_FLAGS = -std=gnu11 $(CPPFLAGS_ALL) -DHAVE_CONFIG_H -isystem /usr/include/collectd
 # The tests of Check are macros that cppcheck makes nothing of.
@@ -258,13 +264,13 @@ COLLECTD_PLUGIN_DIR ?= $(patsubst %/,%,$(dir $(firstword $(wildcard /usr/lib/col
 man_pages := $(wildcard telegraf-execd/*.[1-8] collectd-plugin/*.[1-8])
 man_installed = $(foreach page,$(man_pages),$(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 
-installed = $(bindir)/deepmon-execd $(COLLECTD_PLUGIN_DIR)/deepmon.so \
+installed = $(bindir)/deepmon-execd $(bindir)/deepmon-top $(COLLECTD_PLUGIN_DIR)/deepmon.so \
             $(addprefix $(datadir)/,types.db collectd.conf telegraf.conf collectd.service.d/deepmon.conf) \
             $(man_installed)
 
 .PHONY: install
 install: all
-	install -D -m 755 $(BUILD)/deepmon-execd $(DESTDIR)$(bindir)/deepmon-execd
+	install -D -m 755 -t $(DESTDIR)$(bindir) $(BUILD)/deepmon-execd $(BUILD)/deepmon-top
 	install -D -m 644 $(BUILD)/deepmon.so $(DESTDIR)$(COLLECTD_PLUGIN_DIR)/deepmon.so
 	install -D -m 644 -t $(DESTDIR)$(datadir) collectd-plugin/types.db collectd-plugin/collectd.conf \
 	    telegraf-execd/telegraf.conf

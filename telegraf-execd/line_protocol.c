@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "utf8.h"
-
 /* A thousand containers are some thousand lines: they are put together here, and no text is formatted twice.
  */
 struct writer {

@@ -12,8 +12,6 @@
 
 #include <cjson/cJSON.h>
 
-#include "utf8.h"
-
 static const struct {
 	const char *name;
 	const char *heard; /* what a line of the log that tells why it is missing has in it */
@@ -358,7 +356,7 @@ static char *as_utf8(const char *text)
 	char *copy = strdup(text);
 
 	for (char *c = copy; c && *c;) {
-		size_t length = utf8_length((const unsigned char *)c);
+		size_t length = (unsigned char)*c < 0x80 ? 1 : deepmon_utf8_length(c);
 
 		if (!length)
 			*c = '?';

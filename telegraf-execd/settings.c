@@ -246,7 +246,7 @@ static int begin_replay(struct settings *settings, int argc, char **argv)
 	int r;
 
 	for (int i = 1; i + 1 < argc && !settings->replay; i++)
-		if (strcmp(argv[i], "--replay") == 0)
+		if (argv[i] && strcmp(argv[i], "--replay") == 0)
 			settings->replay = argv[i + 1];
 	if (!settings->replay)
 		return 0;

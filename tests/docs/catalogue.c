@@ -327,6 +327,7 @@ static void print_man_value(const struct deepmon_option *option)
 {
 	switch (option->type) {
 	case DEEPMON_OPTION_TEXT:
+	case DEEPMON_OPTION_EVENT:
 		printf("\\fIText\\fP");
 		break;
 	case DEEPMON_OPTION_NUMBER:

@@ -3,6 +3,7 @@
  * Files in a report: those with most bytes, of the host and of a container, and the rest. Made by hand, in
  * place of common/files.c.
  */
+#define FAKE_FILES
 #include "sample_look.h"
 
 #include "fake_kernel.h"

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * The figures of deepmon-top, its columns and pages. Pure.
+ */
+#include "figures.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+enum { VALUE, RATE, SUM, MOST };
+
+static const struct {
+	enum deepmon_subject subject;
+	unsigned metric; /* its number among its subject's */
+	const char *domain;
+	int how, join;
+} figures_of[TOP_FIGURE_COUNT] = {
+#define FIGURE(FIGURE, SUBJECT, field, domain, HOW, JOIN) \
+	[TOP_##FIGURE] = {DEEPMON_SUBJECT_##SUBJECT, DEEPMON_INDEX_##SUBJECT##_##field, domain, HOW, JOIN},
+    TOP_FIGURES(FIGURE)};
+
+bool top_figure_is_rate(enum top_figure figure)
+{
+	return figures_of[figure].how == RATE;
+}
+
+static const char *domain_of(const struct deepmon_record *record)
+{
+	for (unsigned i = 0; i < record->label_count; i++)
+		if (!strcmp(record->labels[i].key, "domain"))
+			return record->labels[i].value;
+	return "";
+}
+
+void top_figures_read(struct top_figures *raw, const struct deepmon_record *record)
+{
+	size_t count;
+	const struct deepmon_metric *metrics = deepmon_metrics_of(record->subject, &count);
+	const char *domain = record->subject == DEEPMON_SUBJECT_ENERGY ? domain_of(record) : "";
+	double value;
+
+	for (int figure = 0; figure < TOP_FIGURE_COUNT; figure++) {
+		if (figures_of[figure].subject != record->subject ||
+		    strcmp(figures_of[figure].domain, domain) != 0 ||
+		    !deepmon_value_double(record, &metrics[figures_of[figure].metric], &value))
+			continue;
+		raw->values[figure] = raw->valid & 1ull << figure ? raw->values[figure] + value : value;
+		raw->valid |= 1ull << figure;
+	}
+}
+
+void top_figures_make(struct top_figures *figures, const struct top_figures *raw,
+		      const struct top_figures *before, double seconds)
+{
+	*figures = (struct top_figures){0};
+	for (int figure = 0; figure < TOP_FIGURE_COUNT; figure++) {
+		uint64_t bit = 1ull << figure;
+		double value = raw->values[figure];
+
+		if (!(raw->valid & bit))
+			continue;
+		if (figures_of[figure].how == RATE) {
+			if (!before || seconds <= 0)
+				continue;
+			/* What it had not been told of began at nothing. */
+			value -= before->valid & bit ? before->values[figure] : 0;
+			if (value < 0)
+				continue; /* it began anew */
+			value /= seconds;
+		}
+		figures->values[figure] = value;
+		figures->valid |= bit;
+	}
+}
+
+void top_figures_join(struct top_figures *group, const struct top_figures *member)
+{
+	for (int figure = 0; figure < TOP_FIGURE_COUNT; figure++) {
+		uint64_t bit = 1ull << figure;
+		double *value = &group->values[figure];
+
+		if (!(member->valid & bit))
+			continue;
+		if (!(group->valid & bit))
+			*value = member->values[figure];
+		else if (figures_of[figure].join == SUM)
+			*value += member->values[figure];
+		else
+			*value = fmax(*value, member->values[figure]);
+		group->valid |= bit;
+	}
+}
+
+/* ---- Columns ------------------------------------------------------------------------------------ */
+
+#define IS(figure)	       TOP_##figure, TOP_NONE, 1
+#define TIMES(figure, factor)  TOP_##figure, TOP_NONE, factor
+#define PER(figure, by, times) TOP_##figure, TOP_##by, times
+
+const struct top_column top_columns[] = {
+    {"cpu_percent", "CPU%", TOP_PERCENT, IS(CPU_PERCENT), "CPU time; 100 is one CPU"},
+    {"cpu_seconds", "CPU s", TOP_SECONDS, TIMES(CPU_NS, 1e-9), "CPU time used so far"},
+    {"overlap_percent", "SMT%", TOP_PERCENT, PER(OVERLAP, CPU_RATE, 100),
+     "Part of the CPU time beside a busy sibling"},
+    {"package_watts", "PKG W", TOP_WATTS, IS(PACKAGE_WATTS), "Power of the processor package"},
+    {"core_watts", "CORE W", TOP_WATTS, IS(CORE_WATTS), "Power of the cores"},
+    {"uncore_watts", "UNC W", TOP_WATTS, IS(UNCORE_WATTS), "Power of the uncore"},
+    {"dram_watts", "DRAM W", TOP_WATTS, IS(DRAM_WATTS), "Power of the memory"},
+    {"package_joules", "PKG J", TOP_JOULES, IS(PACKAGE_JOULES), "Energy of the package so far"},
+    {"core_joules", "CORE J", TOP_JOULES, IS(CORE_JOULES), "Energy of the cores so far"},
+    {"dram_joules", "DRAM J", TOP_JOULES, IS(DRAM_JOULES), "Energy of the memory so far"},
+    {"nanojoules_per_instruction", "nJ/INST", TOP_PLAIN, PER(PACKAGE_WATTS, INSTRUCTIONS, 1e9),
+     "Energy of the package per instruction"},
+    {"cycles", "CYC/s", TOP_PER_SECOND, IS(CYCLES), "Cycles a second"},
+    {"instructions", "INST/s", TOP_PER_SECOND, IS(INSTRUCTIONS), "Instructions a second"},
+    {"ipc", "IPC", TOP_PLAIN, PER(INSTRUCTIONS, CYCLES, 1), "Instructions per cycle"},
+    {"cache_miss_percent", "MISS%", TOP_PERCENT, PER(MISSES, REFERENCES, 100), "Cache misses per reference"},
+    {"gigahertz", "GHz", TOP_PLAIN, PER(CYCLES, CPU_RATE, 1), "Effective frequency: cycles per CPU time"},
+    {"memory_bytes", "MEM", TOP_BYTES, IS(MEMORY), "Memory charged, page cache included"},
+    {"working_set_bytes", "WSET", TOP_BYTES, IS(WORKING_SET), "Memory less inactive page cache"},
+    {"anonymous_bytes", "ANON", TOP_BYTES, IS(ANONYMOUS), "Anonymous memory"},
+    {"page_cache_bytes", "CACHE", TOP_BYTES, IS(PAGE_CACHE), "Page cache"},
+    {"kernel_bytes", "KERN", TOP_BYTES, IS(KERNEL_MEMORY), "Kernel memory"},
+    {"swap_bytes", "SWAP", TOP_BYTES, IS(SWAP), "Swap used"},
+    {"limit_percent", "LIM%", TOP_PERCENT, IS(LIMIT_PERCENT), "Working set per limit"},
+    {"minor_faults", "MINFL/s", TOP_PER_SECOND, IS(MINOR_FAULTS), "Minor page faults a second"},
+    {"major_faults", "MAJFL/s", TOP_PER_SECOND, IS(MAJOR_FAULTS), "Major page faults a second"},
+    {"oom_kills", "OOM", TOP_COUNT, IS(OOM_KILLS), "Processes killed for want of memory"},
+    {"pressure_percent", "PSI%", TOP_PERCENT, IS(PRESSURE), "Time that some task waited for memory"},
+    {"disk_read", "DISK R", TOP_BYTES_RATE, IS(DISK_READ), "Bytes read from block devices a second"},
+    {"disk_written", "DISK W", TOP_BYTES_RATE, IS(DISK_WRITTEN), "Bytes written to them"},
+    {"disk_reads", "RD/s", TOP_PER_SECOND, IS(DISK_READS), "Requests to read a second"},
+    {"disk_writes", "WR/s", TOP_PER_SECOND, IS(DISK_WRITES), "Requests to write a second"},
+    {"file_read", "FILE R", TOP_BYTES_RATE, IS(FILE_READ), "Bytes read by system calls a second"},
+    {"file_written", "FILE W", TOP_BYTES_RATE, IS(FILE_WRITTEN), "Bytes written by system calls a second"},
+    {"file_reads", "READ/s", TOP_PER_SECOND, IS(FILE_READS), "Calls that read a second"},
+    {"file_writes", "WRITE/s", TOP_PER_SECOND, IS(FILE_WRITES), "Calls that wrote a second"},
+    {"tcp_sent", "TCP TX", TOP_BYTES_RATE, IS(TCP_SENT), "Bytes sent over TCP a second"},
+    {"tcp_received", "TCP RX", TOP_BYTES_RATE, IS(TCP_RECEIVED), "Bytes received over TCP a second"},
+    {"tcp_messages_sent", "TX/s", TOP_PER_SECOND, IS(TCP_MESSAGES_SENT), "Calls that sent over TCP a second"},
+    {"tcp_messages_received", "RX/s", TOP_PER_SECOND, IS(TCP_MESSAGES_RECEIVED),
+     "Calls that received over TCP a second"},
+    {"udp_sent", "UDP TX", TOP_BYTES_RATE, IS(UDP_SENT), "Bytes sent over UDP a second"},
+    {"udp_received", "UDP RX", TOP_BYTES_RATE, IS(UDP_RECEIVED), "Bytes received over UDP a second"},
+    {"tcp_opened", "OPEN/s", TOP_PER_SECOND, IS(TCP_OPENED), "TCP connections asked for a second"},
+    {"tcp_accepted", "ACC/s", TOP_PER_SECOND, IS(TCP_ACCEPTED), "TCP connections accepted a second"},
+    {"tcp_failed", "FAIL/s", TOP_PER_SECOND, IS(TCP_FAILED), "TCP connections that failed a second"},
+    {"tcp_retransmits", "RETR/s", TOP_PER_SECOND, IS(TCP_RETRANSMITS), "TCP segments sent again a second"},
+    {"tcp_rtt_ms", "RTT ms", TOP_PLAIN, TIMES(TCP_RTT, 1e3), "TCP's mean round-trip time"},
+};
+const size_t top_column_count = sizeof(top_columns) / sizeof(top_columns[0]);
+
+const struct top_page top_pages[] = {
+    {"overview",
+     {"cpu_percent", "package_watts", "dram_watts", "ipc", "working_set_bytes", "disk_read", "disk_written",
+      "tcp_sent", "tcp_received"},
+     "cpu_percent"},
+    {"power",
+     {"cpu_percent", "package_watts", "core_watts", "uncore_watts", "dram_watts", "cycles", "instructions",
+      "ipc", "cache_miss_percent", "gigahertz", "overlap_percent"},
+     "package_watts"},
+    {"energy",
+     {"package_joules", "core_joules", "dram_joules", "package_watts", "cpu_seconds",
+      "nanojoules_per_instruction"},
+     "package_joules"},
+    {"memory",
+     {"memory_bytes", "working_set_bytes", "anonymous_bytes", "page_cache_bytes", "kernel_bytes",
+      "swap_bytes", "limit_percent", "minor_faults", "major_faults", "oom_kills", "pressure_percent"},
+     "working_set_bytes"},
+    {"disk", {"disk_read", "disk_written", "disk_reads", "disk_writes"}, "disk_written"},
+    {"files", {"file_read", "file_written", "file_reads", "file_writes"}, "file_written"},
+    {"tcp",
+     {"tcp_sent", "tcp_received", "tcp_messages_sent", "tcp_messages_received", "tcp_opened", "tcp_accepted",
+      "tcp_failed", "tcp_retransmits", "tcp_rtt_ms", "udp_sent", "udp_received"},
+     "tcp_sent"},
+};
+const size_t top_page_count = sizeof(top_pages) / sizeof(top_pages[0]);
+
+const struct top_column *top_column_find(const char *key)
+{
+	for (size_t i = 0; i < top_column_count; i++)
+		if (!strcasecmp(top_columns[i].key, key))
+			return &top_columns[i];
+	return NULL;
+}
+
+const struct top_page *top_page_find(const char *name)
+{
+	for (size_t i = 0; i < top_page_count; i++)
+		if (!strcasecmp(top_pages[i].name, name))
+			return &top_pages[i];
+	return NULL;
+}
+
+bool top_column_value(const struct top_column *column, const struct top_figures *figures, double *value)
+{
+	if (!(figures->valid & 1ull << column->of))
+		return false;
+	*value = figures->values[column->of] * column->factor;
+	if (column->per == TOP_NONE)
+		return true;
+	if (!(figures->valid & 1ull << column->per) || figures->values[column->per] <= 0)
+		return false;
+	*value /= figures->values[column->per];
+	return true;
+}
+
+/* 1234567 -> "1.2M": at most 5 characters up to 999 of the last prefix. */
+static void print_scaled(double value, double step, const char *unit, char *text, size_t size)
+{
+	static const char prefixes[] = " KMGTPE";
+	size_t prefix = 0;
+
+	while (fabs(value) >= step * 0.9995 && prefix + 2 < sizeof(prefixes)) {
+		value /= step;
+		prefix++;
+	}
+	if (!prefix)
+		snprintf(text, size, value == floor(value) || fabs(value) >= 100 ? "%.0f%s" : "%.1f%s", value,
+			 unit);
+	else
+		snprintf(text, size, fabs(value) < 99.95 ? "%.1f%c%s" : "%.0f%c%s", value, prefixes[prefix],
+			 unit);
+}
+
+const char *top_column_print(const struct top_column *column, const struct top_figures *figures, char *text,
+			     size_t size)
+{
+	double value;
+
+	if (!top_column_value(column, figures, &value)) {
+		snprintf(text, size, "-");
+		return text;
+	}
+	switch (column->unit) {
+	case TOP_BYTES:
+	case TOP_BYTES_RATE:
+		print_scaled(value, 1024, "", text, size);
+		break;
+	case TOP_PER_SECOND:
+		print_scaled(value, 1000, "", text, size);
+		break;
+	case TOP_PERCENT:
+	case TOP_JOULES:
+	case TOP_SECONDS:
+		snprintf(text, size, "%.1f", value);
+		break;
+	case TOP_WATTS:
+	case TOP_PLAIN:
+		snprintf(text, size, "%.2f", value);
+		break;
+	case TOP_COUNT:
+		snprintf(text, size, "%.0f", value);
+		break;
+	}
+	return text;
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * The figures of deepmon-top, each one row: where in a sample each is, and how those of several are one.
+ * Columns show them, or the ratio of two; pages are columns.
+ */
+#ifndef DEEPMON_TOP_FIGURES_H
+#define DEEPMON_TOP_FIGURES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../../common/deepmon.h"
+
+/*
+ * X(figure, subject, field of the catalogue, domain of energy or "", RATE: its growth a second, or VALUE: as
+ * it is, how a group has it: SUM or MOST)
+ */
+#define TOP_FIGURES(X)                                                          \
+	X(CPU_PERCENT, CPU, cpu_usage_percent, "", VALUE, SUM)                  \
+	X(CPU_NS, CPU, cpu_time_ns, "", VALUE, SUM)                             \
+	X(CPU_RATE, CPU, cpu_time_ns, "", RATE, SUM)                            \
+	X(OVERLAP, CPU, smt_overlap_ns, "", RATE, SUM)                          \
+	X(PACKAGE_WATTS, ENERGY, power_watts, "package", VALUE, SUM)            \
+	X(CORE_WATTS, ENERGY, power_watts, "core", VALUE, SUM)                  \
+	X(UNCORE_WATTS, ENERGY, power_watts, "uncore", VALUE, SUM)              \
+	X(DRAM_WATTS, ENERGY, power_watts, "dram", VALUE, SUM)                  \
+	X(PACKAGE_JOULES, ENERGY, energy_joules, "package", VALUE, SUM)         \
+	X(CORE_JOULES, ENERGY, energy_joules, "core", VALUE, SUM)               \
+	X(UNCORE_JOULES, ENERGY, energy_joules, "uncore", VALUE, SUM)           \
+	X(DRAM_JOULES, ENERGY, energy_joules, "dram", VALUE, SUM)               \
+	X(CYCLES, PERF, cycles, "", RATE, SUM)                                  \
+	X(INSTRUCTIONS, PERF, instructions, "", RATE, SUM)                      \
+	X(REFERENCES, PERF, cache_references, "", RATE, SUM)                    \
+	X(MISSES, PERF, cache_misses, "", RATE, SUM)                            \
+	X(MEMORY, MEMORY, usage_bytes, "", VALUE, SUM)                          \
+	X(WORKING_SET, MEMORY, working_set_bytes, "", VALUE, SUM)               \
+	X(ANONYMOUS, MEMORY, anonymous_bytes, "", VALUE, SUM)                   \
+	X(PAGE_CACHE, MEMORY, page_cache_bytes, "", VALUE, SUM)                 \
+	X(KERNEL_MEMORY, MEMORY, kernel_bytes, "", VALUE, SUM)                  \
+	X(SWAP, MEMORY, swap_bytes, "", VALUE, SUM)                             \
+	X(LIMIT_PERCENT, MEMORY, limit_percent, "", VALUE, MOST)                \
+	X(MINOR_FAULTS, MEMORY, minor_faults, "", RATE, SUM)                    \
+	X(MAJOR_FAULTS, MEMORY, major_faults, "", RATE, SUM)                    \
+	X(OOM_KILLS, MEMORY, oom_kills, "", VALUE, SUM)                         \
+	X(PRESSURE, MEMORY, pressure_some_percent, "", VALUE, MOST)             \
+	X(DISK_READ, BLOCK, read_bytes, "", RATE, SUM)                          \
+	X(DISK_WRITTEN, BLOCK, written_bytes, "", RATE, SUM)                    \
+	X(DISK_READS, BLOCK, read_operations, "", RATE, SUM)                    \
+	X(DISK_WRITES, BLOCK, write_operations, "", RATE, SUM)                  \
+	X(FILE_READ, FILE_IO, read_bytes, "", RATE, SUM)                        \
+	X(FILE_WRITTEN, FILE_IO, written_bytes, "", RATE, SUM)                  \
+	X(FILE_READS, FILE_IO, read_calls, "", RATE, SUM)                       \
+	X(FILE_WRITES, FILE_IO, write_calls, "", RATE, SUM)                     \
+	X(TCP_SENT, NETWORK, tcp_sent_bytes, "", RATE, SUM)                     \
+	X(TCP_RECEIVED, NETWORK, tcp_received_bytes, "", RATE, SUM)             \
+	X(TCP_MESSAGES_SENT, NETWORK, tcp_sent_messages, "", RATE, SUM)         \
+	X(TCP_MESSAGES_RECEIVED, NETWORK, tcp_received_messages, "", RATE, SUM) \
+	X(UDP_SENT, NETWORK, udp_sent_bytes, "", RATE, SUM)                     \
+	X(UDP_RECEIVED, NETWORK, udp_received_bytes, "", RATE, SUM)             \
+	X(TCP_OPENED, NETWORK, tcp_opened_active, "", RATE, SUM)                \
+	X(TCP_ACCEPTED, NETWORK, tcp_opened_passive, "", RATE, SUM)             \
+	X(TCP_FAILED, NETWORK, tcp_failed, "", RATE, SUM)                       \
+	X(TCP_RETRANSMITS, NETWORK, tcp_retransmits, "", RATE, SUM)             \
+	X(TCP_RTT, NETWORK, tcp_rtt_seconds, "", VALUE, MOST)
+
+#define TOP_FIGURE_CONSTANT(FIGURE, ...) TOP_##FIGURE,
+enum top_figure { TOP_FIGURES(TOP_FIGURE_CONSTANT) TOP_FIGURE_COUNT, TOP_NONE };
+
+/* Figures of one row; those whose bit is clear were not measured. */
+struct top_figures {
+	double values[TOP_FIGURE_COUNT];
+	uint64_t valid;
+};
+_Static_assert(TOP_FIGURE_COUNT <= 64, "a bit for each");
+
+bool top_figure_is_rate(enum top_figure figure);
+
+/* Adds what a record tells: as it stands there, counters as counters. Several devices are summed. */
+void top_figures_read(struct top_figures *raw, const struct deepmon_record *record);
+/* What raw figures say of a time: rates from their growth since `before` (NULL: absent), others as they are.
+ */
+void top_figures_make(struct top_figures *figures, const struct top_figures *raw,
+		      const struct top_figures *before, double seconds);
+/* Makes those of a group of its members'. */
+void top_figures_join(struct top_figures *group, const struct top_figures *member);
+
+/* ---- Columns ------------------------------------------------------------------------------------ */
+
+/* How a column's values are written for people. */
+enum top_unit {
+	TOP_PLAIN,
+	TOP_COUNT,
+	TOP_PERCENT,
+	TOP_WATTS,
+	TOP_JOULES,
+	TOP_BYTES,
+	TOP_BYTES_RATE,
+	TOP_PER_SECOND,
+	TOP_SECONDS
+};
+
+struct top_column {
+	const char *key;   /* "cpu_percent": in JSON, CSV and options */
+	const char *title; /* "CPU%": in a table */
+	enum top_unit unit;
+	enum top_figure of;  /* the figure, */
+	enum top_figure per; /* or its ratio to this one, times factor */
+	double factor;
+	const char *help; /* one line */
+};
+
+extern const struct top_column top_columns[];
+extern const size_t top_column_count;
+
+/* NULL: there is none. Case does not matter. */
+const struct top_column *top_column_find(const char *key);
+/* False: not measured. */
+bool top_column_value(const struct top_column *column, const struct top_figures *figures, double *value);
+/* As people read it, "-" if it was not measured. Returns text. */
+const char *top_column_print(const struct top_column *column, const struct top_figures *figures, char *text,
+			     size_t size);
+
+#define TOP_PAGE_COLUMNS_MAX 16
+
+struct top_page {
+	const char *name;			    /* "power" */
+	const char *keys[TOP_PAGE_COLUMNS_MAX + 1]; /* of its columns; ends with NULL */
+	const char *sort;			    /* by which at first */
+};
+
+extern const struct top_page top_pages[];
+extern const size_t top_page_count;
+const struct top_page *top_page_find(const char *name);
+
+#endif

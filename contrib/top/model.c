@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * What deepmon-top knows of a host.
+ */
+#include "model.h"
+
+#include <errno.h>
+#include <math.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define KEEP_SAMPLES 60 /* that do not tell of a row, before it is forgotten with its history */
+
+static const struct {
+	const char *name, *label;
+} keys[TOP_KEYS] = {
+    [TOP_BY_NAMESPACE] = {"namespace", "namespace"},   [TOP_BY_POD] = {"pod", "pod_name"},
+    [TOP_BY_IMAGE] = {"image", "container_image"},     [TOP_BY_PROJECT] = {"project", "compose_project"},
+    [TOP_BY_SERVICE] = {"service", "compose_service"}, [TOP_BY_RUNTIME] = {"runtime", "runtime"},
+};
+
+const char *top_key_name(enum top_key key)
+{
+	return keys[key].name;
+}
+
+int top_key_find(const char *name, size_t length, enum top_key *key)
+{
+	for (int i = 0; i < TOP_KEYS; i++) {
+		if (strncasecmp(keys[i].name, name, length) != 0 || keys[i].name[length])
+			continue;
+		*key = (enum top_key)i;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+/* ---- Rows --------------------------------------------------------------------------------------- */
+
+static int compare_rows(const void *a, const void *b)
+{
+	const struct top_row *left = a, *right = b;
+	int order = (int)left->entity - (int)right->entity;
+
+	if (!order)
+		order = strcmp(left->instance, right->instance);
+	return order ? order : strcmp(left->process, right->process);
+}
+
+static void row_free(struct top_row *row)
+{
+	free(row->instance);
+	free(row->name);
+	free(row->process);
+	free(row->id);
+	for (int key = 0; key < TOP_KEYS; key++)
+		free(row->labels[key]);
+	free(row->history.values);
+	free(row);
+}
+
+static void keep(void *node)
+{
+	(void)node;
+}
+
+void top_model_init(struct top_model *model, size_t history_most)
+{
+	*model = (struct top_model){.history_most = history_most, .host.idle_percent = -1};
+}
+
+void top_model_forget(struct top_model *model)
+{
+	tdestroy(model->by_key, keep);
+	for (size_t i = 0; i < model->count; i++)
+		row_free(model->rows[i]);
+	free(model->rows);
+	model->rows = NULL;
+	model->by_key = NULL;
+	model->count = model->capacity = 0;
+	model->samples = 0;
+	model->host = (struct top_host){.idle_percent = -1};
+}
+
+void top_model_clear(struct top_model *model)
+{
+	top_model_forget(model);
+	for (size_t i = 0; i < model->note_count; i++)
+		free(model->notes[i]);
+	model->note_count = 0;
+}
+
+void top_model_note(struct top_model *model, const char *line)
+{
+	char *copy = strdup(line);
+
+	if (!copy)
+		return;
+	if (model->note_count == TOP_NOTES_MAX) {
+		free(model->notes[0]);
+		memmove(model->notes, model->notes + 1, (TOP_NOTES_MAX - 1) * sizeof(model->notes[0]));
+		model->note_count--;
+	}
+	model->notes[model->note_count++] = copy;
+}
+
+static const char *label_of(const struct deepmon_record *record, const char *key)
+{
+	for (unsigned i = 0; i < record->label_count; i++)
+		if (!strcmp(record->labels[i].key, key))
+			return record->labels[i].value;
+	return "";
+}
+
+/* False: out of memory, and the text is as it was. */
+static bool set_text(char **text, const char *value)
+{
+	char *copy;
+
+	if (*text && !strcmp(*text, value))
+		return true;
+	copy = strdup(value);
+	if (!copy)
+		return false;
+	free(*text);
+	*text = copy;
+	return true;
+}
+
+static struct top_row *new_row(struct top_model *model, const struct top_row *wanted)
+{
+	struct top_row *row = calloc(1, sizeof(*row));
+	bool whole;
+
+	if (!row)
+		return NULL;
+	row->entity = wanted->entity;
+	whole = set_text(&row->instance, wanted->instance) && set_text(&row->process, wanted->process) &&
+		set_text(&row->id, "") && set_text(&row->name, "");
+	for (int key = 0; key < TOP_KEYS; key++)
+		whole = whole && set_text(&row->labels[key], "");
+	if (whole && model->history_most) {
+		row->history.values =
+		    calloc(model->history_most * TOP_FIGURE_COUNT, sizeof(*row->history.values));
+		whole = row->history.values;
+	}
+	if (!whole || !tsearch(row, &model->by_key, compare_rows)) {
+		row_free(row);
+		return NULL;
+	}
+	model->rows[model->count++] = row;
+	return row;
+}
+
+static struct top_row *find_or_add(struct top_model *model, const struct deepmon_record *record)
+{
+	struct top_row wanted = {.entity = record->entity,
+				 .instance = (char *)record->instance,
+				 .process = (char *)label_of(record, "process")};
+	struct top_row *const *known = tfind(&wanted, &model->by_key, compare_rows);
+
+	if (known)
+		return *known;
+	if (model->count == model->capacity) {
+		size_t capacity = model->capacity ? model->capacity * 2 : 64;
+		struct top_row **rows = reallocarray(model->rows, capacity, sizeof(*rows));
+
+		if (!rows)
+			return NULL;
+		model->rows = rows;
+		model->capacity = capacity;
+	}
+	return new_row(model, &wanted);
+}
+
+static const char *name_of(const struct deepmon_record *record)
+{
+	const char *name = "";
+
+	if (record->entity == DEEPMON_CONTAINER)
+		name = label_of(record, "container_name");
+	else if (record->entity == DEEPMON_PROCESS)
+		name = label_of(record, "process");
+	return *name ? name : record->instance;
+}
+
+/* Labels of a container may come late, and go with another container of its name. */
+static bool begin_row(struct top_row *row, const struct deepmon_record *record, uint64_t number)
+{
+	bool whole = set_text(&row->name, name_of(record));
+
+	row->seen = number;
+	row->raw = (struct top_figures){0};
+	if (record->entity != DEEPMON_CONTAINER)
+		return whole;
+	whole = whole && set_text(&row->id, label_of(record, "container_id"));
+	for (int key = 0; key < TOP_KEYS; key++)
+		whole = whole && set_text(&row->labels[key], label_of(record, keys[key].label));
+	return whole;
+}
+
+/* ---- Samples ------------------------------------------------------------------------------------ */
+
+static void keep_history(const struct top_model *model, struct top_row *row)
+{
+	struct top_history *history = &row->history;
+	float *values = history->values + history->next * TOP_FIGURE_COUNT;
+
+	if (!model->history_most)
+		return;
+	for (int figure = 0; figure < TOP_FIGURE_COUNT; figure++)
+		values[figure] = row->shown && row->figures.valid & 1ull << figure
+				     ? (float)row->figures.values[figure]
+				     : NAN;
+	history->next = (history->next + 1) % model->history_most;
+	history->count += history->count < model->history_most;
+}
+
+bool top_history_value(const struct top_model *model, const struct top_row *row,
+		       const struct top_column *column, size_t ago, double *value)
+{
+	const struct top_history *history = &row->history;
+	struct top_figures figures = {0};
+	const float *values;
+
+	if (ago >= history->count)
+		return false;
+	values = history->values +
+		 (history->next + model->history_most - 1 - ago) % model->history_most * TOP_FIGURE_COUNT;
+	for (int figure = 0; figure < TOP_FIGURE_COUNT; figure++) {
+		if (isnan(values[figure]))
+			continue;
+		figures.values[figure] = (double)values[figure];
+		figures.valid |= 1ull << figure;
+	}
+	return top_column_value(column, &figures, value);
+}
+
+static void end_row(struct top_model *model, struct top_row *row, const struct deepmon_sample *sample)
+{
+	static const struct top_figures nothing;
+	const struct top_figures *before = row->measured	? &row->raw_before
+					   : model->samples > 1 ? &nothing
+								: NULL;
+	uint64_t since_ns = row->measured ? row->seen_ns : sample->time_ns - sample->interval_ns;
+
+	row->shown = row->seen == model->samples;
+	if (row->shown) {
+		top_figures_make(&row->figures, &row->raw, before,
+				 (double)(int64_t)(sample->time_ns - since_ns) / 1e9);
+		row->raw_before = row->raw;
+		row->seen_ns = sample->time_ns;
+		row->measured = true;
+	}
+	keep_history(model, row);
+}
+
+static void forget_old(struct top_model *model)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < model->count; i++) {
+		struct top_row *row = model->rows[i];
+
+		if (model->samples - row->seen <= KEEP_SAMPLES) {
+			model->rows[kept++] = row;
+			continue;
+		}
+		tdelete(row, &model->by_key, compare_rows);
+		row_free(row);
+	}
+	model->count = kept;
+}
+
+/* What idles, of all the time there was. */
+static void sum_host(struct top_model *model)
+{
+	double idle = -1, busy = 0, value;
+	static const struct top_column cpu = {.of = TOP_CPU_PERCENT, .per = TOP_NONE, .factor = 1};
+
+	model->host.containers = 0;
+	for (size_t i = 0; i < model->count; i++) {
+		const struct top_row *row = model->rows[i];
+
+		model->host.containers += row->shown && row->entity == DEEPMON_CONTAINER;
+		if (!row->shown || row->entity != DEEPMON_TOTAL ||
+		    !top_column_value(&cpu, &row->figures, &value))
+			continue;
+		if (strcmp(row->instance, "idle") == 0)
+			idle = value;
+		else
+			busy += value;
+	}
+	if (idle < 0)
+		return;
+	model->host.figures.values[TOP_CPU_PERCENT] = busy;
+	model->host.figures.valid |= 1ull << TOP_CPU_PERCENT;
+	model->host.idle_percent = idle + busy > 0 ? 100 * idle / (idle + busy) : -1;
+}
+
+static bool is_row(enum deepmon_entity entity)
+{
+	return entity == DEEPMON_CONTAINER || entity == DEEPMON_SYSTEM || entity == DEEPMON_PROCESS ||
+	       entity == DEEPMON_TOTAL;
+}
+
+int top_model_update(struct top_model *model, const struct deepmon_sample *sample)
+{
+	struct top_host *host = &model->host;
+	bool whole = true;
+
+	model->samples++;
+	*host = (struct top_host){
+	    .time_ns = sample->time_ns, .interval_ns = sample->interval_ns, .idle_percent = -1};
+	for (size_t i = 0; i < sample->record_count; i++) {
+		const struct deepmon_record *record = &sample->records[i];
+		struct top_row *row;
+
+		if (record->entity == DEEPMON_HOST)
+			top_figures_read(&host->figures, record);
+		if (record->subject == DEEPMON_SUBJECT_SELF_COST) {
+			host->self = record->values.self_cost;
+			host->self_valid = record->valid;
+		}
+		if (!is_row(record->entity))
+			continue;
+		row = find_or_add(model, record);
+		if (row && row->seen != model->samples)
+			whole &= begin_row(row, record, model->samples);
+		if (row)
+			top_figures_read(&row->raw, record);
+		whole &= row != NULL;
+	}
+	for (size_t i = 0; i < model->count; i++)
+		end_row(model, model->rows[i], sample);
+	forget_old(model);
+	sum_host(model);
+	return whole ? 0 : -ENOMEM;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * Where deepmon-top has its samples from: this host, or a recording.
+ */
+#ifndef DEEPMON_TOP_SOURCE_H
+#define DEEPMON_TOP_SOURCE_H
+
+#include "../../common/deepmon.h"
+#include "model.h"
+
+struct top_source {
+	struct deepmon *collector;
+	const char *replay;		/* NULL: this host */
+	struct deepmon_recording about; /* the recording */
+};
+
+/*
+ * Options as they are to begin with: for this host with all that the columns show; for a recording (NULL:
+ * none) its own. -errno of deepmon_recording_read.
+ */
+int top_source_options(struct deepmon_options *options, const char *replay);
+
+/* What the log tells is noted in the model. -errno as deepmon_open and deepmon_open_replay. */
+int top_source_open(struct top_source *source, const struct deepmon_options *options, const char *replay,
+		    struct top_model *model);
+void top_source_close(struct top_source *source);
+
+/*
+ * Takes the next sample into the model: of this host at once; of a recording the next one that is step_ns
+ * after the last, or the very next for 0. -ENODATA: the recording has ended. -EAGAIN: not this time.
+ */
+int top_source_next(struct top_source *source, struct top_model *model, uint64_t step_ns);
+
+/* Of a recording: goes to that moment (CLOCK_REALTIME); the model has seen nothing then. */
+int top_source_seek(struct top_source *source, struct top_model *model, uint64_t time_ns);
+
+#endif
