@@ -16,7 +16,7 @@ const volatile bool with_http; /* whether it is looked for; fixed between open a
 
 /* A call's bytes as they are put in. */
 struct http_call {
-	__u64 chunk[HTTP_CHUNK / 8];
+	struct http_chunk chunk;
 	__u32 position, length; /* within the chunk */
 	__u64 left;		/* bytes of the call after the chunk */
 	struct user_bytes bytes;
@@ -98,7 +98,7 @@ static __always_inline bool read_chunk(struct http_call *call)
 		length = bytes->left;
 	if (length > HTTP_CHUNK)
 		length = HTTP_CHUNK;
-	if (bpf_probe_read_user(call->chunk, length & (2 * HTTP_CHUNK - 1), (void *)bytes->base))
+	if (bpf_probe_read_user(&call->chunk, length & (2 * HTTP_CHUNK - 1), (void *)bytes->base))
 		return false;
 	bytes->base += length;
 	bytes->left -= length;
@@ -124,6 +124,31 @@ static __always_inline __u64 skip_bytes(struct http_call *call, __u64 wants)
 	return wants;
 }
 
+/* What is left of the chunk goes back, to be read again as the beginning of one. */
+static __always_inline void give_back(struct http_call *call)
+{
+	__u32 rest = call->length - call->position;
+
+	call->bytes.base -= rest;
+	call->bytes.left += rest;
+	call->left += rest;
+	call->position = call->length = 0;
+}
+
+/* Some of the chunk, from `position`. */
+static __always_inline void take_from_chunk(struct http_call *call, struct http_connection *connection,
+					    __u32 position)
+{
+	__u32 next = 0;
+
+	if (!position)
+		next = http_head(connection, call->side, &call->chunk, call->length, &call->events);
+	if (!next)
+		next = http_next(connection, call->side, &call->chunk, position, call->length, &call->events);
+	call->position = next;
+	call->taken = next - position;
+}
+
 /* One step of what http.h describes; 1: there are no more bytes. */
 static long http_step(__u32 index, struct http_context *context)
 {
@@ -134,9 +159,12 @@ static long http_step(__u32 index, struct http_context *context)
 
 	call->events = 0;
 	if (position < call->length && position < HTTP_CHUNK) {
-		call->position =
-		    http_next(&socket->http, side, call->chunk, position, call->length, &call->events);
-		call->taken = call->position - position;
+		/* The next message, which may have a head that can be taken at once. */
+		if (position && socket->http.readers[side & 1].state == HTTP_STATE_START) {
+			give_back(call);
+			return 0;
+		}
+		take_from_chunk(call, &socket->http, position);
 	} else if (!call->left) {
 		return 1;
 	} else if (http_wants(&socket->http, side)) {

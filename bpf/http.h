@@ -44,7 +44,7 @@
 #define HTTP_RUNS_MAX	64	/* so many that began otherwise, and the connection is no HTTP */
 #define HTTP_KINDS	32	/* outstanding requests of which the kind is kept */
 #define HTTP_METHOD_MAX 64
-#define HTTP_LINES	32 /* that are passed over at once */
+#define HTTP_LINES	32 /* of a head that is taken at once */
 
 enum http_side {
 	HTTP_REQUESTS,	/* bytes from the client to the server */
@@ -163,6 +163,18 @@ struct http_connection {
 _Static_assert(sizeof(struct http_connection) == 72, "one for each socket");
 
 enum http_kind { HTTP_KIND_USUAL, HTTP_KIND_HEAD, HTTP_KIND_CONNECT };
+
+/* In BPF a function that the verifier looks at but once, whoever calls it. What it is given may be NULL. */
+#ifdef __bpf__
+#define HTTP_GLOBAL __attribute__((noinline))
+#else
+#define HTTP_GLOBAL static inline __attribute__((unused))
+#endif
+
+/* What a global function of BPF's can be given. */
+struct http_chunk {
+	__u64 words[HTTP_CHUNK / 8];
+};
 
 /* ---- Letters ----------------------------------------------------------------------------------- */
 
@@ -721,9 +733,13 @@ static __always_inline __u32 http_read_size(struct http_reader *reader, __u8 byt
 }
 
 /* A byte in any state in which bytes are read. */
-static __always_inline __u32 http_read_byte(struct http_connection *connection, struct http_reader *reader,
-					    __u32 side, __u8 byte, __u32 *events)
+HTTP_GLOBAL __u32 http_read_byte(struct http_connection *connection, __u32 side, __u8 byte, __u32 *events)
 {
+	struct http_reader *reader;
+
+	if (!connection || !events)
+		return HTTP_COMPLETED_MISTAKE;
+	reader = &connection->readers[side & 1];
 	switch (reader->state) {
 	case HTTP_STATE_START:
 		return http_read_start(connection, reader, side, byte, events);
@@ -795,6 +811,12 @@ static __always_inline __u64 http_word(const __u64 *chunk, __u32 position)
 	return word >> (position % 8 * 8);
 }
 
+/* The byte at `position`. */
+static __always_inline __u8 http_byte(const struct http_chunk *chunk, __u32 position)
+{
+	return (__u8)http_word(chunk->words, position);
+}
+
 /* The eight bytes from `position` on; those past `length` are anything. */
 static __always_inline __u64 http_eight(const __u64 *chunk, __u32 position)
 {
@@ -810,6 +832,7 @@ static __always_inline __u64 http_eight(const __u64 *chunk, __u32 position)
 #define HTTP_FOLD_CONTENT  (0x2020202020202020 >> 8)
 #define HTTP_FOLD_TRANSFER 0x2020202020202020
 #define HTTP_FOLD_LENGTH   0x0000202020202020
+#define HTTP_FOLD_ENCODING 0x2020202020202000
 
 static __always_inline bool http_is_content(__u64 word)
 {
@@ -819,6 +842,13 @@ static __always_inline bool http_is_content(__u64 word)
 static __always_inline bool http_is_transfer(__u64 word)
 {
 	return (word | HTTP_FOLD_TRANSFER) == HTTP_LETTERS('t', 'r', 'a', 'n', 's', 'f', 'e', 'r');
+}
+
+/* "length:", and whatever is behind it. */
+static __always_inline bool http_is_length(__u64 word)
+{
+	return ((word & ~(0xffULL << 56)) | HTTP_FOLD_LENGTH) ==
+	       HTTP_LETTERS('l', 'e', 'n', 'g', 't', 'h', ':', 0);
 }
 
 /* Whether at `position` a line begins, of which as many bytes are there as tell that nothing in it matters.
@@ -841,52 +871,47 @@ static __always_inline __u32 http_any(const struct http_reader *reader, __u32 po
 	return (position ^ reader->zero) & (2 * HTTP_CHUNK - 1);
 }
 
-/* What a global function of BPF's can be given. */
-struct http_chunk {
-	__u64 words[HTTP_CHUNK / 8];
-};
-
 /*
- * Passes over bytes that change nothing, most of a head: to the first, or `length`, that may. In BPF it is a
- * function that the verifier looks at but once.
+ * Where the first byte from `position` is that is less than `least`, at most 128, or else `length`, at most
+ * HTTP_CHUNK.
  */
-#ifdef __bpf__
-__attribute__((noinline)) __u32 http_pass_over(const struct http_reader *reader,
-					       const struct http_chunk *from, __u32 position, __u32 length)
-#else
-static inline __u32 http_pass_over(const struct http_reader *reader, const struct http_chunk *from,
-				   __u32 position, __u32 length)
-#endif
+HTTP_GLOBAL __u32 http_find_less(const struct http_reader *reader, const struct http_chunk *chunk,
+				 __u32 position, __u32 length, __u64 least)
 {
-	const __u64 *chunk = from ? from->words : NULL;
-	__u8 state = reader ? reader->state : HTTP_STATE_START;
-	__u64 least = state == HTTP_STATE_TARGET ? ' ' + 1 : '\n' + 1;
+	static const __u64 ones = 0x0101010101010101;
 
-	if (!chunk)
-		return position;
-	if (state != HTTP_STATE_TARGET && state != HTTP_STATE_LINE_REST && state != HTTP_STATE_SIZE_REST &&
-	    state != HTTP_STATE_PROXY_TEXT)
-		return position;
-	for (__u32 i = 0; i < HTTP_CHUNK / 8 + HTTP_LINES; i++) {
-		__u32 in_word = 8 - position % 8, plain;
-		__u64 word;
+	for (__u32 i = 0; reader && chunk && i <= HTTP_CHUNK / 8 && position < length; i++) {
+		__u32 in_word = 8 - position % 8, plain = 8;
+		__u64 word = http_word(chunk->words, position);
 
-		if (position >= length)
+		if ((word - least * ones) & ~word & 0x80 * ones)
+			plain = http_plain(word, least);
+		if (plain < in_word) {
+			position += plain;
 			break;
-		word = http_word(chunk, position);
-		plain = http_plain(word, least);
-		if (plain >= in_word) {
-			position = http_any(reader, position + in_word);
-			continue;
 		}
-		position += plain;
-		/* From one line of a head to the next. */
-		if (state != HTTP_STATE_LINE_REST || (__u8)(word >> (plain % 8 * 8)) != '\n' ||
-		    !http_is_plain_line(chunk, position + 1, length))
-			break;
-		position = http_any(reader, position + 2);
+		position = http_any(reader, position + in_word);
 	}
 	return position < length ? position : length;
+}
+
+/* Passes over bytes that change nothing, most of a head: to the first, or `length`, that may. */
+static __always_inline __u32 http_pass_over(const struct http_reader *reader, const struct http_chunk *chunk,
+					    __u32 position, __u32 length)
+{
+	__u8 state = reader->state;
+	bool target = state == HTTP_STATE_TARGET;
+
+	if (!target && state != HTTP_STATE_LINE_REST && state != HTTP_STATE_SIZE_REST &&
+	    state != HTTP_STATE_PROXY_TEXT)
+		return position;
+	position = http_find_less(reader, chunk, position, length, (target ? ' ' : '\n') + 1);
+	/* On to the next line of a head. */
+	if (state == HTTP_STATE_LINE_REST && position < length &&
+	    (__u8)http_word(chunk->words, position) == '\n' &&
+	    http_is_plain_line(chunk->words, position + 1, length))
+		position += 2;
+	return position;
 }
 
 /* " 200" */
@@ -894,6 +919,12 @@ static __always_inline bool http_is_status(__u64 word)
 {
 	return (__u8)word == ' ' && http_is_digit((__u8)(word >> 8)) && (__u8)(word >> 8) != '0' &&
 	       http_is_digit((__u8)(word >> 16)) && http_is_digit((__u8)(word >> 24));
+}
+
+/* Of such a word. */
+static __always_inline __u16 http_status(__u64 word)
+{
+	return (__u16)((word >> 8 & 15) * 100 + (word >> 16 & 15) * 10 + (word >> 24 & 15));
 }
 
 /*
@@ -919,8 +950,7 @@ static __always_inline __u32 http_leap(struct http_reader *reader, __u64 word, _
 		return 3;
 	case HTTP_STATE_STATUS:
 		if (reader->index == 8 && http_is_status(word)) {
-			reader->status =
-			    (__u16)((word >> 8 & 15) * 100 + (word >> 16 & 15) * 10 + (word >> 24 & 15));
+			reader->status = http_status(word);
 			reader->index = 12;
 			return 4;
 		}
@@ -936,9 +966,7 @@ static __always_inline __u32 http_leap(struct http_reader *reader, __u64 word, _
 	case HTTP_STATE_LINE:
 		if (reader->flags & HTTP_IN_TRAILER)
 			return 0;
-		if (http_is_content(word) && there >= 15 &&
-		    ((second & ~(0xffULL << 56)) | HTTP_FOLD_LENGTH) ==
-			HTTP_LETTERS('l', 'e', 'n', 'g', 't', 'h', ':', 0)) {
+		if (http_is_content(word) && there >= 15 && http_is_length(second)) {
 			reader->state = HTTP_STATE_LENGTH;
 			reader->flags |= HTTP_LAST_FRAMES;
 			reader->index = 0;
@@ -960,12 +988,156 @@ static __always_inline __u32 http_leap(struct http_reader *reader, __u64 word, _
 }
 
 /* The same from `position`, which is less than `length`. */
-static __always_inline __u32 http_try_leap(struct http_reader *reader, const __u64 *chunk, __u32 position,
-					   __u32 length)
+HTTP_GLOBAL __u32 http_try_leap(struct http_reader *reader, const struct http_chunk *chunk, __u32 position,
+				__u32 length)
 {
-	return http_leap(reader, http_eight(chunk, position), http_eight(chunk, position + 8),
+	if (!reader || !chunk)
+		return 0;
+	return http_leap(reader, http_eight(chunk->words, position), http_eight(chunk->words, position + 8),
 			 length - position);
 }
+
+/* ---- A whole head at once ------------------------------------------------------------------------ */
+
+/* "GET / HTTP/1.1\r\n": the position after it, and the method; 0: it is not of that form. */
+static __always_inline __u32 http_request_line(struct http_reader *reader, const struct http_chunk *chunk,
+					       __u32 length)
+{
+	__u32 letters = http_plain(chunk->words[0], ' ' + 1), end;
+	__u64 version;
+
+	if (letters > 7 || http_byte(chunk, letters) != ' ' || http_byte(chunk, letters + 1) <= ' ')
+		return 0;
+	reader->number = chunk->words[0] & ((1ULL << (letters * 8 & 63)) - 1);
+	end = http_find_less(reader, chunk, letters + 1, length, ' ');
+	if (end + 1 >= length || end < letters + 11)
+		return 0;
+	version = http_eight(chunk->words, end - 8) & ~HTTP_LETTERS(0, 0, 0, 0, 0, 0, 0, 1);
+	if (version != HTTP_LETTERS('H', 'T', 'T', 'P', '/', '1', '.', '0') ||
+	    http_byte(chunk, end - 9) != ' ' || http_byte(chunk, end) != '\r' ||
+	    http_byte(chunk, end + 1) != '\n')
+		return 0;
+	reader->method = http_method_of(reader->number);
+	return reader->method == HTTP_METHOD_OTHER ? 0 : end + 2;
+}
+
+/* "HTTP/1.1 200 OK\r\n", likewise with the status. */
+static __always_inline __u32 http_status_line(struct http_reader *reader, const struct http_chunk *chunk,
+					      __u32 length)
+{
+	__u64 version = chunk->words[0] & ~HTTP_LETTERS(0, 0, 0, 0, 0, 0, 0, 1);
+	__u32 end;
+
+	if (version != HTTP_LETTERS('H', 'T', 'T', 'P', '/', '1', '.', '0') ||
+	    !http_is_status(chunk->words[1]) || (__u8)(chunk->words[1] >> 32) != ' ')
+		return 0;
+	reader->status = http_status(chunk->words[1]);
+	end = http_find_less(reader, chunk, 13, length, '\n' + 1);
+	return end < length && http_byte(chunk, end) == '\n' ? end + 1 : 0;
+}
+
+/* The number of "Content-Length: 12\r\n" and the position after it; 0: it is not of that form. */
+static __always_inline __u32 http_length_line(struct http_reader *reader, const struct http_chunk *chunk,
+					      __u32 position, __u32 length)
+{
+	__u64 digits = http_eight(chunk->words, position + 16), number = 0;
+	__u32 count = 0;
+
+	if (!http_is_length(http_eight(chunk->words, position + 8)) ||
+	    http_byte(chunk, position + 15) != ' ' || reader->flags & HTTP_HAS_LENGTH)
+		return 0;
+	for (; count < 7 && http_is_digit((__u8)digits); count++) {
+		number = number * 10 + (digits & 15);
+		digits >>= 8;
+	}
+	position += 16 + count;
+	if (!count || position + 1 >= length || (__u8)digits != '\r' ||
+	    http_byte(chunk, position + 1) != '\n')
+		return 0;
+	reader->flags |= HTTP_HAS_LENGTH;
+	reader->length = number;
+	return position + 2;
+}
+
+/* "Transfer-Encoding: chunked\r\n" */
+static __always_inline __u32 http_encoding_line(struct http_reader *reader, const struct http_chunk *chunk,
+						__u32 position, __u32 length)
+{
+	if (position + 28 > length || reader->flags & HTTP_HAS_ENCODING ||
+	    (http_eight(chunk->words, position + 8) | HTTP_FOLD_ENCODING) !=
+		HTTP_LETTERS('-', 'e', 'n', 'c', 'o', 'd', 'i', 'n') ||
+	    (http_eight(chunk->words, position + 16) | 0x20) !=
+		HTTP_LETTERS('g', ':', ' ', 'c', 'h', 'u', 'n', 'k') ||
+	    (__u32)http_eight(chunk->words, position + 24) !=
+		(__u32)HTTP_LETTERS('e', 'd', '\r', '\n', 0, 0, 0, 0))
+		return 0;
+	reader->flags |= HTTP_HAS_ENCODING | HTTP_IS_CHUNKED;
+	return position + 28;
+}
+
+/* The next line after that at `position`, 0 if it can't be told, or 1: it is the empty one. */
+HTTP_GLOBAL __u32 http_field_line(struct http_reader *reader, const struct http_chunk *chunk, __u32 position,
+				  __u32 length)
+{
+	__u64 word;
+	__u8 letter;
+
+	if (!reader || !chunk)
+		return 0;
+	word = http_eight(chunk->words, position);
+	letter = http_lower((__u8)word);
+
+	if (letter <= ' ')
+		return (__u16)word == (__u16)HTTP_LETTERS('\r', '\n', 0, 0, 0, 0, 0, 0) ? 1 : 0;
+	if (letter == 'c' && http_is_content(word) && http_lower(http_byte(chunk, position + 8)) == 'l')
+		return http_length_line(reader, chunk, position, length);
+	if (letter == 't' && http_is_transfer(word))
+		return http_encoding_line(reader, chunk, position, length);
+	position = http_find_less(reader, chunk, position, length, '\n' + 1);
+	return position < length && http_byte(chunk, position) == '\n' ? position + 1 : 0;
+}
+
+/*
+ * A head of the usual form that begins with the chunk and is whole in it: the position after it, and its
+ * events all together but for HTTP_TARGET. 0, and nothing has happened: it is for http_next. To be called
+ * where a message may begin.
+ */
+HTTP_GLOBAL __u32 http_head(struct http_connection *connection, __u32 side, const struct http_chunk *chunk,
+			    __u32 length, __u32 *events)
+{
+	struct http_reader *reader;
+	__u32 position, next = 0;
+
+	if (!connection || !chunk || !events || length < 16 || length > HTTP_CHUNK)
+		return 0;
+	reader = &connection->readers[side & 1];
+	if (reader->state != HTTP_STATE_START || connection->phase > HTTP_PHASE_FOLLOWED)
+		return 0;
+	if (side == HTTP_REQUESTS ? connection->requested - connection->answered >= HTTP_KINDS
+				  : connection->phase == HTTP_PHASE_UNDECIDED)
+		return 0;
+	reader->flags = 0;
+	reader->status = 0;
+	position = side == HTTP_REQUESTS ? http_request_line(reader, chunk, length)
+					 : http_status_line(reader, chunk, length);
+	for (__u32 i = 0; i < HTTP_LINES && position && position + 1 < length; i++) {
+		next = http_field_line(reader, chunk, position, length);
+		if (next < 2)
+			break;
+		position = http_any(reader, next);
+	}
+	if (!position || next != 1)
+		return 0;
+	*events |= HTTP_BEGAN | HTTP_LINE;
+	if (side == HTTP_REQUESTS) {
+		connection->phase = HTTP_PHASE_FOLLOWED;
+		http_expect(connection);
+	}
+	http_head_ended(connection, side, events);
+	return position + 2;
+}
+
+/* ---- Step by step -------------------------------------------------------------------------------- */
 
 /*
  * One step through `length`, at most HTTP_CHUNK, bytes of a side that were read: takes one or more from
@@ -973,7 +1145,7 @@ static __always_inline __u32 http_try_leap(struct http_reader *reader, const __u
  * event. The rest of the last word may be anything.
  */
 static __always_inline __u32 http_next(struct http_connection *connection, __u32 side,
-				       const __u64 chunk[HTTP_CHUNK / 8], __u32 position, __u32 length,
+				       const struct http_chunk *chunk, __u32 position, __u32 length,
 				       __u32 *events)
 {
 	struct http_reader *reader = &connection->readers[side & 1];
@@ -991,7 +1163,7 @@ static __always_inline __u32 http_next(struct http_connection *connection, __u32
 	leap = http_try_leap(reader, chunk, position, length);
 	if (leap)
 		return position + leap;
-	switch (http_read_byte(connection, reader, side, (__u8)http_word(chunk, position), &happened)) {
+	switch (http_read_byte(connection, side, http_byte(chunk, position), &happened)) {
 	case HTTP_COMPLETED_NOTHING:
 		break;
 	case HTTP_COMPLETED_REQUEST_LINE:
@@ -1020,8 +1192,7 @@ static __always_inline __u32 http_next(struct http_connection *connection, __u32
 	}
 	position++;
 	*events |= happened;
-	return happened ? position
-			: http_pass_over(reader, (const struct http_chunk *)chunk, position, length);
+	return happened ? position : http_pass_over(reader, chunk, position, length);
 }
 
 #endif

@@ -19,6 +19,7 @@ sys.path.insert(0, str(SOURCE / "tests"))
 
 from bench.calls import measure_calls  # noqa: E402
 from bench.figures import Figures  # noqa: E402
+from bench.network import NetworkBench  # noqa: E402
 from bench.samples import SampleBench  # noqa: E402
 from bench.switches import Games, Reference, SwitchBench, leave_cpu, measure_loss  # noqa: E402
 from stage import host  # noqa: E402
@@ -43,6 +44,7 @@ SOFTWARE_COUNTERS = ["--cycles-event", "cpu-clock", "--instructions-event", "tas
 
 SAMPLE_ROUNDS = {10: 1, 100: 1, 1000: 3, 5000: 1}  # containers: rounds
 LOSS_GAMES_PER_ROUND = 2
+NETWORK_ROUNDS_PER_ROUND = 2
 
 
 def setting(name, preset, convert):
@@ -114,6 +116,7 @@ def run(build, seconds, rounds):
             figures.notes.append(f"{games.others.seen} ping-pongs of this run were disturbed by other work "
                                  "on this host.")
     os.sched_setaffinity(0, cpus)
+    NetworkBench(build, state, figures, say).run(rounds * NETWORK_ROUNDS_PER_ROUND)
     SampleBench(build, state, figures, say).run(SAMPLE_ROUNDS)
     return figures
 

@@ -204,7 +204,7 @@ def test_a_pipeline_to_its_end(t):
 
 
 def test_long_bodies_both_ways(t):
-    """curl: files up and down, with Expect: 100-continue, chunked, and a HEAD whose body never comes."""
+    """curl: files up and down, with Expect: 100-continue, in chunks, until the end, and HEAD without a body."""
     watched = Watched(t)
     nginx = t.enter(Nginx(t.state / "nginx", prefix=watched.server.prefix(), big=30_000_000))
     upload = t.state / "upload"
@@ -215,9 +215,11 @@ def test_long_bodies_both_ways(t):
     for more in (["-H", "Expect: 100-continue"], ["-H", "Expect:"], ["-H", "Transfer-Encoding: chunked"]):
         run(watched.client, curl, "-s", *more, "-T", upload, nginx.url(f"/put/{len(more[1])}"), nginx.url("/"))
     run(watched.client, curl, "-s", "--head", nginx.url("/big"), nginx.url("/none"))
+    for version in ("--http1.1", "--http1.0"):
+        run(watched.client, curl, "-s", version, "--compressed", "-o", "/dev/null", nginx.url("/big"))
     served = nginx.served()
     t.note(f"{len(served)} requests: {[(one.status, one.request) for one in served]}")
-    t.equal(len(served), 10, "requests that nginx logged")
+    t.equal(len(served), 12, "requests that nginx logged")
     check_all(t, watched, served)  # the interim responses, too
 
 

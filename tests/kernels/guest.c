@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -16,10 +18,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/reboot.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -42,6 +46,7 @@
 #define PAGES_TOUCHED	 500
 #define SAMPLE_NS	 2e8 /* --sample-interval, where a CPU goes away */
 #define AWAY_NS		 1e9
+#define EXCHANGES	 50 /* requests and responses over the loopback interface */
 
 #define CGROUPS	  "/sys/fs/cgroup"
 #define FIXTURE	  "/fixture" /* a /sys where both CPUs are threads of one core */
@@ -87,6 +92,7 @@ enum {
 	FULL = 1024,	   /* each operation on a file, and by file */
 	ACCOUNTING = 2048, /* of CPU time by eBPF: where it is refused, cgroups' files tell it */
 	BLOCK = 4096,	   /* from cgroups' files, and nothing else */
+	NETWORK = 8192,	   /* with transactions, and those of HTTP */
 };
 static const struct method {
 	const char *name;
@@ -105,6 +111,7 @@ static const struct method {
     {"memory", MEMORY},
     {"full", FILES | FULL},
     {"block", BLOCK},
+    {"network", NETWORK},
     {"hierarchy", OTHER_HIERARCHY},
 };
 
@@ -521,6 +528,8 @@ static struct execd start_execd(unsigned with)
 	    {with & MEMORY ? "--proportional-memory" : NULL, "on"},
 	    {with & MEMORY ? "--proportional-memory-interval" : NULL, "0.2"},
 	    {with & MEMORY ? "--proportional-memory-budget" : NULL, "20"},
+	    {with & NETWORK ? "--network" : NULL, "on"},
+	    {with & NETWORK ? "--http" : NULL, "on"},
 	    {with & OTHER_HIERARCHY ? "--cgroup-hierarchy" : NULL, layout->other},
 	};
 	int to[2], from[2];
@@ -789,6 +798,8 @@ static void check_absent(const struct report reports[2], unsigned refused)
 		note(!strstr(reports[1].text, "_perf,"), "no counters are told");
 	if (refused & FILES)
 		note(!strstr(reports[1].text, "_file_io,"), "no file I/O is told");
+	if (refused & NETWORK)
+		note(!strstr(reports[1].text, "_transactions,"), "no transactions are told");
 }
 
 static void check_all(const struct report reports[2], const double used[GROUPS], unsigned with)
@@ -849,6 +860,54 @@ static const char *read_log(void)
 		strcat(all, line);
 	}
 	return all;
+}
+
+/* Requests and responses over one connection, of which this is both ends. */
+static int exchange(int listener, const struct sockaddr_in *address)
+{
+	static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+	static const char response[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+	int client = socket(AF_INET, SOCK_STREAM, 0), server = -1, done = 0;
+	char buffer[256];
+
+	if (!connect(client, (const struct sockaddr *)address, sizeof(*address)))
+		server = accept(listener, NULL, NULL);
+	while (server >= 0 && done < EXCHANGES && write(client, request, sizeof(request) - 1) > 0 &&
+	       read(server, buffer, sizeof(buffer)) > 0 &&
+	       write(server, response, sizeof(response) - 1) > 0 && read(client, buffer, sizeof(buffer)) > 0)
+		done++;
+	close(client);
+	close(server);
+	return done;
+}
+
+static int talk(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	struct ifreq loopback = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+	socklen_t length = sizeof(address);
+	int listener = socket(AF_INET, SOCK_STREAM, 0), done = -1;
+
+	if (!ioctl(listener, SIOCSIFFLAGS, &loopback) &&
+	    !bind(listener, (struct sockaddr *)&address, length) && !listen(listener, 1) &&
+	    !getsockname(listener, (struct sockaddr *)&address, &length))
+		done = exchange(listener, &address);
+	close(listener);
+	return done;
+}
+
+/* As many as there were, of each protocol and at each end. */
+static void check_network(const struct report reports[2])
+{
+	static const char *const series[] = {"tcp,role=client", "tcp,role=server", "http,role=client",
+					     "http,role=server"};
+
+	for (size_t i = 0; i < sizeof(series) / sizeof(series[0]); i++) {
+		char name[96];
+
+		snprintf(name, sizeof(name), "deepmon_total_transactions,kind=system,protocol=%s", series[i]);
+		check_between(series[i], grown(reports, name, "transactions"), EXCHANGES, EXCHANGES);
+	}
 }
 
 /* Work between two reports, held against the kernel's account of it. False: no report came. */
@@ -976,6 +1035,8 @@ static bool measure(const struct execd *execd, unsigned with, unsigned refused)
 		work_in_all(used);
 	for (int group = 0; group < BRIEF; group++)
 		used[group] += usage_ns(group);
+	if (with & NETWORK)
+		note(talk() == EXCHANGES, "there is a loopback interface to talk over");
 	if (!take_report(execd, &reports[1]))
 		return false;
 	if (with & HOTPLUG) {
@@ -990,6 +1051,8 @@ static bool measure(const struct execd *execd, unsigned with, unsigned refused)
 		check_all(reports, used, with & ~refused);
 		if (with & FILES)
 			check_files(reports, !(refused & FILES), with & FULL);
+		if (with & NETWORK & ~refused)
+			check_network(reports);
 		check_absent(reports, refused);
 	}
 	if (why && getenv("show_reports"))
@@ -1006,7 +1069,8 @@ static void try_method(const struct method *method)
 	const char *log = read_log();
 	unsigned refused = (strstr(log, "SmtOverlap: ") ? OVERLAP : 0) |
 			   (strstr(log, "the CPU accounting can't") ? ACCOUNTING : 0) |
-			   (strstr(log, "Event: ") ? COUNTERS : 0) | (strstr(log, "File I/O") ? FILES : 0);
+			   (strstr(log, "Event: ") ? COUNTERS : 0) | (strstr(log, "File I/O") ? FILES : 0) |
+			   (strstr(log, "network") ? NETWORK : 0);
 
 	why = NULL;
 	calls = method->with & FILES ? 256 : 0;

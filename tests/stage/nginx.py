@@ -14,6 +14,7 @@ pid {state}/nginx.pid;
 error_log {state}/error.log;
 events {{ worker_connections 2048; }}
 http {{
+  default_type application/octet-stream;
   log_format account '$status $bytes_sent $request_length $request_completion "$request"';
   access_log {state}/access.log account;
   client_body_temp_path {state}/body;
@@ -25,6 +26,10 @@ http {{
   keepalive_requests 100000000;
   client_max_body_size 0;
   large_client_header_buffers 4 64k;
+  gzip on;  # for who accepts it: then in chunks, or with HTTP/1.0 until the connection's end
+  gzip_types application/octet-stream;
+  gzip_http_version 1.0;
+  gzip_proxied any;
   server {{
     {listen}
     root {state}/www;

@@ -197,6 +197,50 @@ static void run_take_events(struct run *run, uint8_t side, uint32_t events, size
 	outcomes_add(run->http_outcomes, outcome, &result);
 }
 
+/* What a side's reader will go by. */
+static bool same_reader(const struct http_reader *a, const struct http_reader *b)
+{
+	return a->state == b->state && a->status == b->status && a->method == b->method &&
+	       (a->flags & ~HTTP_LAST_FRAMES) == (b->flags & ~HTTP_LAST_FRAMES) &&
+	       (a->state < HTTP_STATE_BODY || a->state >= HTTP_STATE_BODY_TO_CLOSE ||
+		a->number == b->number) &&
+	       (!(a->flags & HTTP_HAS_LENGTH) || a->length == b->length);
+}
+
+static bool same_connection(const struct http_connection *a, const struct http_connection *b)
+{
+	return same_reader(&a->requests, &b->requests) && same_reader(&a->responses, &b->responses) &&
+	       a->kinds == b->kinds && a->requested == b->requested && a->answered == b->answered &&
+	       a->phase == b->phase && a->turned == b->turned && a->runs == b->runs;
+}
+
+/* A head that was taken at once, which must be what reading it step by step makes of it. */
+struct at_once {
+	struct http_connection connection;
+	uint32_t events, seen;
+	uint32_t end; /* of the head; 0: it was not taken */
+};
+
+/* One that is not taken must leave no trace that matters. */
+static void at_once_try(struct at_once *head, struct run *run, uint8_t side, const struct http_chunk *chunk,
+			uint32_t length)
+{
+	*head = (struct at_once){.connection = run->connection};
+	head->end = http_head(&head->connection, side, chunk, length, &head->events);
+	if (!head->end)
+		run->connection = head->connection;
+}
+
+static void at_once_check(struct at_once *head, const struct run *run, uint32_t position, uint32_t events)
+{
+	if (position > head->end)
+		return;
+	head->seen |= events & ~(uint32_t)HTTP_TARGET;
+	if (position == head->end &&
+	    (head->seen != head->events || !same_connection(&head->connection, &run->connection)))
+		abort();
+}
+
 /* One call's bytes, in pieces of at most `piece`. */
 static void run_call(struct run *run, const struct session *session, size_t from, size_t to, size_t piece)
 {
@@ -211,7 +255,8 @@ static void run_call(struct run *run, const struct session *session, size_t from
 	run_take_events(run, side, events, from, now_ns);
 	while (from < to) {
 		uint64_t wants = http_wants(&run->connection, side);
-		__u64 chunk[HTTP_CHUNK / 8];
+		struct http_chunk chunk;
+		struct at_once head;
 		uint32_t position = 0, length = (uint32_t)(to - from < piece ? to - from : piece);
 
 		if (wants) {
@@ -224,16 +269,18 @@ static void run_call(struct run *run, const struct session *session, size_t from
 			continue;
 		}
 		/* What is behind the bytes that were read may look like more of them. */
-		memset(chunk, from % 2 ? '\n' : 'x', sizeof(chunk));
-		memcpy(chunk, session->bytes + from, length);
+		memset(&chunk, from % 2 ? '\n' : 'x', sizeof(chunk));
+		memcpy(&chunk, session->bytes + from, length);
+		at_once_try(&head, run, side, &chunk, length);
 		while (position < length) {
 			uint32_t next;
 
 			events = 0;
-			next = http_next(&run->connection, side, chunk, position, length, &events);
+			next = http_next(&run->connection, side, &chunk, position, length, &events);
 			if (next <= position || next > length)
 				abort();
 			position = next;
+			at_once_check(&head, run, position, events);
 			run_take_events(run, side, events, from + position - 1, now_ns);
 		}
 		from += length;

@@ -678,7 +678,7 @@ END_TEST
 static size_t read_requests(struct http_connection *connection, const char *bytes, size_t length,
 			    uint32_t *events, size_t *steps)
 {
-	__u64 chunk[HTTP_CHUNK / 8];
+	struct http_chunk chunk;
 	size_t taken = 0;
 
 	*steps = 0;
@@ -687,9 +687,9 @@ static size_t read_requests(struct http_connection *connection, const char *byte
 		uint32_t position = 0,
 			 part = (uint32_t)(length - taken < HTTP_CHUNK ? length - taken : HTTP_CHUNK);
 
-		memcpy(chunk, bytes + taken, part);
+		memcpy(&chunk, bytes + taken, part);
 		for (; position < part; ++*steps)
-			position = http_next(connection, HTTP_REQUESTS, chunk, position, part, events);
+			position = http_next(connection, HTTP_REQUESTS, &chunk, position, part, events);
 		taken += part;
 	}
 	return taken;
@@ -733,14 +733,14 @@ END_TEST
 
 static void feed(struct http_connection *connection, uint8_t side, const char *text, uint32_t *events)
 {
-	__u64 chunk[HTTP_CHUNK / 8] = {0};
+	struct http_chunk chunk = {0};
 	uint32_t length = (uint32_t)strlen(text), position = 0;
 
 	must(length <= HTTP_CHUNK);
-	memcpy(chunk, text, length);
+	memcpy(&chunk, text, length);
 	http_begin(connection, side, events);
 	while (position < length)
-		position = http_next(connection, side, chunk, position, length, events);
+		position = http_next(connection, side, &chunk, position, length, events);
 }
 
 START_TEST(after_many_runs_it_is_no_http)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-only
  *
- * How long things took: whose it becomes, that it is told once, and what is told of it.
+ * How long things took, and transactions: whose they become, that they are told once, and what is told.
  */
 #include <check.h>
 #include <stdlib.h>
@@ -39,6 +39,9 @@ static void set_up(void)
 	ck_assert_int_eq(attribution_init(&attribution, kernel, &topology, &cgroups, &groups, 0, &rules), 0);
 	attribution.latency = (struct latency *)fake_latencies;
 	fake_latency_count = 0;
+	attribution.network = (struct network *)fake_dialogues;
+	fake_network_counted = NETWORK_TRAFFIC | NETWORK_TRANSACTIONS;
+	memset(fake_dialogues, 0, sizeof(fake_dialogues));
 	deepmon_options_init(&options);
 	ck_assert_int_eq(told_open(&told, &options), 0);
 	sample = (struct sample){.told = &told};
@@ -220,6 +223,75 @@ START_TEST(quantiles_are_of_every_one)
 }
 END_TEST
 
+/* So many, of 10 bytes each and 100 back; of HTTP one in ten is not found. */
+static void transact(uint32_t slot, enum net_protocol protocol, enum net_side side, uint64_t count)
+{
+	struct net_transactions *of = &fake_dialogues[slot].of[protocol][side];
+
+	of->answered += count;
+	of->unanswered += 1;
+	of->request_bytes += 10 * count;
+	of->answer_bytes += 100 * count;
+	if (protocol == NET_HTTP) {
+		of->status[2] += count / 10;
+		of->status[0] += count - count / 10;
+	}
+}
+
+static const struct deepmon_record *transactions(enum deepmon_entity entity, const char *instance,
+						 const char *which)
+{
+	return find(entity, DEEPMON_SUBJECT_TRANSACTIONS, instance, which);
+}
+
+START_TEST(transactions_by_role_and_both_together)
+{
+	uint32_t web = run("/lxc.payload.web", 5), shop = run("/lxc.payload.shop", 6);
+	const struct deepmon_record *record;
+
+	report();
+	ck_assert_uint_eq(count_of_subject(DEEPMON_SUBJECT_TRANSACTIONS), 0);
+	for (unsigned i = 1; i <= 3; i++) {
+		transact(web, NET_TCP, NET_AS_SERVER, 60);
+		transact(web, NET_TCP, NET_AS_CLIENT, 40);
+		transact(web, NET_HTTP, NET_AS_SERVER, 50);
+		transact(shop, NET_TCP, NET_AS_CLIENT, 7);
+		fake_latency(web, LATENCY_TCP_SERVER, 10 * MS, 60);
+		fake_latency(web, LATENCY_TCP_CLIENT, 1000 * MS, 40);
+		fake_latency(web, LATENCY_HTTP_SERVER, 10 * MS, 50);
+		report();
+		record = transactions(DEEPMON_CONTAINER, "web", "tcp-both");
+		assert_told(record, "transactions", 100 * i);
+		assert_told(record, "unanswered", 2 * i);
+		assert_told(record, "request_bytes", 1000 * i);
+		assert_told(record, "response_bytes", 10000 * i);
+		assert_told(record, "latency_mean_seconds", 0.406);
+		ck_assert(fabs(value(record, "latency_p50_seconds") - 0.01) < 0.0001);
+		ck_assert(fabs(value(record, "latency_p75_seconds") - 1) < 0.01);
+		assert_untold(record, "responses_2xx");
+		record = transactions(DEEPMON_CONTAINER, "web", "tcp-client");
+		assert_told(record, "transactions", 40 * i);
+		ck_assert(fabs(value(record, "latency_p50_seconds") - 1) < 0.01);
+		record = transactions(DEEPMON_CONTAINER, "web", "http-server");
+		assert_told(record, "responses_2xx", 45 * i);
+		assert_told(record, "responses_4xx", 5 * i);
+		assert_told(record, "responses_5xx", 0);
+		ck_assert_ptr_null(transactions(DEEPMON_CONTAINER, "web", "http-client"));
+		ck_assert_ptr_null(transactions(DEEPMON_CONTAINER, "shop", "tcp-server"));
+		record = transactions(DEEPMON_CONTAINER, "shop", "tcp-client");
+		assert_told(record, "transactions", 7 * i);
+		assert_untold(record, "latency_p50_seconds");
+		assert_told(transactions(DEEPMON_TOTAL, "container", "tcp-client"), "transactions", 47 * i);
+	}
+	/* Counters stay, and a quiet interval has no latency. */
+	report();
+	record = transactions(DEEPMON_CONTAINER, "web", "tcp-both");
+	assert_told(record, "transactions", 300);
+	assert_untold(record, "latency_mean_seconds");
+	assert_untold(record, "latency_p99_999_seconds");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("latencies");
@@ -234,6 +306,7 @@ int main(void)
 	tcase_add_test(tests, those_of_others_are_together);
 	tcase_add_test(tests, ends_of_the_range);
 	tcase_add_test(tests, quantiles_are_of_every_one);
+	tcase_add_test(tests, transactions_by_role_and_both_together);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

@@ -253,14 +253,14 @@ START_TEST(an_exchange_has_its_latencies)
 		transaction_feed(&run.tcp, side, length, call->now, &result);
 		http_begin(&run.connection, side, &events);
 		while (position < length) {
-			__u64 chunk[HTTP_CHUNK / 8];
+			struct http_chunk chunk;
 			uint32_t part =
 			    (uint32_t)(length - position < HTTP_CHUNK ? length - position : HTTP_CHUNK);
 
-			memcpy(chunk, call->bytes + position, part);
+			memcpy(&chunk, call->bytes + position, part);
 			for (uint32_t i = 0; i < part;) {
 				events = 0;
-				i = http_next(&run.connection, side, chunk, i, part, &events);
+				i = http_next(&run.connection, side, &chunk, i, part, &events);
 				run_take_events(&run, side, events, 0, call->now);
 			}
 			position += part;
