@@ -62,8 +62,8 @@ def test_collectd_plugin(t):
     """What collectd itself leaves behind is not ours: only what has our plugin in its trace counts."""
     host.require_bpf()
     more, directory = csv(t)
-    daemon = t.enter(CheckedCollectd(t.state / "collectd", t.built("deepmon.so"), simulated_options(t),
-                                     interval=1, more=more))
+    options = simulated_options(t) | {"ProportionalMemory": "on", "ProportionalMemoryInterval": 0.5}
+    daemon = t.enter(CheckedCollectd(t.state / "collectd", t.built("deepmon.so"), options, interval=1, more=more))
     wait_until(lambda: list(directory.glob("*/deepmon-zone-package-0/power*")), 60, "values in collectd")
     t.equal(daemon.stop(), 0, "exit status of collectd")
     t.true("HEAP SUMMARY" in daemon.valgrind_log.read_text(), "valgrind came to its end")
