@@ -71,7 +71,7 @@ def rounds_later(parent, container, seconds=20):
     def fresh():
         report = parent.reports()[-1]
         fields = told(report, container)
-        return fields if report[0].time_ns - fields["rss_age_seconds"] * SECOND > now else None
+        return fields if report[0].time_ns - fields.get("rss_age_seconds", 1e9) * SECOND > now else None
 
     return wait_until(fresh, seconds, "figures that are younger than now")
 
