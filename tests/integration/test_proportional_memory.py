@@ -28,10 +28,21 @@ def touch(memory, size=None):
         memory[offset] = 1
 
 
-def hold(memory):
-    """Maps what it is given, until the end."""
+def hold(memory, ready):
+    """Maps what it is given, until the end; one byte says that it has all of it."""
     touch(memory)
+    os.write(ready, b"x")
     signal.pause()
+
+
+def run_holders(memory, *containers):
+    """A process in each of them that has all of that memory when this returns."""
+    done, ready = os.pipe()
+    for container in containers:
+        container.run(hold, memory, ready)
+        os.read(done, 1)
+    os.close(done)
+    os.close(ready)
 
 
 def rollup(pid):
@@ -105,9 +116,8 @@ def check_against_kernel(t, parent, container):
 def test_two_processes_that_share(t):
     """64 MiB that two processes map: RSS has them twice, PSS once, USS not at all."""
     host.require_bpf()
-    container, memory = t.enter(Container()), shared_memory()
-    for _ in range(2):
-        container.run(hold, memory)
+    container = t.enter(Container())
+    run_holders(shared_memory(), container, container)
     parent = execd(t, *ON, interval=0.3)
     await_figures(parent, container, 2)
     fields = check_against_kernel(t, parent, container)
@@ -119,9 +129,8 @@ def test_two_processes_that_share(t):
 def test_what_containers_share_is_divided(t):
     """Two processes of one and one of another: two thirds and one third, together the whole."""
     host.require_bpf()
-    pair, single, memory = t.enter(Container()), t.enter(Container()), shared_memory()
-    for container in (pair, pair, single):
-        container.run(hold, memory)
+    pair, single = t.enter(Container()), t.enter(Container())
+    run_holders(shared_memory(), pair, pair, single)
     parent = execd(t, *ON, interval=0.3)
     await_figures(parent, pair, 2)
     await_figures(parent, single, 1)
@@ -133,7 +142,7 @@ def test_what_containers_share_is_divided(t):
 def test_private_memory_is_in_all_three(t):
     host.require_bpf()
     container = t.enter(Container())
-    container.run(lambda: hold(mmap.mmap(-1, SHARED, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)))
+    run_holders(mmap.mmap(-1, SHARED, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS), container)
     parent = execd(t, *ON, interval=0.3)
     await_figures(parent, container, 1)
     fields = check_against_kernel(t, parent, container)

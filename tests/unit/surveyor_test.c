@@ -493,6 +493,7 @@ int main(void)
 	tcase_add_test(pace, all_of_a_cpu_needs_no_rest);
 	suite_add_tcase(suite, pace);
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
+	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, figures_come_and_are_renewed);
 	tcase_add_test(tcase, who_comes_later_has_a_turn);
 	tcase_add_test(tcase, a_slice_that_holds_others_and_the_root_have_none);
