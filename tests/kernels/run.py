@@ -29,11 +29,7 @@ from stage.process import Skip, Stopped, find_program, spawn, stop_on_signals, s
 
 LAYOUTS = {"5.10": ("v2", "v1", "hybrid"), "6.1": ("v2", "v1", "hybrid"), "6.12": ("v2",), "newest": ("v2",)}
 METHODS = ("plain", "overlap", "counters", "processes", "interrupts", "all", "hotplug", "capabilities",
-<<<<<<< HEAD
-           "memlock", "files", "memory", "full", "block")
-=======
-           "memlock", "files", "network")
->>>>>>> transactions
+           "memlock", "files", "memory", "full", "block", "network")
 METHODS_V1 = ("hierarchy",)  # beside v1's there are others to choose from
 # What a kernel can't do, and words of each line that deepmon then says. Any other line is a failure.
 NO_OVERLAP = "SmtOverlap: this kernel can't account the overlap"
@@ -42,15 +38,11 @@ REFUSED = {
     ("5.10", "all"): [NO_OVERLAP],
     ("5.10", "capabilities"): [NO_OVERLAP],
     ("5.10", "files"): ["File I/O is left out"],
-<<<<<<< HEAD
     ("5.10", "full"): ["File I/O is left out"],
-    ("5.10", "memlock"): ["LimitMEMLOCK"],
-=======
     ("5.10", "network"): ["network: this kernel does not tell of each send and receive",
                           "the network's accounting can't be loaded"],
     ("6.1", "network"): ["network: this kernel does not tell of each send and receive"],
-    ("5.10", "memlock"): ["LimitMEMLOCK", "nothing can be measured"],
->>>>>>> transactions
+    ("5.10", "memlock"): ["LimitMEMLOCK"],
 }
 GUEST_SECONDS = 120
 DISK_BYTES = 16 << 20
