@@ -126,7 +126,8 @@ def test_figures_are_the_kernels_own(t):
     # The workload's, and what Python has besides.
     t.between(fields["anonymous_bytes"] / MIB, ANONYMOUS / MIB, ANONYMOUS / MIB + 24, "MiB of anonymous memory")
     t.between(fields["shared_bytes"] / MIB, SHARED / MIB, SHARED / MIB + 1, "MiB of shared memory")
-    t.between(fields["page_cache_bytes"] / MIB, (CACHE + SHARED) / MIB, (CACHE + SHARED) / MIB + 24,
+    # The kernel takes clean pages back when it likes.
+    t.between(fields["page_cache_bytes"] / MIB, 0.75 * (CACHE + SHARED) / MIB, (CACHE + SHARED) / MIB + 24,
               "MiB of page cache")
     t.true(fields["minor_faults"] >= (ANONYMOUS + SHARED) / mmap.PAGESIZE, "a fault for each page touched",
            fields["minor_faults"])
