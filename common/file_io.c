@@ -116,7 +116,8 @@ int file_io_open(struct file_io **opened, bool full, const struct files_settings
 		file_io_close(file_io);
 		return r;
 	}
-	bpf_object_find(logger, "the accounting of file I/O", file_io->bpf->obj);
+	if (file_io->bpf)
+		bpf_object_find(logger, "the accounting of file I/O", file_io->bpf->obj);
 	*opened = file_io;
 	return 0;
 }

@@ -183,6 +183,7 @@ int files_open(struct files **opened, const struct files_settings *settings,
 		return r;
 	}
 	log_way(&ways[way], logger);
+	bpf_object_find(logger, "the accounting of files", files->bpf->obj);
 	*opened = files;
 	return 0;
 }

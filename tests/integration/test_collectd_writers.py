@@ -230,18 +230,18 @@ def test_notifications_of_what_fails_and_recovers(t):
 
 
 def test_notifications_are_bounded(t):
-    """A counter that comes and goes for ever."""
+    """Many counters that go and come back."""
     host.require_bpf()
     server = receiver(t)
-    tree = t.enter(PackageTree(t.state / "sys"))
+    packages = 20
+    tree = t.enter(PackageTree(t.state / "sys", packages))
     more = write_http(server, "    Notifications true", "    Metrics false")
     daemon = collectd(t, sysroot_options(tree.root) | {"SampleInterval": 0.05, "MaxLogLines": 12}, interval=1,
                       more=more)
-    for _ in range(15):
-        tree.make_unreadable(1)
+    for package in range(1, packages):
+        tree.make_unreadable(package)
         time.sleep(0.15)
-        tree.mend(1)
-        time.sleep(0.15)
+        tree.mend(package)
     time.sleep(2)
     told, said = len(notifications(server)), len([text for _, text in daemon.our_log()
                                                   if text.startswith("deepmon plugin: ")])

@@ -21,7 +21,6 @@ README = SOURCE / "README.md"
 COLLECTD_CONF = SOURCE / "collectd-plugin" / "collectd.conf"
 TELEGRAF_CONF = SOURCE / "telegraf-execd" / "telegraf.conf"
 PAGES = (SOURCE / "collectd-plugin" / "deepmon.5", SOURCE / "telegraf-execd" / "deepmon-execd.8")
-SPIN = ("sh", "-c", "while :; do :; done")
 PYTHON_TYPES = {int: "integer", float: "float", str: "string"}
 
 
@@ -101,7 +100,7 @@ def test_one_file_serves_both(t):
 def busy_container(t):
     """A container that is busy, and counters that are simulated: the options to see both."""
     dockerd = t.enter(Dockerd(t.state / "dockerd"))
-    dockerd.docker.run("busy", *SPIN)
+    dockerd.docker.run("busy", "sh", "-c", "while true; do echo busy > /busy; done")
     simulator = t.enter(RaplSim(t.state / "rapl", t.built("rapl-sim"), domains="package,core,dram"))
     return sysroot_options(simulator.root) | {"DockerRoot": str(dockerd.data_root),
                                               "DockerSocket": str(dockerd.socket)}
@@ -256,7 +255,7 @@ def test_readme_queries(t):
     """Each finds something, of the path whose names it has."""
     host.require_bpf()
     influx = influxd(t)
-    options = busy_container(t)
+    options = busy_container(t) | {"FileIO": "full", "LatencyBuckets": "true"}
     execd(t, *command_line(options), interval=1, forward=influx.write)
     collectd(t, options, interval=1, network_port=influx.collectd_port)
     time.sleep(6)

@@ -16,9 +16,9 @@ from stage.rapl import PackageTree
 from support import execd, sysroot_options
 
 
-def doctor(t, *options, form="json"):
+def doctor(t, *options, form="=json"):
     """(status, output) of --doctor."""
-    done = subprocess.run([t.built("deepmon-execd"), f"--doctor={form}", *options], stdin=subprocess.DEVNULL,
+    done = subprocess.run([t.built("deepmon-execd"), f"--doctor{form}", *options], stdin=subprocess.DEVNULL,
                           capture_output=True, timeout=60, check=False, text=True)
     t.equal(done.stderr, "", "what is said beside the findings")
     return done.returncode, done.stdout
@@ -141,7 +141,7 @@ def test_nothing_can_be_measured(t):
 def test_text_has_the_same_rows(t):
     host.require_root()
     _, _, rows = findings(t)
-    _, text = doctor(t, form="text")
+    _, text = doctor(t, form="")
     lines = text.splitlines()
     subject = None
     told = {}

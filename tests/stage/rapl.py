@@ -98,6 +98,7 @@ class PackageTree:
         self.root = Path(root)
         self.energy_uj = dict.fromkeys(range(packages), 1_000_000_000)
         self.damaged = set()
+        self.lock = threading.Lock()  # held while a counter is written
         self.ending = threading.Event()
         self.thread = threading.Thread(target=self.run, daemon=True)
 
@@ -122,9 +123,11 @@ class PackageTree:
 
     def run(self):
         while not self.ending.wait(self.STEP_SECONDS):
-            for package in self.energy_uj.keys() - self.damaged:
-                self.energy_uj[package] += self.STEP_UJ
-                self.replace(package, f"{self.energy_uj[package]}\n")
+            for package in self.energy_uj:
+                with self.lock:
+                    if package not in self.damaged:
+                        self.energy_uj[package] += self.STEP_UJ
+                        self.replace(package, f"{self.energy_uj[package]}\n")
 
     def replace(self, package, text):
         """Readers see the old text or the new, never half of it."""
@@ -150,5 +153,5 @@ class PackageTree:
         self.damaged.discard(package)
 
     def stop_counting(self, package):
-        self.damaged.add(package)
-        self.ending.wait(2 * self.STEP_SECONDS)  # a step may be under way
+        with self.lock:
+            self.damaged.add(package)
