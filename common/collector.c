@@ -61,7 +61,19 @@ const struct energy_zone *collector_zones(const struct deepmon *collector, size_
 	return collector->energy ? energy_zones(collector->energy, count) : NULL;
 }
 
-/* What the kernel's books and the topology say now is what the ledger reads, and nothing later. */
+/* The network and file I/O go with the kernel. */
+static void follow_copy(struct deepmon *collector)
+{
+	if (collector->network)
+		network_keep_copy(collector->network, collector->kernel);
+	if (collector->file_io)
+		file_io_keep_copy(collector->file_io, collector->kernel);
+}
+
+/*
+ * What the kernel's books and the topology say now is what the ledger reads while it is recorded, and nothing
+ * later. Once the recording has ended it reads the books themselves again.
+ */
 static void capture(struct deepmon *collector, uint64_t now_ns)
 {
 	struct recording_out *out = recorder_notes(collector->recorder);
@@ -73,6 +85,9 @@ static void capture(struct deepmon *collector, uint64_t now_ns)
 			network_capture(collector->network, out);
 		if (collector->file_io)
 			file_io_capture(collector->file_io, out);
+	} else if (collector->kernel && kernel_copy_of(collector->kernel)) {
+		kernel_drop_copy(collector->kernel);
+		follow_copy(collector);
 	}
 	recorder_charge(collector->recorder, now_ns);
 }
@@ -312,28 +327,30 @@ static void record_setup(struct deepmon *collector)
 	recorder_frame(recorder, RECORDING_SETUP, clock_ns(CLOCK_REALTIME));
 }
 
-/* A recording that can't be made is said, and keeps nothing from being measured but memory for its copy. */
-static int open_recorder(struct deepmon *collector)
+/* A recording that can't be made keeps nothing from being measured. */
+static void open_recorder(struct deepmon *collector)
 {
 	int r;
 
 	if (recorder_open(&collector->recorder, &collector->options, &collector->logger) ||
 	    !collector->recorder)
-		return 0;
+		return;
+	r = collector->kernel ? kernel_keep_copy(collector->kernel) : 0;
+	if (r) {
+		log_error(&collector->logger, "Record: nothing is recorded: %s",
+			  r == -E2BIG
+			      ? "there are too many CPUs for so many cgroups; a smaller MaxCgroups helps"
+			      : strerror(-r));
+		recorder_close(collector->recorder);
+		collector->recorder = NULL;
+		return;
+	}
+	if (collector->kernel)
+		follow_copy(collector);
 	collector->footprints.recorder = collector->recorder;
 	if (collector->energy)
 		energy_listen(collector->energy, recorder_energy, collector->recorder);
-	if (collector->kernel) {
-		r = kernel_keep_copy(collector->kernel);
-		if (r)
-			return r;
-		if (collector->network)
-			network_keep_copy(collector->network, collector->kernel);
-		if (collector->file_io)
-			file_io_keep_copy(collector->file_io, collector->kernel);
-	}
 	record_setup(collector);
-	return 0;
 }
 
 static struct attribution_rules rules_of(const struct deepmon_options *options)
@@ -439,7 +456,7 @@ int deepmon_open(struct deepmon **opened, const struct deepmon_options *options,
 	if (!r)
 		r = open_sources(collector);
 	if (!r)
-		r = open_recorder(collector);
+		open_recorder(collector);
 	if (!r)
 		r = begin(collector);
 	if (r) {
