@@ -44,7 +44,7 @@ static int play_topology(struct topology *topology, struct recording_in *record,
 	indexes = recording_take_bytes(record, cpus);
 	for (uint64_t cpu = 0; indexes && cpu < cpus; cpu++)
 		record->bad |= indexes[cpu] >= sockets;
-	if (record->bad)
+	if (record->bad || !indexes)
 		return -EBADMSG;
 	if (!again) {
 		topology_clear(topology);
@@ -280,7 +280,7 @@ int replay_open(struct deepmon **opened, struct player *player, const struct dee
 int deepmon_open_replay(struct deepmon **opened, const char *path, const struct deepmon_options *options,
 			const struct deepmon_logger *logger)
 {
-	struct player *player;
+	struct player *player = NULL;
 	int r = open_player(&player, path);
 
 	if (!r)
@@ -317,7 +317,7 @@ static int play_options(struct player *player, struct deepmon_options *options)
 int deepmon_recording_read(const char *path, struct deepmon_recording *recording,
 			   struct deepmon_options *options)
 {
-	struct player *player;
+	struct player *player = NULL;
 	int r = open_player(&player, path);
 
 	if (r)
