@@ -62,22 +62,6 @@ static bool has_time(const struct deepmon *collector)
 	return collector->kernel || collector->cgroup_cpu;
 }
 
-/* What the kernel's books and the topology say now is what the ledger reads, and nothing later. */
-static void capture(struct deepmon *collector, uint64_t now_ns)
-{
-	struct recording_out *out = recorder_notes(collector->recorder);
-
-	if (out && collector->kernel) {
-		recorder_topology(collector->recorder, &collector->topology);
-		kernel_capture(collector->kernel, out);
-		if (collector->network)
-			network_capture(collector->network, out);
-		if (collector->file_io)
-			file_io_capture(collector->file_io, out);
-	}
-	recorder_charge(collector->recorder, now_ns);
-}
-
 /* Brings everything up to now. Under the lock. */
 static void take_sample(struct deepmon *collector)
 {
@@ -100,7 +84,7 @@ static void take_sample(struct deepmon *collector)
 	ended = clock_ns(CLOCK_MONOTONIC);
 	if (ended - energy_began > self->skew_ns)
 		self->skew_ns = ended - energy_began;
-	capture(collector, ended);
+	collector_capture(collector, ended);
 	attribution_charge(&collector->attribution, collector_zones(collector, &zone_count), ended);
 	recorder_frame(collector->recorder, RECORDING_SAMPLE, clock_ns(CLOCK_REALTIME));
 	self->samples++;
@@ -364,68 +348,6 @@ static int open_sources(struct deepmon *collector)
 	return has_time(collector) || has_energy(collector) ? 0 : -ENODEV;
 }
 
-/* What all that is heard later is to be read with. */
-static void record_setup(struct deepmon *collector)
-{
-	struct recorder *recorder = collector->recorder;
-	struct recording_out *out = recorder_notes(recorder);
-	size_t zone_count;
-	const struct energy_zone *zones = collector_zones(collector, &zone_count);
-
-	if (!out)
-		return;
-	recorder_host(recorder, &collector->options);
-	recorder_topology(recorder, &collector->topology);
-	for (size_t i = 0; i < zone_count; i++)
-		recorder_zone(recorder, &zones[i]);
-	if (collector->kernel) {
-		recording_begin(out, RECORDING_KERNEL);
-		recording_put(out, kernel_slot_count(collector->kernel) - CPU_SLOT_FIRST);
-		recording_put(out, kernel_has_overlap(collector->kernel));
-		recording_put(out, kernel_counter_mask(collector->kernel));
-		recording_put(out, collector->options.processes ? collector->options.max_processes : 0);
-		recording_end(out);
-	}
-	if (collector->network) {
-		recording_begin(out, RECORDING_NETWORKED);
-		recording_put(out, network_counted(collector->network));
-		recording_end(out);
-	}
-	if (collector->file_io) {
-		recording_begin(out, RECORDING_FILES);
-		recording_end(out);
-	}
-	recording_begin(out, RECORDING_FOOTPRINTS);
-	recording_put(out, collector->footprints.has_memory);
-	recording_put(out, collector->footprints.has_block);
-	recording_end(out);
-	recorder_frame(recorder, RECORDING_SETUP, clock_ns(CLOCK_REALTIME));
-}
-
-/* A recording that can't be made is said, and keeps nothing from being measured but memory for its copy. */
-static int open_recorder(struct deepmon *collector)
-{
-	int r;
-
-	if (recorder_open(&collector->recorder, &collector->options, &collector->logger) ||
-	    !collector->recorder)
-		return 0;
-	collector->footprints.recorder = collector->recorder;
-	if (collector->energy)
-		energy_listen(collector->energy, recorder_energy, collector->recorder);
-	if (collector->kernel) {
-		r = kernel_keep_copy(collector->kernel);
-		if (r)
-			return r;
-		if (collector->network)
-			network_keep_copy(collector->network, collector->kernel);
-		if (collector->file_io)
-			file_io_keep_copy(collector->file_io, collector->kernel);
-	}
-	record_setup(collector);
-	return 0;
-}
-
 static struct attribution_rules rules_of(const struct deepmon_options *options)
 {
 	struct attribution_rules rules = {
@@ -557,7 +479,7 @@ static int open_all(struct deepmon *collector)
 	if (!r)
 		r = open_sources(collector);
 	if (!r)
-		r = open_recorder(collector);
+		collector_open_recorder(collector);
 	if (!r)
 		r = begin(collector);
 	collector->findings.complete = true;

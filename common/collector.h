@@ -85,12 +85,21 @@ void collector_close_ledger(struct deepmon *collector);
 /* None, if energy is not measured. */
 const struct energy_zone *collector_zones(const struct deepmon *collector, size_t *count);
 
+/* Begins to record, if the options ask for it. Before the ledger is opened. */
+void collector_open_recorder(struct deepmon *collector);
+/* Before each charge: what the ledger then reads is noted. */
+void collector_capture(struct deepmon *collector, uint64_t now_ns);
+
 /* A collector without anything in it yet; deepmon_close frees it. NULL: out of memory. */
 struct deepmon *collector_new(const struct deepmon_options *options, const struct deepmon_logger *logger);
 
 /* deepmon_open_replay with a player, which becomes the collector's, even on failure. */
 int replay_open(struct deepmon **collector, struct player *player, const struct deepmon_options *options,
 		const struct deepmon_logger *logger);
+/* Opens the sources that the recording's setup tells of, and the ledger. -errno. */
+int replay_setup(struct deepmon *collector);
+/* A record of which CPU is in which socket, the first one or a later one. -EBADMSG. */
+int replay_topology(struct topology *topology, struct recording_in *record, bool again);
 /* deepmon_read, of a replay. */
 int replay_read(struct deepmon *collector, uint64_t until_ns, const struct deepmon_sample **sample);
 

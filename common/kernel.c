@@ -214,9 +214,7 @@ void kernel_close(struct kernel *kernel)
 {
 	if (!kernel)
 		return;
-	if (kernel->copy)
-		kernel_copy_clear(kernel->copy);
-	free(kernel->copy);
+	kernel_drop_copy(kernel);
 	process_map_close(&kernel->processes);
 	bpf_mapping_close(&kernel->slots);
 	bpf_mapping_close(&kernel->usage);
@@ -395,9 +393,12 @@ void kernel_forget_process(const struct kernel *kernel, const struct process_key
 
 int kernel_keep_copy(struct kernel *kernel)
 {
-	struct kernel_copy *copy = calloc(1, sizeof(*copy));
+	struct kernel_copy *copy;
 	int r;
 
+	if ((uint64_t)kernel->cpu_count * kernel->slot_count > KERNEL_COPY_CELLS_MAX)
+		return -E2BIG;
+	copy = calloc(1, sizeof(*copy));
 	if (!copy)
 		return -ENOMEM;
 	r = kernel_copy_init(copy, kernel->cpu_count, kernel->slot_count, kernel->settings.max_processes);
@@ -408,6 +409,14 @@ int kernel_keep_copy(struct kernel *kernel)
 	}
 	kernel->copy = copy;
 	return 0;
+}
+
+void kernel_drop_copy(struct kernel *kernel)
+{
+	if (kernel->copy)
+		kernel_copy_clear(kernel->copy);
+	free(kernel->copy);
+	kernel->copy = NULL;
 }
 
 struct kernel_copy *kernel_copy_of(const struct kernel *kernel)

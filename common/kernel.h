@@ -85,9 +85,11 @@ void kernel_forget_process(const struct kernel *kernel, const struct process_key
 
 /*
  * From now on the functions above tell of a copy, as it was at the last kernel_capture. It belongs to the
- * kernel. -errno.
+ * kernel. -E2BIG: more CPUs and slots than a copy is made of. -ENOMEM.
  */
 int kernel_keep_copy(struct kernel *kernel);
+/* They tell of the maps again, which have all that the copy had. */
+void kernel_drop_copy(struct kernel *kernel);
 /* Brings the copy up to now, and writes down what changed. */
 void kernel_capture(struct kernel *kernel, struct recording_out *out);
 /* NULL: there is none. */

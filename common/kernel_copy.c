@@ -35,14 +35,16 @@ void kernel_copy_clear(struct kernel_copy *copy)
 	*copy = (struct kernel_copy){0};
 }
 
-/* False: out of memory, and it is as it was. New elements are 0. */
+/* False: out of memory, and it is as it was. New elements are 0, and take no memory before they are used. */
 static bool grow(void *array, size_t size, size_t from, size_t to)
 {
-	char *grown = reallocarray(*(void **)array, to, size);
+	void *grown = calloc(to, size), *old = *(void **)array;
 
 	if (!grown)
 		return false;
-	memset(grown + from * size, 0, (to - from) * size);
+	if (from)
+		memcpy(grown, old, from * size);
+	free(old);
 	*(void **)array = grown;
 	return true;
 }

@@ -16,7 +16,7 @@
 #include "../bpf/net.h"
 #include "recording.h"
 
-#define KERNEL_COPY_CELLS_MAX (1u << 22) /* CPUs times slots, or processes: 256 MiB */
+#define KERNEL_COPY_CELLS_MAX (1u << 23) /* CPUs times slots, or processes: half a GiB */
 
 /* A process in a slot. */
 struct kernel_copy_process {

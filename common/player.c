@@ -31,9 +31,10 @@ static int read_at(struct player *player, uint64_t offset, void *bytes, size_t l
 {
 	if (fseeko(player->stream, (off_t)offset, SEEK_SET))
 		return -errno;
+	errno = EIO;
 	if (fread(bytes, 1, length, player->stream) == length)
 		return 0;
-	return ferror(player->stream) ? -EIO : -ENODATA;
+	return ferror(player->stream) ? -errno : -ENODATA;
 }
 
 static int peek_at(struct player *player, uint64_t offset, uint64_t end, uint8_t *bytes,

@@ -313,8 +313,8 @@ static void print_name(char *text, size_t size, const struct run_figure *figure)
 		if (length > suffix && !strcmp(text + length - suffix, suffixes[i]))
 			text[length - suffix] = '\0';
 	}
-	for (char *c = text; *c; c++)
-		*c = *c == '_' ? ' ' : *c;
+	for (char *c = strchr(text, '_'); c; c = strchr(c, '_'))
+		*c = ' ';
 }
 
 static void print_figure(FILE *out, const struct run_figure *figure)

@@ -41,16 +41,20 @@ static bool next_word(const char **filter, struct word *word)
 	return true;
 }
 
-/* What of a row goes by that name; NULL: nothing does. */
-static const char *text_of(const struct top_row *row, const char *name)
+/* What of a row goes by that name. False: nothing does. */
+static bool text_of(const struct top_row *row, const char *name, const char **text)
 {
 	enum top_key key;
 
 	if (!strcasecmp(name, "name"))
-		return row->name;
-	if (!strcasecmp(name, "id"))
-		return row->id;
-	return top_key_find(name, strlen(name), &key) ? NULL : row->labels[key];
+		*text = row->name;
+	else if (!strcasecmp(name, "id"))
+		*text = row->id;
+	else if (top_key_find(name, strlen(name), &key) == 0)
+		*text = row->labels[key];
+	else
+		return false;
+	return true;
 }
 
 /* The whole word, which is none of a kind of its own, somewhere in the row. */
@@ -82,8 +86,7 @@ static bool holds(const struct top_row *row, struct word *word)
 		return is_in(row, word->text);
 	if (word->how != ':')
 		return compares(row, word);
-	text = text_of(row, word->text);
-	if (text)
+	if (text_of(row, word->text, &text))
 		return strcasestr(text, word->value) != NULL;
 	word->value[-1] = ':'; /* an image's name may have one */
 	return is_in(row, word->text);

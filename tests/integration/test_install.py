@@ -32,7 +32,8 @@ def test_everything_is_in_its_place(t):
     for prefix in ("/usr", "/usr/local"):
         destination, files = installed(t, prefix)
         share = f"{prefix}/share/deepmon"
-        modes = {f"{prefix}/bin/deepmon-execd": 0o755, f"{stock_plugins()}/deepmon.so": 0o644,
+        modes = {f"{prefix}/bin/deepmon-execd": 0o755, f"{prefix}/bin/deepmon-top": 0o755,
+                 f"{stock_plugins()}/deepmon.so": 0o644,
                  f"{share}/types.db": 0o644, f"{share}/collectd.conf": 0o644, f"{share}/telegraf.conf": 0o644,
                  f"{share}/collectd.service.d/deepmon.conf": 0o644}
         modes |= {f"{prefix}/share/man/man{page.suffix[1:]}/{page.name}": 0o644

@@ -73,13 +73,14 @@ def record(t, *options, seconds=4):
     host.require_bpf()
     path = t.state / "host.recording"
     docker = DockerFiles(t.state / "docker")
-    simulator = t.enter(RaplSim(t.state / "sim", t.built("rapl-sim"), period_ms=40, idle_watts=400,
-                               range_uj=1_000_000_000))
+    simulator = t.enter(RaplSim(t.state / "sim", t.built("rapl-sim"), period_ms=40, idle_watts=1500,
+                               range_uj=3_000_000_000))
     first, late = t.enter(Container()), t.enter(Container())
     docker.name(first.identity, "web one")
     parent = execd(t, "--sys-root", simulator.root, "--cgroup-root", "/sys/fs/cgroup",
                    "--docker-root", docker.root, "--docker-socket", "", "--sample-interval", "0.1",
                    "--network", "on", "--file-io", "counts", "--processes", "3", "--idle-reread", "0",
+                   "--max-units", "20", "--max-containers", "100",
                    "--record", path, *options, interval=0.4)
     first.run(duty, two_cpus()[0], 0.3)
     late.run(talk, 9)
@@ -90,12 +91,15 @@ def record(t, *options, seconds=4):
         with Cgroup() as short:
             short.run(burn_ns, 2_000_000)
             time.sleep(0.02)
-        with Container() as brief:
-            docker.name(brief.identity, f"brief-{os.urandom(2).hex()}")
+        brief = Container()
+        docker.name(brief.identity, f"brief-{os.urandom(2).hex()}")
+        with brief:
             brief.run(burn_ns, 2_000_000)
             time.sleep(0.02)
     parent.stop()
-    return path, "".join(line + "\n" for batch in parent.batches for line in batch.lines)
+    # Transactions are not recorded.
+    return path, "".join(line + "\n" for batch in parent.batches for line in batch.lines
+                         if "_transactions," not in line.split(" ")[0])
 
 
 def test_the_same_options_give_the_same_lines(t):
@@ -224,7 +228,8 @@ def test_bounds_and_refusals(t):
     host.require_bpf()
     top = t.enter(Cgroup())
     path = t.state / "bounded"
-    parent = execd(t, "--record", path, "--record-max", "1", "--sample-interval", "0.05", interval=0.1)
+    parent = execd(t, "--record", path, "--record-max", "1", "--sample-interval", "0.05",
+                   "--max-units", "20", interval=0.1)
     parent.wait_for_batches(2, 10)
     for number in range(6000):  # each is told with its path
         directory = top.directory / f"{number}-{'x' * 200}"
@@ -233,8 +238,13 @@ def test_bounds_and_refusals(t):
         if any("RecordMax" in line for line in parent.stderr_lines):
             break
     batches = len(parent.batches)
-    parent.wait_for_batches(batches + 3, 10)
+    parent.wait_for_batches(batches + 12, 20)
     t.one_line(parent.stderr_lines, "RecordMax", "measuring goes on")
+    first, last = parent.reports()[batches + 1], parent.reports()[-1]
+    elapsed = (last[0].time_ns - first[0].time_ns) * os.sysconf("SC_NPROCESSORS_ONLN")
+    t.within(sum(point.fields["cpu_time_ns"] for point in find(last, "deepmon_total")) -
+             sum(point.fields["cpu_time_ns"] for point in find(first, "deepmon_total")), elapsed, 0.02,
+             "ns of all CPUs' time after the recording's end")
     t.between(path.stat().st_size, 500_000, 1 << 20, "bytes of a recording of 1 MiB at most")
     text, said = play(t, path)
     t.true(parse(text) and not said, "it is played to its end", said)

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * What a collector hands to its recorder: the setup, and at each sample what the kernel's books say.
+ */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "collector.h"
+#include "log.h"
+
+/* The network and file I/O go with the kernel. */
+static void follow_copy(struct deepmon *collector)
+{
+	if (collector->network)
+		network_keep_copy(collector->network, collector->kernel);
+	if (collector->file_io)
+		file_io_keep_copy(collector->file_io, collector->kernel);
+}
+
+/*
+ * What the kernel's books and the topology say now is what the ledger reads while it is recorded, and nothing
+ * later. Once the recording has ended it reads the books themselves again.
+ */
+void collector_capture(struct deepmon *collector, uint64_t now_ns)
+{
+	struct recording_out *out = recorder_notes(collector->recorder);
+
+	if (out && collector->kernel) {
+		recorder_topology(collector->recorder, &collector->topology);
+		kernel_capture(collector->kernel, out);
+		if (collector->network)
+			network_capture(collector->network, out);
+		if (collector->file_io)
+			file_io_capture(collector->file_io, out);
+	} else if (collector->kernel && kernel_copy_of(collector->kernel)) {
+		kernel_drop_copy(collector->kernel);
+		follow_copy(collector);
+	}
+	recorder_charge(collector->recorder, now_ns);
+}
+
+/* What all that is heard later is to be read with. */
+static void record_setup(struct deepmon *collector)
+{
+	struct recorder *recorder = collector->recorder;
+	struct recording_out *out = recorder_notes(recorder);
+	struct timespec now;
+	size_t zone_count;
+	const struct energy_zone *zones = collector_zones(collector, &zone_count);
+
+	if (!out)
+		return;
+	clock_gettime(CLOCK_REALTIME, &now);
+	recorder_host(recorder, &collector->options);
+	recorder_topology(recorder, &collector->topology);
+	for (size_t i = 0; i < zone_count; i++)
+		recorder_zone(recorder, &zones[i]);
+	if (collector->kernel) {
+		recording_begin(out, RECORDING_KERNEL);
+		recording_put(out, kernel_slot_count(collector->kernel) - CPU_SLOT_FIRST);
+		recording_put(out, kernel_has_overlap(collector->kernel));
+		recording_put(out, kernel_counter_mask(collector->kernel));
+		recording_put(out, collector->options.processes ? collector->options.max_processes : 0);
+		recording_end(out);
+	}
+	if (collector->network) {
+		recording_begin(out, RECORDING_NETWORKED);
+		recording_put(out, network_counted(collector->network));
+		recording_end(out);
+	}
+	if (collector->file_io) {
+		recording_begin(out, RECORDING_FILES);
+		recording_end(out);
+	}
+	recording_begin(out, RECORDING_FOOTPRINTS);
+	recording_put(out, collector->footprints.has_memory);
+	recording_put(out, collector->footprints.has_block);
+	recording_end(out);
+	recorder_frame(recorder, RECORDING_SETUP, (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
+}
+
+/* A recording that can't be made keeps nothing from being measured. */
+void collector_open_recorder(struct deepmon *collector)
+{
+	int r;
+
+	if (recorder_open(&collector->recorder, &collector->options, &collector->logger) ||
+	    !collector->recorder)
+		return;
+	r = collector->kernel ? kernel_keep_copy(collector->kernel) : 0;
+	if (r) {
+		log_error(&collector->logger, "Record: nothing is recorded: %s",
+			  r == -E2BIG
+			      ? "there are too many CPUs for so many cgroups; a smaller MaxCgroups helps"
+			      : strerror(-r));
+		recorder_close(collector->recorder);
+		collector->recorder = NULL;
+		return;
+	}
+	if (collector->kernel)
+		follow_copy(collector);
+	collector->footprints.recorder = collector->recorder;
+	if (collector->energy)
+		energy_listen(collector->energy, recorder_energy, collector->recorder);
+	record_setup(collector);
+}
