@@ -15,6 +15,7 @@
 #include "http.h"
 #include "log.h"
 #include "pods.h"
+#include "selection.h"
 
 #define SECOND_NS  1000000000ull
 #define SOON_NS	   (2 * SECOND_NS) /* how often it is asked at most, for what is new */
@@ -45,6 +46,7 @@ struct kubelet {
 	struct http *http;
 	struct server kubelet, api;
 	char token_file[DEEPMON_TEXT_MAX];
+	struct selection *labels; /* of pods, those to be kept */
 	uint64_t interval_ns;
 
 	pthread_mutex_t *groups_lock;
@@ -306,6 +308,7 @@ static bool tell_group(struct kubelet *kubelet, struct group *group)
 			group->next_try_ns = 0;
 		return known;
 	}
+	identity.chosen = kubelet->labels;
 	identity.label_count = group->label_count;
 	memcpy(identity.labels, group->labels, group->label_count * sizeof(*group->labels));
 	if (!tell(kubelet, &identity))
@@ -431,12 +434,15 @@ int kubelet_open(struct kubelet **opened, const struct deepmon_options *options,
 	kubelet = calloc(1, sizeof(*kubelet));
 	if (!kubelet)
 		return -ENOMEM;
-	r = http_open(&kubelet->http);
+	r = selection_open(&kubelet->labels, &options->container_label);
+	if (!r)
+		r = http_open(&kubelet->http);
 	if (r == -ENOSYS)
 		log_warning(logger,
 			    "Kubelet: there is no libcurl, so owners of pods and services are not told; "
 			    "install libcurl4");
 	if (r) {
+		selection_close(kubelet->labels);
 		free(kubelet);
 		return r == -ENOSYS ? 0 : r;
 	}
@@ -479,6 +485,7 @@ void kubelet_close(struct kubelet *kubelet)
 	http_close(kubelet->http);
 	told_free(kubelet->told);
 	services_clear(&kubelet->services);
+	selection_close(kubelet->labels);
 	pthread_cond_destroy(&kubelet->wake);
 	pthread_mutex_destroy(&kubelet->lock);
 	free(kubelet);
