@@ -397,6 +397,16 @@ static void *run(void *argument)
 
 /* ---- From beginning to end ----------------------------------------------------------------------- */
 
+static void set_url(struct server *server, const char *url)
+{
+	size_t length = strlen(url);
+
+	while (length && url[length - 1] == '/')
+		length--;
+	memcpy(server->url, url, length);
+	server->url[length] = '\0';
+}
+
 static void set_up(struct kubelet *kubelet, const struct deepmon_options *options)
 {
 	struct server *own = &kubelet->kubelet, *api = &kubelet->api;
@@ -409,9 +419,9 @@ static void set_up(struct kubelet *kubelet, const struct deepmon_options *option
 			       .ca_option = "KubernetesCA",
 			       .right = "list services in all namespaces",
 			       .loss = "services"};
-	strcpy(own->url, options->kubelet);
+	set_url(own, options->kubelet);
 	strcpy(own->ca_file, *options->kubelet_ca ? options->kubelet_ca : options->kubernetes_ca);
-	strcpy(api->url, options->kubernetes_api);
+	set_url(api, options->kubernetes_api);
 	strcpy(api->ca_file, options->kubernetes_ca);
 	strcpy(kubelet->token_file, options->kubernetes_token);
 	kubelet->interval_ns = (uint64_t)(options->kubelet_interval * (double)SECOND_NS);

@@ -93,7 +93,7 @@ def test_owners_and_services_by_https(t):
     node.start("c1")
     node.start("c5", with_files=False)  # its name is the kubelet's to tell, too
     node.start("c6")
-    parent = execd(t, *node.ask(kubelet.url(), api.url("localhost")), "--container-label", "app", interval=1)
+    parent = execd(t, *node.ask(kubelet.url() + "/", api.url("localhost")), "--container-label", "app", interval=1)
     wait_for_all(parent, ["c1", "c5", "c6"], 20)
     t.equal(tags_of(containers(parent)["agent"], "node", "label_app", "container_image", "container_version"),
             {"node": "node-1", "label_app": "agent", "container_image": "docker.io/library/agent", "container_version": "latest"},
