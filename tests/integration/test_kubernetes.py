@@ -17,6 +17,7 @@ FIXTURES = SOURCE / "tests" / "fixtures" / "kubernetes"
 PODS = (FIXTURES / "pods.json").read_text()
 SERVICES = {f"/api/v1/namespaces/{space}/services": (FIXTURES / f"services-{space}.json").read_text()
             for space in ("shop", "kube-system")}
+NAMESPACES_MOST = 256
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.stand-in"
 # Of pods.json: the first two digits of its id, its namespace, pod and name, and who made it.
 CONTAINERS = {
@@ -139,6 +140,22 @@ def test_owners_are_asked_for_no_more_often_than_need_be(t):
     wait_until(lambda: len(kubelet.requests) >= 3, 4 * LATE_SECONDS, "questions for it")
     time.sleep(4)
     t.true(len(kubelet.requests) <= 5, "at most five questions", len(kubelet.requests))
+
+
+def test_services_of_so_many_namespaces_are_asked_for(t):
+    """And no more; the others' pods have no services."""
+    host.require_bpf()
+    node = Node(t)
+    spaces = [f"n{number:03}" for number in range(NAMESPACES_MOST + 20)]
+    pods = json.loads(PODS)
+    pods["items"] += [{"metadata": {"name": "p", "namespace": space}} for space in spaces]
+    kubelet = t.enter(Server({"/pods": json.dumps(pods)}, *node.certificate))
+    api = t.enter(Server(SERVICES | {f"/api/v1/namespaces/{space}/services": '{"items":[]}' for space in spaces},
+                         *node.certificate))
+    node.start("c5")
+    parent = execd(t, *node.ask(kubelet.url(), api.url(), interval="60"), interval=1)
+    wait_for_all(parent, ["c5"], 20)
+    t.equal(len({path for path, _ in api.requests}), NAMESPACES_MOST, "namespaces that were asked for")
 
 
 def test_a_kubelet_that_is_another_is_not_told_the_token(t):

@@ -335,6 +335,26 @@ START_TEST(too_deep_a_pod_or_too_many_are_refused)
 }
 END_TEST
 
+START_TEST(too_many_services_are_refused)
+{
+	static const char service[] = "{\"metadata\":{\"name\":\"s\",\"namespace\":\"n\"},"
+				      "\"spec\":{\"selector\":{\"a\":\"b\"}}},";
+	size_t size = (SERVICES_MOST + 1) * strlen(service) + 64, at;
+	cleanup_free char *json = malloc(size);
+	struct services read = {0};
+
+	ck_assert_ptr_nonnull(json);
+	strcpy(json, "{\"items\":[");
+	at = strlen(json);
+	for (int i = 0; i <= SERVICES_MOST; i++, at += strlen(service))
+		strcpy(json + at, service);
+	strcpy(json + at - 1, "]}");
+	ck_assert_int_eq(services_read(&read, json, strlen(json)), -E2BIG);
+	ck_assert_uint_eq(read.count, SERVICES_MOST);
+	services_clear(&read);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("pods");
@@ -353,6 +373,7 @@ int main(void)
 	tcase_add_loop_test(all, an_answer_is_read_or_refused, 0, COUNT(answers));
 	tcase_add_test(all, what_is_cut_short_anywhere_is_refused);
 	tcase_add_test(all, too_deep_a_pod_or_too_many_are_refused);
+	tcase_add_test(all, too_many_services_are_refused);
 	suite_add_tcase(suite, all);
 	srunner_run_all(runner, CK_ENV);
 
