@@ -12,7 +12,7 @@ from pathlib import Path
 from . import cgroups
 from .dockerd import APPLETS, complaint
 from .mounts import unmount_below
-from .process import ADMIN_PATH, Skip, StageError, end_pid, find_program, wait_until
+from .process import ADMIN_PATH, Skip, StageError, end_pid, find_program, pids_mentioning, wait_until
 
 IMAGE = "localhost/deepmon-test/busybox:2"
 
@@ -88,6 +88,9 @@ class Podman:
         except StageError as error:
             raise Skip(f"podman can't start a container here: {error}", needs="podman") from error
 
+    def processes(self):
+        return pids_mentioning(str(self.runtime)) + pids_mentioning(str(self.state))
+
     @property
     def socket(self):
         return self.runtime / "podman.sock"
@@ -107,6 +110,11 @@ class Podman:
     def __exit__(self, *_):
         with contextlib.suppress(StageError, Skip, subprocess.TimeoutExpired):
             self.cli("rm", "--all", "--force", "--time", "0")
+        # What conmon runs behind each container mounts once more.
+        with contextlib.suppress(StageError):
+            wait_until(lambda: not self.processes(), 10, "the end of podman's own processes")
+        for pid in self.processes():
+            end_pid(pid, 5)
         unmount_below(self.runtime, self.state)
         shutil.rmtree(self.runtime, ignore_errors=True)
         for directory in self.left_cgroups:
