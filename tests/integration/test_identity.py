@@ -230,7 +230,7 @@ def test_a_users_own_podman(t):
     host.require_bpf()
     by_hand = Host(t)
     by_hand.root.chmod(0o755)
-    user, home = 64123, by_hand.root / "home" / "ann"
+    user, home = 60000 + os.getpid() % 5000, by_hand.root / "home" / "ann"
     (by_hand.root / "etc").mkdir()
     (by_hand.root / "etc/passwd").write_text(f"root:x:0:0::/root:/bin/sh\nann:x:{user}:{user}:Ann:/home/ann:/bin/sh\n")
     home.mkdir(parents=True)
