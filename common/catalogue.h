@@ -467,7 +467,8 @@
 	X(kubernetes_token, KubernetesToken, TEXT, "/var/run/secrets/kubernetes.io/serviceaccount/token", 0, \
 	  0, "", "File with the token that both are asked with, as deepmon itself sees it")                  \
 	X(container_label, ContainerLabel, LIST, "", 0, 0, "",                                               \
-	  "Labels of the runtime's, or annotations, that become tags label_KEY: the first of them that "     \
+	  "Labels of the runtime's or the pod's, or annotations, that become tags label_KEY: the first of "  \
+	  "them that "                                                                                       \
 	  "find room")                                                                                       \
 	X(container, Container, LIST, "", 0, 0, "",                                                          \
 	  "Containers that are told one by one; all others are summed as (other). In a pod "                 \

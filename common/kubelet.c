@@ -15,6 +15,7 @@
 #include "http_client.h"
 #include "log.h"
 #include "pods.h"
+#include "selection.h"
 
 #define SECOND_NS  1000000000ull
 #define SOON_NS	   (2 * SECOND_NS) /* how often it is asked at most, for what is new */
@@ -45,6 +46,7 @@ struct kubelet {
 	struct http_client *http;
 	struct server kubelet, api;
 	char token_file[DEEPMON_TEXT_MAX];
+	struct selection *labels; /* of pods, those to be kept */
 	uint64_t interval_ns;
 
 	pthread_mutex_t *groups_lock;
@@ -306,6 +308,7 @@ static bool tell_group(struct kubelet *kubelet, struct group *group)
 			group->next_try_ns = 0;
 		return known;
 	}
+	identity.chosen = kubelet->labels;
 	identity.label_count = group->label_count;
 	memcpy(identity.labels, group->labels, group->label_count * sizeof(*group->labels));
 	if (!tell(kubelet, &identity))
@@ -394,6 +397,16 @@ static void *run(void *argument)
 
 /* ---- From beginning to end ----------------------------------------------------------------------- */
 
+static void set_url(struct server *server, const char *url)
+{
+	size_t length = strlen(url);
+
+	while (length && url[length - 1] == '/')
+		length--;
+	memcpy(server->url, url, length);
+	server->url[length] = '\0';
+}
+
 static void set_up(struct kubelet *kubelet, const struct deepmon_options *options)
 {
 	struct server *own = &kubelet->kubelet, *api = &kubelet->api;
@@ -406,9 +419,9 @@ static void set_up(struct kubelet *kubelet, const struct deepmon_options *option
 			       .ca_option = "KubernetesCA",
 			       .right = "list services in all namespaces",
 			       .loss = "services"};
-	strcpy(own->url, options->kubelet);
+	set_url(own, options->kubelet);
 	strcpy(own->ca_file, *options->kubelet_ca ? options->kubelet_ca : options->kubernetes_ca);
-	strcpy(api->url, options->kubernetes_api);
+	set_url(api, options->kubernetes_api);
 	strcpy(api->ca_file, options->kubernetes_ca);
 	strcpy(kubelet->token_file, options->kubernetes_token);
 	kubelet->interval_ns = (uint64_t)(options->kubelet_interval * (double)SECOND_NS);
@@ -431,12 +444,15 @@ int kubelet_open(struct kubelet **opened, const struct deepmon_options *options,
 	kubelet = calloc(1, sizeof(*kubelet));
 	if (!kubelet)
 		return -ENOMEM;
-	r = http_client_open(&kubelet->http);
+	r = selection_open(&kubelet->labels, &options->container_label);
+	if (!r)
+		r = http_client_open(&kubelet->http);
 	if (r == -ENOSYS)
 		log_warning(logger,
 			    "Kubelet: there is no libcurl, so owners of pods and services are not told; "
 			    "install libcurl4");
 	if (r) {
+		selection_close(kubelet->labels);
 		free(kubelet);
 		return r == -ENOSYS ? 0 : r;
 	}
@@ -479,6 +495,7 @@ void kubelet_close(struct kubelet *kubelet)
 	http_client_close(kubelet->http);
 	told_free(kubelet->told);
 	services_clear(&kubelet->services);
+	selection_close(kubelet->labels);
 	pthread_cond_destroy(&kubelet->wake);
 	pthread_mutex_destroy(&kubelet->lock);
 	free(kubelet);

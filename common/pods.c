@@ -453,6 +453,9 @@ bool pods_tell(const struct pods *pods, const struct pod_services *services, str
 	}
 	if (pod->node && !identity_label(identity, "node"))
 		identity_set_label(identity, "node", pod->node);
+	for (size_t i = 0; i < pod->label_count; i++)
+		runtime_set_label(identity, pods->labels[pod->first_label + i].key,
+				  pods->labels[pod->first_label + i].value);
 	if (services) {
 		const char *names = services->names[pod - pods->all];
 

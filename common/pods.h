@@ -75,7 +75,8 @@ void pod_services_clear(struct pod_services *found);
 int pods_name_container(const struct pods *pods, struct identity *identity);
 
 /*
- * Gives a container the owner, the node and the services of its pod, in place of what its names tell of them.
+ * Gives a container the owner, the node, the services and the chosen labels of its pod, in place of what its
+ * names tell of them.
  * Without services (NULL) it keeps those it has. false: the pod is not known, or it is in none.
  */
 bool pods_tell(const struct pods *pods, const struct pod_services *services, struct identity *identity);

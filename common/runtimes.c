@@ -263,18 +263,20 @@ void runtime_set_name(struct identity *identity, const char *runtime, const char
 	identity->named = true;
 }
 
-/* label_KEY, of bytes that no agent takes for the end of it. */
-static void set_chosen_label(struct identity *identity, const char *key, const char *value)
+void runtime_set_label(struct identity *identity, const char *key, const char *value)
 {
 	char own[IDENTITY_KEY_MAX];
 
-	if (identity->label_count >= IDENTITY_LABELS_MAX - IDENTITY_LABELS_LATE ||
+	if (!identity->chosen || !selection_has(identity->chosen, key) ||
 	    snprintf(own, sizeof(own), "label_%s", key) >= (int)sizeof(own))
 		return;
+	/* Of bytes that no agent takes for the end of it. */
 	for (char *c = own; *c; c++)
 		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/", *c))
 			*c = '_';
-	identity_set_label(identity, own, value);
+	if (identity->label_count < IDENTITY_LABELS_MAX - IDENTITY_LABELS_LATE ||
+	    identity_label(identity, own))
+		identity_set_label(identity, own, value);
 }
 
 void runtime_set_labels(struct identity *identity, const cJSON *labels)
@@ -285,14 +287,14 @@ void runtime_set_labels(struct identity *identity, const cJSON *labels)
 
 	identity_set_label(identity, "compose_project", project ? project : "");
 	identity_set_label(identity, "compose_service", service ? service : "");
-	if (!identity->chosen || !cJSON_IsObject(labels))
+	if (!cJSON_IsObject(labels))
 		return;
 	cJSON_ArrayForEach(label, labels)
 	{
 		const char *value = cJSON_GetStringValue(label);
 
-		if (value && label->string && selection_has(identity->chosen, label->string))
-			set_chosen_label(identity, label->string, value);
+		if (value && label->string)
+			runtime_set_label(identity, label->string, value);
 	}
 }
 

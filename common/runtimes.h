@@ -59,6 +59,8 @@ void runtime_set_image(struct identity *identity, const char *text);
 /* A runtime's own name of a container. */
 void runtime_set_name(struct identity *identity, const char *runtime, const char *name);
 
+/* A label, as label_KEY, if it is chosen and there is room. */
+void runtime_set_label(struct identity *identity, const char *key, const char *value);
 /* Labels of a container (an object of texts): those of compose, and those that are chosen. NULL: none. */
 void runtime_set_labels(struct identity *identity, const cJSON *labels);
 

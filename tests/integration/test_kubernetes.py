@@ -17,6 +17,9 @@ FIXTURES = SOURCE / "tests" / "fixtures" / "kubernetes"
 PODS = (FIXTURES / "pods.json").read_text()
 SERVICES = {f"/api/v1/namespaces/{space}/services": (FIXTURES / f"services-{space}.json").read_text()
             for space in ("shop", "kube-system")}
+NAMESPACES_MOST = 256
+# Reports are read again and again.
+SHORT = ("--report-system", "false", "--memory", "off", "--block-devices", "0")
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.stand-in"
 # Of pods.json: the first two digits of its id, its namespace, pod and name, and who made it.
 CONTAINERS = {
@@ -60,7 +63,7 @@ class Node(Host):
 
     def ask(self, kubelet, api=None, interval="1"):
         """Options to ask those."""
-        return [*self.options(), "--kubelet", kubelet, "--kubernetes-ca", str(self.authority.certificate),
+        return [*self.options(), *SHORT, "--kubelet", kubelet, "--kubernetes-ca", str(self.authority.certificate),
                 "--kubernetes-token", str(self.token), "--kubelet-interval", interval,
                 *(("--kubernetes-api", api) if api else ())]
 
@@ -70,7 +73,7 @@ def told_of(point):
                  ("namespace", "pod_name", "container_name", "owner_kind", "owner_name", "service_name"))
 
 
-def wait_for_all(parent, digits, seconds=2 * LATE_SECONDS):
+def wait_for_all(parent, digits, seconds=60):
     """Until those containers are told of as pods.json has them."""
     wanted = {CONTAINERS[each][2]: CONTAINERS[each] for each in digits}
 
@@ -93,10 +96,10 @@ def test_owners_and_services_by_https(t):
     node.start("c1")
     node.start("c5", with_files=False)  # its name is the kubelet's to tell, too
     node.start("c6")
-    parent = execd(t, *node.ask(kubelet.url(), api.url("localhost")), interval=1)
-    wait_for_all(parent, ["c1", "c5", "c6"], 20)
-    t.equal(tags_of(containers(parent)["agent"], "node", "container_image", "container_version"),
-            {"node": "node-1", "container_image": "docker.io/library/agent", "container_version": "latest"},
+    parent = execd(t, *node.ask(kubelet.url() + "/", api.url("localhost")), "--container-label", "app", interval=1)
+    wait_for_all(parent, ["c1", "c5", "c6"])
+    t.equal(tags_of(containers(parent)["agent"], "node", "label_app", "container_image", "container_version"),
+            {"node": "node-1", "label_app": "agent", "container_image": "docker.io/library/agent", "container_version": "latest"},
             "what the kubelet alone tells")
     t.equal({authorization for _, authorization in kubelet.requests + api.requests}, {f"Bearer {TOKEN}"},
             "what both were asked with")
@@ -122,7 +125,7 @@ def test_owners_are_asked_for_no_more_often_than_need_be(t):
     kubelet = t.enter(Server({"/pods": PODS}))
     node.start("c1")
     parent = execd(t, *node.ask(kubelet.url(), interval="60"), interval=1)
-    named(parent, "web", 20)
+    named(parent, "web", 60)
     wait_until(lambda: told_of(containers(parent)["web"])[3:] == ("Deployment", "web", None), LATE_SECONDS,
                "the owner, by the port without a certificate")
     t.equal({authorization for _, authorization in kubelet.requests}, {None}, "tokens sent without TLS")
@@ -141,6 +144,22 @@ def test_owners_are_asked_for_no_more_often_than_need_be(t):
     t.true(len(kubelet.requests) <= 5, "at most five questions", len(kubelet.requests))
 
 
+def test_services_of_so_many_namespaces_are_asked_for(t):
+    """And no more; the others' pods have no services."""
+    host.require_bpf()
+    node = Node(t)
+    spaces = [f"n{number:03}" for number in range(NAMESPACES_MOST + 20)]
+    pods = json.loads(PODS)
+    pods["items"] += [{"metadata": {"name": "p", "namespace": space}} for space in spaces]
+    kubelet = t.enter(Server({"/pods": json.dumps(pods)}, *node.certificate))
+    api = t.enter(Server(SERVICES | {f"/api/v1/namespaces/{space}/services": '{"items":[]}' for space in spaces},
+                         *node.certificate))
+    node.start("c5")
+    parent = execd(t, *node.ask(kubelet.url(), api.url(), interval="60"), interval=1)
+    wait_for_all(parent, ["c5"])
+    t.equal(len({path for path, _ in api.requests}), NAMESPACES_MOST, "namespaces that were asked for")
+
+
 def test_a_kubelet_that_is_another_is_not_told_the_token(t):
     host.require_bpf()
     node = Node(t)
@@ -150,7 +169,7 @@ def test_a_kubelet_that_is_another_is_not_told_the_token(t):
     for number, certificate in enumerate([stranger, other_name]):
         with Server({"/pods": PODS}, *certificate) as kubelet:
             parent = execd(t, *node.ask(kubelet.url()), interval=1, log=t.state / f"execd-{number}.log")
-            named(parent, "agent", 20)
+            named(parent, "agent", 60)
             wait_until(lambda: says(parent, "KubernetesCA must be"), LATE_SECONDS, "a line that names the remedy")
             parent.wait_for_batches(len(parent.batches) + 3, 20)
             t.equal(told_of(containers(parent)["agent"])[3:5], (None, "agent"), "what its name alone tells")
@@ -202,6 +221,9 @@ HOSTILE = {
 }
 
 
+OF_SERVICES = ("no list", "10,000 deep", "more than is read", "500")  # read as lists of pods are
+
+
 def test_whatever_the_kubelet_answers_names_stay(t):
     host.require_bpf()
     node = Node(t)
@@ -210,19 +232,21 @@ def test_whatever_the_kubelet_answers_names_stay(t):
     node.start("c1")
     node.start("e1")
     parent = execd(t, *node.ask(kubelet.url(), api.url()), interval=1)
-    wait_for_all(parent, ["c1", "e1"], 20)
+    wait_for_all(parent, ["c1", "e1"])
     for what, answer in HOSTILE.items():
         # The API server first: it is asked for namespaces, and those are the kubelet's to tell.
         for server, path in ((api, "/api/v1/namespaces/shop/services"), (kubelet, "/pods")):
+            if server is api and what not in OF_SERVICES:
+                continue
             before, good = len(server.requests), server.answers[path]
             server.answers[path] = answer
             wait_until(lambda: len(server.requests) > before, 30, f"a question that gets {what} as an answer")
-            parent.wait_for_batches(len(parent.batches) + 2, 10)
+            parent.wait_for_batches(len(parent.batches) + 1, 10)
             server.answers[path] = good
             t.equal({name: told_of(point)[3:5] for name, point in containers(parent).items()},
                     {"web": ("Deployment", "web"), "db": ("StatefulSet", "db")},
                     f"owners after the answer: {what}")
-    wait_for_all(parent, ["c1", "e1"], 20)
+    wait_for_all(parent, ["c1", "e1"])
     t.true("/elsewhere" not in {path for path, _ in kubelet.requests}, "redirections followed", kubelet.requests)
     lines = [line for line in parent.stderr_lines if "Kubelet: " in line and line.startswith("W!")]
     t.note(f"{len(lines)} warnings about the kubelet, {len(kubelet.requests)} questions")
@@ -298,7 +322,7 @@ def test_either_libcurl_serves_and_none_is_said(t):
         t.equal(stranger.requests, [], "requests that reached a stranger")
         parent.stop()
     parent = execd(t, *node.ask(kubelet.url()), interval=1, prefix=without(openssl + gnutls))
-    named(parent, "agent", 20)
+    named(parent, "agent", 60)
     t.one_line(parent.stderr_lines, "Kubelet", "no libcurl", "install libcurl4")
 
 

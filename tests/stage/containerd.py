@@ -43,8 +43,6 @@ class Containerd(Daemon):
         shutil.copy(busybox, bin_directory / "busybox")
         for applet in APPLETS:
             (bin_directory / applet).symlink_to("busybox")
-        self.left_cgroups = [place / name for place in cgroups.hierarchies() for name in ("default", "team-a")
-                             if not (place / name).exists()]
 
     def command(self):
         return [find_program("containerd", "containerd", "containerd"), "--root", self.state / "data",
@@ -72,6 +70,9 @@ class Containerd(Daemon):
                 for word in ("--annotation", f"{key}={value}")]
         if cgroup:
             more += ["--cgroup", cgroup]
+        # runc leaves that of the namespace.
+        self.left_cgroups += [place / namespace for place in cgroups.hierarchies()
+                              if not cgroup and not (place / namespace).exists()]
         self.started.append((namespace, identifier))
         self.ctr("--namespace", namespace, "run", "--detach", *more, "--rootfs", self.state / "rootfs",
                  identifier, *command)

@@ -12,7 +12,7 @@ from pathlib import Path
 from . import cgroups
 from .dockerd import APPLETS, complaint
 from .mounts import unmount_below
-from .process import ADMIN_PATH, Skip, StageError, end_pid, find_program, wait_until
+from .process import ADMIN_PATH, Skip, StageError, end_pid, find_program, pids_mentioning, wait_until
 
 IMAGE = "localhost/deepmon-test/busybox:2"
 
@@ -88,6 +88,16 @@ class Podman:
         except StageError as error:
             raise Skip(f"podman can't start a container here: {error}", needs="podman") from error
 
+    def processes(self):
+        return pids_mentioning(str(self.runtime)) + pids_mentioning(str(self.state))
+
+    def end_processes(self):
+        """What conmon runs behind each container mounts once more, so it is awaited."""
+        with contextlib.suppress(StageError):
+            wait_until(lambda: not self.processes(), 10, "the end of podman's own processes")
+        for pid in self.processes():
+            end_pid(pid, 5)
+
     @property
     def socket(self):
         return self.runtime / "podman.sock"
@@ -107,6 +117,7 @@ class Podman:
     def __exit__(self, *_):
         with contextlib.suppress(StageError, Skip, subprocess.TimeoutExpired):
             self.cli("rm", "--all", "--force", "--time", "0")
+        self.end_processes()
         unmount_below(self.runtime, self.state)
         shutil.rmtree(self.runtime, ignore_errors=True)
         for directory in self.left_cgroups:
@@ -146,10 +157,15 @@ class RootlessPodman(Podman):
         except StageError as error:
             raise Skip(f"a user's own podman can't start here: {error}", needs="podman") from error
 
-    def __exit__(self, *_):
-        pause = self.runtime / "libpod/tmp/pause.pid"
-        with contextlib.suppress(StageError, Skip, subprocess.TimeoutExpired):
-            self.cli("rm", "--all", "--force", "--time", "0")
-        if pause.exists():
-            end_pid(int(pause.read_text()), 5)
-        super().__exit__()
+    def processes(self):
+        """All of the user's: one of podman's stays for ever and keeps his namespaces."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if entry.name.isdigit() and entry.stat().st_uid == self.user:
+                    found.append(int(entry.name))
+        return found
+
+    def end_processes(self):
+        for pid in self.processes():
+            end_pid(pid, 5)

@@ -195,12 +195,32 @@ START_TEST(labels_of_its_own_leave_room)
 	identity_drop_label(&identity, "owner_kind");
 	identity_drop_label(&identity, "owner_name");
 	runtime_set_labels(&identity, labels);
-	selection_close(chosen);
 	ck_assert(pods_tell(&pods, &found, &identity));
+	selection_close(chosen);
+	ck_assert_ptr_null(identity_label(&identity, "label_app"));
 	ck_assert_pstr_eq(identity_label(&identity, "owner_kind"), "StatefulSet");
 	ck_assert_pstr_eq(identity_label(&identity, "owner_name"), "db");
 	ck_assert_pstr_eq(identity_label(&identity, "node"), "node-1");
 	ck_assert_pstr_eq(identity_label(&identity, "service_name"), "db,db-headless");
+}
+END_TEST
+
+START_TEST(labels_of_a_pod_are_chosen)
+{
+	struct identity identity = container_of("shop", "web-7d4b9c6f5d-x2x4z");
+	struct deepmon_list list = {0};
+	struct selection *chosen;
+	char why[128];
+
+	ck_assert_int_eq(selection_add(&list, "app,/^ti/,none", why, sizeof(why)), 0);
+	ck_assert_int_eq(selection_open(&chosen, &list), 0);
+	identity.chosen = chosen;
+	identity_set_label(&identity, "label_app", "an old one");
+	ck_assert(pods_tell(&pods, NULL, &identity));
+	selection_close(chosen);
+	ck_assert_pstr_eq(identity_label(&identity, "label_app"), "web");
+	ck_assert_pstr_eq(identity_label(&identity, "label_tier"), "front");
+	ck_assert_ptr_null(identity_label(&identity, "label_pod-template-hash"));
 }
 END_TEST
 
@@ -315,6 +335,26 @@ START_TEST(too_deep_a_pod_or_too_many_are_refused)
 }
 END_TEST
 
+START_TEST(too_many_services_are_refused)
+{
+	static const char service[] = "{\"metadata\":{\"name\":\"s\",\"namespace\":\"n\"},"
+				      "\"spec\":{\"selector\":{\"a\":\"b\"}}},";
+	size_t size = (SERVICES_MOST + 1) * strlen(service) + 64, at;
+	cleanup_free char *json = malloc(size);
+	struct services read = {0};
+
+	ck_assert_ptr_nonnull(json);
+	strcpy(json, "{\"items\":[");
+	at = strlen(json);
+	for (int i = 0; i <= SERVICES_MOST; i++, at += strlen(service))
+		strcpy(json + at, service);
+	strcpy(json + at - 1, "]}");
+	ck_assert_int_eq(services_read(&read, json, strlen(json)), -E2BIG);
+	ck_assert_uint_eq(read.count, SERVICES_MOST);
+	services_clear(&read);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("pods");
@@ -329,9 +369,11 @@ int main(void)
 	tcase_add_test(all, namespaces_that_have_pods);
 	tcase_add_loop_test(all, a_container_is_named_by_its_id, 0, COUNT(containers));
 	tcase_add_test(all, labels_of_its_own_leave_room);
+	tcase_add_test(all, labels_of_a_pod_are_chosen);
 	tcase_add_loop_test(all, an_answer_is_read_or_refused, 0, COUNT(answers));
 	tcase_add_test(all, what_is_cut_short_anywhere_is_refused);
 	tcase_add_test(all, too_deep_a_pod_or_too_many_are_refused);
+	tcase_add_test(all, too_many_services_are_refused);
 	suite_add_tcase(suite, all);
 	srunner_run_all(runner, CK_ENV);
 
