@@ -35,6 +35,8 @@ ENGINES = {
     "libaio_direct": ["--ioengine=libaio", "--direct=1", "--iodepth=16"],
     "io_uring": ["--ioengine=io_uring", "--iodepth=16"],
     "io_uring_direct": ["--ioengine=io_uring", "--direct=1", "--iodepth=8"],
+    "io_uring_polled": ["--ioengine=io_uring", "--sqthread_poll=1", "--iodepth=8"],
+    "threads": ["--ioengine=psync", "--thread", "--numjobs=8", "--group_reporting"],
     # Its fsyncs would fail: fio leaves them the number of a buffer.
     "io_uring_fixed": ["--ioengine=io_uring", "--registerfiles=1", "--fixedbufs=1", "--iodepth=8", "--fsync=0"],
 }
