@@ -27,6 +27,7 @@ struct group_file {
 	struct file_counts told[FILE_SCOPES]; /* in those reports that told of it there */
 	uint64_t missed;		      /* bytes of it, at most, that are not in fresh */
 	bool telling[FILE_SCOPES];	      /* in the report that is being made */
+	uint64_t last_used;		      /* by when it was charged; to compare */
 	bool unwanted;
 };
 

@@ -80,6 +80,7 @@ static void charge_entry(struct top_files *top, const struct cgroups *cgroups, s
 		return;
 	top->count += added;
 	file_counts_add(&file->fresh, &fresh);
+	file->last_used = top->charges;
 	if (is_new)
 		file->missed += entry->missed;
 	take_path(top, file, place, entry->serial);
@@ -96,12 +97,16 @@ static size_t rank_all(struct top_files *top, const struct groups *groups)
 	return count;
 }
 
+/* Those with most bytes first; of equals, such as all at the begin of a report, those used last. */
 static int compare_bytes(const void *a, const void *b)
 {
-	uint64_t left = group_file_bytes(((const struct ranked *)a)->file);
-	uint64_t right = group_file_bytes(((const struct ranked *)b)->file);
+	const struct group_file *left = ((const struct ranked *)a)->file,
+				*right = ((const struct ranked *)b)->file;
+	uint64_t of_left = group_file_bytes(left), of_right = group_file_bytes(right);
 
-	return left > right ? -1 : left < right;
+	if (of_left != of_right)
+		return of_left > of_right ? -1 : 1;
+	return left->last_used > right->last_used ? -1 : left->last_used < right->last_used;
 }
 
 /* Those with least make room. What they had is in the rest, then. */
@@ -121,6 +126,8 @@ static void forget_least(struct top_files *top, const struct groups *groups)
 void top_files_charge(struct top_files *top, const struct cgroups *cgroups, const struct groups *groups)
 {
 	size_t count = files_read_sets(top->files, top->sets);
+
+	top->charges++;
 
 	for (size_t set = 0; set < count; set++)
 		for (size_t place = 0; place < FILE_PLACES; place++)

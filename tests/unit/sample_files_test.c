@@ -223,6 +223,23 @@ START_TEST(any_number_of_files)
 }
 END_TEST
 
+/* As many others as there is room for are used meanwhile: whose bytes are told goes on. */
+START_TEST(the_used_are_kept)
+{
+	attribution_begin(&attribution);
+	for (uint64_t round = 0; round < 10; round++) {
+		use(WEB_CGROUP, 1, 1000);
+		attribution_charge(&attribution, NULL, ++now);
+		report();
+		ck_assert_double_eq(of_web("/1"), 1000. * (double)(round + 1));
+		/* All of the next sample begin with nothing. */
+		for (uint64_t inode = 0; inode < FILE_PLACES; inode++)
+			use(UNIT_CGROUP, 1000 + round * FILE_PLACES + inode, 0);
+		attribution_charge(&attribution, NULL, ++now);
+	}
+}
+END_TEST
+
 /* A path is asked for of those files alone that may be told of. */
 START_TEST(worth_of_the_host_alone)
 {
@@ -253,6 +270,7 @@ int main(void)
 	tcase_add_test(test, one_without_a_path);
 	tcase_add_test(test, two_of_one_path);
 	tcase_add_test(test, any_number_of_files);
+	tcase_add_test(test, the_used_are_kept);
 	tcase_add_test(test, worth_of_the_host_alone);
 	suite_add_tcase(suite, test);
 	runner = srunner_create(suite);
