@@ -228,13 +228,13 @@ START_TEST(the_used_are_kept)
 {
 	attribution_begin(&attribution);
 	for (uint64_t round = 0; round < 10; round++) {
-		use(WEB_CGROUP, 1, 1000);
+		use(UNIT_CGROUP, 1, 1000);
 		attribution_charge(&attribution, NULL, ++now);
 		report();
-		ck_assert_double_eq(of_web("/1"), 1000. * (double)(round + 1));
+		ck_assert_double_eq(of_host("cron.service", "/1"), 1000. * (double)(round + 1));
 		/* All of the next sample begin with nothing. */
 		for (uint64_t inode = 0; inode < FILE_PLACES; inode++)
-			use(UNIT_CGROUP, 1000 + round * FILE_PLACES + inode, 0);
+			use(WEB_CGROUP, 1000 + round * FILE_PLACES + inode, 0);
 		attribution_charge(&attribution, NULL, ++now);
 	}
 }
