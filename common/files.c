@@ -86,10 +86,12 @@ static bool begins_with(const char *text, const char *with)
 
 static void choose_programs(const struct files *files, const struct features *features, const struct way *way)
 {
-	struct bpf_program *program;
+	const struct bpf_object *object = files->bpf->obj;
+	struct bpf_program *program = NULL;
 
-	bpf_object__for_each_program(program, files->bpf->obj)
-	    bpf_program__set_autoload(program, begins_with(bpf_program__section_name(program), way->section));
+	while ((program = bpf_object__next_program(object, program)))
+		bpf_program__set_autoload(program,
+					  begins_with(bpf_program__section_name(program), way->section));
 	bpf_program__set_autoload(files->bpf->progs.files_uring_submit, way->uring && features->submit_req);
 	bpf_program__set_autoload(files->bpf->progs.files_uring_submit_before,
 				  way->uring && features->submit_sqe);
