@@ -24,6 +24,9 @@ SIZE = 16 * MIB
 BESIDE = {"read_bytes": 200_000, "written_bytes": 20_000, "read_calls": 200, "write_calls": 40, "sync_calls": 1}
 COUNTS = ("read_bytes", "written_bytes", "read_calls", "write_calls")
 
+# So many files at once that none makes room for those of others on this host.
+EACH = ["--container-files", "1000", "--file-path-max", "1000", "--max-files", "65536"]
+
 # fio's engines, and how each is told to go.
 ENGINES = {
     "psync": ["--ioengine=psync"],
@@ -110,7 +113,7 @@ def hold_against_fio(t, block):
     """Its own report, exactly by file; and what is told of the container is that and little more."""
     host.require_bpf()
     find_program("fio", None, "fio")
-    parent = execd(t, "--file-io", "full", "--container-files", "1000", "--file-path-max", "1000", interval=0.5)
+    parent = execd(t, "--file-io", "full", *EACH, interval=0.5)
     parent.wait_for_batches(2, 10)
     containers = {}
     for name, arguments in ENGINES.items():
@@ -176,8 +179,7 @@ def test_requests_past_the_limit(t):
     """More of io_uring at once than are timed: all are counted."""
     host.require_bpf()
     find_program("fio", None, "fio")
-    parent = execd(t, "--file-io", "full", "--max-file-requests", "16", "--container-files", "5",
-                   "--file-path-max", "1000", interval=0.5)
+    parent = execd(t, "--file-io", "full", "--max-file-requests", "16", *EACH, interval=0.5)
     parent.wait_for_batches(2, 10)
     container = t.enter(Container())
     (t.state / "many.data").write_bytes(bytes(SIZE))
@@ -257,8 +259,7 @@ SYNCS = 4
 
 def test_every_call(t):
     host.require_bpf()
-    parent = execd(t, "--file-io", "full", "--container-files", "100", "--top-files", "1000",
-                   "--file-path-max", "1000", interval=0.5)
+    parent = execd(t, "--file-io", "full", *EACH, "--top-files", "1000", interval=0.5)
     parent.wait_for_batches(2, 10)
     container = t.enter(Container())
     do(t, container, every_call, t.state)
@@ -278,7 +279,7 @@ def test_every_call(t):
 def test_programs(t):
     """dd and cp, against what they are told to move."""
     host.require_bpf()
-    parent = execd(t, "--file-io", "full", "--container-files", "1000", "--file-path-max", "1000", interval=0.5)
+    parent = execd(t, "--file-io", "full", *EACH, interval=0.5)
     parent.wait_for_batches(2, 10)
     source, sparse = t.state / "source", t.state / "copy"
     source.write_bytes(os.urandom(SIZE))
@@ -308,7 +309,7 @@ def test_nginx(t):
     """It sends files by sendfile: as many bytes as curl got."""
     host.require_bpf()
     nginx, port, requests = find_program("nginx", None, "nginx"), free_port(), 20
-    parent = execd(t, "--file-io", "full", "--container-files", "100", "--file-path-max", "1000", interval=0.5)
+    parent = execd(t, "--file-io", "full", *EACH, interval=0.5)
     parent.wait_for_batches(2, 10)
     (t.state / "root").mkdir()
     (t.state / "root" / "page").write_bytes(os.urandom(MIB))
