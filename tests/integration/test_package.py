@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stage import host
 from stage.cgroups import Container, burn_ns
-from stage.chroot import Chroot
+from stage.chroot import Chroot, dependencies
 from stage.lineprotocol import find, parse_line
 from stage.process import find_program, spawn, stop_process, wait_until
 from stage.rapl import PackageTree
@@ -48,8 +48,7 @@ def field(package, name):
 
 def chroot_with(t, package):
     """A bare Debian with what the package depends on and collectd, and then the package itself."""
-    needed = [re.split(r"[ :]", name.strip())[0] for name in field(package, "Depends").split(",")]
-    debian = t.enter(Chroot(t.state, t.build, [*needed, "collectd-core"]))
+    debian = t.enter(Chroot(t.state, t.build, [*dependencies(package), "collectd-core"]))
     debian.path("/tmp/deepmon.deb").write_bytes(Path(package).read_bytes())
     debian.ask("dpkg", "-i", "/tmp/deepmon.deb")
     debian.ask("useradd", "--system", "--groups", "deepmon", "agent")
