@@ -119,7 +119,8 @@ def test_write_http(t):
         return [(each["time"], each["values"][0]) for each in lists
                 if (each["plugin"], each["plugin_instance"], each["type"]) == SYSTEM and not each["type_instance"]]
 
-    check_system(t, wait_until(lambda: (found := sent()) and len(found) >= 3 and found, 20, "three values"), "write_http")
+    wait_until(lambda: len(sent()) >= 3, 20, "three values")
+    check_system(t, sent(), "write_http")
 
 
 def test_write_prometheus(t):

@@ -111,7 +111,8 @@ def test_hostile_names_on_both_paths(t):
     t.equal(len(known), len(instances()), f"identifiers in csv and in InfluxDB ({sorted(known)})")
     bad = [line for line in daemon.log() if re.search(r"\[(error|err)\]", line)]
     t.equal(bad, [], "errors in collectd's log")
-    said = [line for line in influx.output.read_text(errors="replace").splitlines() if re.search("lvl=(error|warn)", line)]
+    said = [line for line in influx.output.read_text(errors="replace").splitlines()
+            if re.search("lvl=(error|warn)", line)]
     t.equal(said[:3], [], "what InfluxDB complains of")
 
 
@@ -156,7 +157,8 @@ def test_hostile_names_through_other_writers(t):
     t.equal(rejected[:3], [], "lines of write_influxdb_udp that InfluxDB refused")
     rows = influx.query('SHOW TAG VALUES FROM deepmon WITH KEY = "instance"')
     told = {row["value"].removeprefix("container-") for row in rows if row["value"].startswith("container-")}
-    check_names(t, "write_influxdb_udp", told - {"(other)"}, [re.sub(r'(["\\])', r"\\\1", text) for text in expected(1)])
+    more_backslashes = [re.sub(r'(["\\])', r"\\\1", text) for text in expected(1)]
+    check_names(t, "write_influxdb_udp", told - {"(other)"}, more_backslashes)
     # write_prometheus says of itself that its library's options are out of order.
     bad = [line for line in daemon.log() if re.search(r"\[(error|err)\]", line) and "MHD_OPTION" not in line]
     t.equal(bad, [], "errors in collectd's log")

@@ -76,7 +76,8 @@ def test_any_name_arrives_in_influxdb(t):
                  if number not in arrived or value_of(wanted[number]) != value_of(arrived[number])]
         t.equal(wrong[:5], [], f"{what} that are others in InfluxDB ({len(wrong)} of {len(wanted)})")
     keys = {row["tagKey"] for row in influx.query("SHOW TAG KEYS FROM deepmon_container")}
-    t.equal(keys ^ ({key for _, key, _ in wanted.values()} | {"number", "value"}), set(), "tags' keys on one side alone")
+    t.equal(keys ^ ({key for _, key, _ in wanted.values()} | {"number", "value"}), set(),
+            "tags' keys on one side alone")
 
 
 def test_any_name_is_read_by_another_decoder(t):
