@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "line_protocol.h"
@@ -18,7 +19,8 @@
 #include "output.h"
 #include "say.h"
 
-#define DRAIN_MS 1000 /* of a batch that the agent is still reading when it asks for the end */
+#define LEFT_OUT_SECONDS 60
+#define DRAIN_MS	 1000 /* of a batch that the agent is still reading when it asks for the end */
 
 enum { STANDARD_INPUT, STANDARD_OUTPUT, SIGNALS, TIMER, DESCRIPTORS };
 
@@ -28,7 +30,9 @@ struct server {
 	const struct deepmon_logger *logger;
 	struct pollfd fds[DESCRIPTORS];
 	struct output output;
-	uint64_t reports, left_out; /* left out: asked for while the last was not read yet */
+	uint64_t reports,
+	    left_out;	      /* left out: asked for while the last was not read yet, and not told of yet */
+	time_t left_out_said; /* CLOCK_MONOTONIC; 0: never */
 	bool mismatch_said;
 };
 
@@ -140,11 +144,18 @@ static void read_timer(const struct server *server, struct asked *asked)
 		asked->reports++;
 }
 
-/* The whole batch has been read, so what was left out meanwhile can be told. */
-static void say_left_out(struct server *server)
+/* The whole batch has been read, so what was left out meanwhile can be told: once a minute, and at the end.
+ */
+static void say_left_out(struct server *server, bool end)
 {
-	if (!server->left_out || output_pending(&server->output))
+	struct timespec now;
+
+	if (!server->left_out || (output_pending(&server->output) && !end))
 		return;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (server->left_out_said && now.tv_sec - server->left_out_said < LEFT_OUT_SECONDS && !end)
+		return;
+	server->left_out_said = now.tv_sec;
 	say(server->logger, DEEPMON_WARNING,
 	    "%" PRIu64 " reports were left out while the agent did not read; the next ones cover their time",
 	    server->left_out);
@@ -189,7 +200,7 @@ static int turn(struct server *server)
 		return -EPIPE;
 	if (fds[STANDARD_OUTPUT].revents)
 		r = output_write(&server->output);
-	say_left_out(server);
+	say_left_out(server, false);
 	while (!r && asked.reports-- > 0)
 		r = report(server);
 	return r;
@@ -203,6 +214,7 @@ static int serve(struct server *server)
 		r = turn(server);
 	if (r > 0)
 		r = output_drain(&server->output, DRAIN_MS);
+	say_left_out(server, true);
 	output_close(&server->output);
 	return r == -EPIPE || r == -ETIMEDOUT ? 0 : r; /* nobody reads: there is nothing more to do */
 }
