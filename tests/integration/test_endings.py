@@ -9,9 +9,13 @@ from pathlib import Path
 
 from stage import host, leftovers
 from stage.collectd import Collectd
+from stage.execd_parent import command_line
 from stage.process import children_of, wait_until
 
 ENDINGS = int(os.environ.get("ENDINGS") or 5)
+
+# Where there are no counters of the hardware, this one is the kernel's own.
+COUNTERS = {"CyclesEvent": "cpu-clock"}
 
 # An agent that starts deepmon-execd as Telegraf does and reads what it writes.
 AGENT = """
@@ -34,7 +38,7 @@ def check_all_gone(t, pid, held, what):
 
 def test_collectd_is_killed(t):
     host.require_bpf()
-    daemon = Collectd(t.state / "collectd", t.built("deepmon.so"), interval=1)
+    daemon = Collectd(t.state / "collectd", t.built("deepmon.so"), COUNTERS, interval=1)
     total = 0
     for turn in range(ENDINGS):
         with daemon:
@@ -42,6 +46,7 @@ def test_collectd_is_killed(t):
             held = wait_until(lambda: leftovers.held_by(pid), 10, "programs of deepmon in collectd")
             total += len(held)
             t.equal(children_of(pid), {}, "processes that it started")
+            t.true(leftovers.perf_events_of(pid), "performance counters that it has open")
             daemon.process.kill()
             t.equal(daemon.process.wait(10), -signal.SIGKILL, "how it ended")
         check_all_gone(t, pid, held, f"end {turn + 1} of collectd")
@@ -57,11 +62,12 @@ def test_the_parent_of_execd_is_killed(t):
         # The report that the agent waits for comes by itself in one mode only.
         agent = AGENT if mode == "none" else AGENT.replace("child.stdout.readline()\n", "", 1)
         with subprocess.Popen([sys.executable, "-c", agent, t.built("deepmon-execd"), "--signal", mode,
-                               "--interval", "0.2"], stdout=subprocess.PIPE) as parent:
+                               "--interval", "0.2", *command_line(COUNTERS)], stdout=subprocess.PIPE) as parent:
             pid = int(parent.stdout.readline())
             held = wait_until(lambda: (found := leftovers.held_by(pid))
                               and {kind for kind, _ in found} >= set(leftovers.OPEN) and found, 10, "its programs")
             total += len(held)
+            t.true(leftovers.perf_events_of(pid), "performance counters that it has open")
             parent.kill()
             parent.wait()
         check_all_gone(t, pid, held, f"end {turn + 1}, with --signal {mode}")

@@ -24,6 +24,11 @@ def held_by(pid):
     return found
 
 
+def perf_events_of(pid):
+    """How many performance counters a process has open; they end with the last descriptor, or map that has them."""
+    return sum(os.readlink(entry) == "anon_inode:[perf_event]" for entry in Path(f"/proc/{pid}/fd").iterdir())
+
+
 def exists(kind, number):
     try:
         os.close(call(OPEN[kind], words(number)))
