@@ -207,7 +207,7 @@ deps deps-lint deps-kernels deps-deb:
 .PHONY: deps-npm
 deps-npm:
 	@test -d $(BUILD)/npm/node_modules/@influxdata/influxdb-client || ! command -v npm > /dev/null || \
-	    npm install --silent --no-audit --no-fund --prefix $(BUILD)/npm @influxdata/influxdb-client@1.35.0 || \
+	    npm install --silent --no-audit --no-fund --fetch-retries=0 --prefix $(BUILD)/npm @influxdata/influxdb-client@1.35.0 || \
 	    echo '# @influxdata/influxdb-client was not to be had'
 
 # The skeletons and the wildcards need what deps installs, so the work is a make of its own after it.

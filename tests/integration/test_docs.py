@@ -42,7 +42,8 @@ def test_generated_documents_are_fresh(t):
                        (PAGES[1], "execd.own")):
         t.true(f"generated: {part}" in path.read_text(), f"{path.name} has a region for {part}")
     for path, text in ((SOURCE / "collectd-plugin" / "types.db", catalogue(t, "types.db")),
-                       *((path, catalogue(t, "fill", path)) for path in (README, COLLECTD_CONF, TELEGRAF_CONF, *PAGES))):
+                       *((path, catalogue(t, "fill", path))
+                         for path in (README, COLLECTD_CONF, TELEGRAF_CONF, *PAGES))):
         name = path.relative_to(SOURCE)
         t.true(path.read_text() == text, f"{name} agrees with the catalogues: run make docs",
                f"{name} differs")
