@@ -41,7 +41,7 @@ _Static_assert(sizeof(struct cpu_usage) == 64, "one cache line, so that CPUs do 
 /* A cgroup's slot, once looked up. Serial numbers are not used again, so it may outlive its cgroup. */
 struct cpu_known_cgroup {
 	__u64 serial; /* of its cgroup_subsys_state: nearer to a task than the cgroup's id is */
-	__u64 slot;
+	__u64 slot;   /* 0: not filled in */
 };
 #define CPU_KNOWN_CGROUPS 8 /* a power of two; a cgroup's place is its serial number modulo this */
 

@@ -97,7 +97,8 @@ static __always_inline __u32 slot_of_trusted(struct cpu_state *cpu, struct task_
 	__u64 serial = css->serial_nr;
 	struct cpu_known_cgroup *known = &cpu->known[serial % CPU_KNOWN_CGROUPS];
 
-	if (serial == known->serial)
+	/* The unified hierarchy's root has the serial number 0, as an entry that is not filled in has. */
+	if (serial == known->serial && known->slot)
 		return (__u32)known->slot;
 
 	__u32 slot = slot_of_cgroup(css->cgroup->kn->id);
