@@ -6,6 +6,7 @@
 #ifndef DEEPMON_BPF_HTTP_BPF_H
 #define DEEPMON_BPF_HTTP_BPF_H
 
+#include "http_head.h"
 #include "transactions.bpf.h"
 #include "user_bytes.bpf.h"
 
