@@ -3,6 +3,7 @@
 capabilities that it gives, and no others."""
 
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -187,6 +188,8 @@ def test_collectd_works_by_the_capabilities_of_the_drop_in(t):
                        lambda: f"values of eBPF as {user} ({log.read_text() if log.exists() else 'no log'})")
         finally:
             stop_process(daemon)
+        inside = [pid for pid in Path("/proc").glob("[0-9]*/root") if str(debian.root) in os.path.realpath(pid)]
+        t.equal(inside, [], f"processes left in the chroot by collectd as {user}")
         t.true("eBPF" not in log.read_text(), f"nothing is refused as {user}", log.read_text())
         t.note(f"{' '.join(start)} as {user}, bound to {' '.join(bound)}: values of eBPF")
 

@@ -94,9 +94,13 @@ class Chroot:
         return self.root / str(path).lstrip("/")
 
     def command(self, *words):
-        """What runs that command in it, as root unless it is prefixed with more."""
-        return [find_program("unshare", None, "util-linux"), "--mount", "--fork", "--kill-child", "sh", "-c", ENTER,
-                str(self.root), *map(str, words)]
+        """What becomes that command in it, as root unless it is prefixed with more.
+
+        Nothing forks on the way, so that who is stopped is the command itself: a signal at the parent's death
+        is forgotten when a process changes its user.
+        """
+        return [find_program("unshare", None, "util-linux"), "--mount", "sh", "-c", ENTER, str(self.root),
+                *map(str, words)]
 
     def run(self, *words, seconds=60):
         """A finished process, its output as text."""
