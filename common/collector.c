@@ -316,11 +316,12 @@ static int begin(struct deepmon *collector)
 	if (collector->kernel)
 		cgroups_search(&collector->cgroups, clock_ns(CLOCK_MONOTONIC));
 	take_sample(collector);
+	/* The first report's time begins with what is charged to it, however long the files take. */
+	collector->last_report_ns = clock_ns(CLOCK_MONOTONIC);
 	pthread_mutex_lock(&collector->lock);
-	read_footprints(collector, clock_ns(CLOCK_MONOTONIC), true);
+	read_footprints(collector, collector->last_report_ns, true);
 	pthread_mutex_unlock(&collector->lock);
 	attribution_begin(&collector->attribution);
-	collector->last_report_ns = clock_ns(CLOCK_MONOTONIC);
 	recorder_begin(collector->recorder, collector->last_report_ns);
 	recorder_frame(collector->recorder, RECORDING_SAMPLE, clock_ns(CLOCK_REALTIME));
 	r = namer_start(&collector->namer, &collector->names, &collector->groups, &collector->cgroups,
