@@ -23,6 +23,7 @@ TELEGRAF_CONF = SOURCE / "telegraf-execd" / "telegraf.conf"
 # Asks a server of its own over HTTP, again and again: busy enough.
 SERVE_AND_SPIN = ("sh", "-c", "httpd -p 127.0.0.1:8080 -h /; "
                   "while :; do wget -q -O /dev/null http://127.0.0.1:8080/bin/busybox; done")
+PAGES = (SOURCE / "collectd-plugin" / "deepmon.5", SOURCE / "telegraf-execd" / "deepmon-execd.8")
 PYTHON_TYPES = {int: "integer", float: "float", str: "string"}
 
 
