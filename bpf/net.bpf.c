@@ -102,7 +102,7 @@ static __always_inline void feed(struct sock *sk, struct net_socket *socket, __u
 	side = transaction_side(socket->role == NET_SERVER, sent);
 	count_tcp(socket, slot, transaction_feed(&socket->tcp, side, bytes, now_ns, &result), &result);
 	if (with_http)
-		feed_http(socket, slot, side, bytes, sent, now_ns);
+		feed_http(sk, socket, slot, side, bytes, sent, now_ns);
 }
 
 /* The server sends no more: what is under way is complete. */

@@ -57,11 +57,12 @@ struct net_socket {
 	__u8 role;	 /* enum net_role */
 	__u8 open;	 /* whether its opening was counted */
 	__u8 uncounted;	 /* an opening that waits for its owner to be known */
-	__u8 padding;
+	__u8 followed;	 /* a bit for each direction (1: sent) of which `sequences` is known */
 	struct transaction tcp;
 	struct http_connection http;
 	struct transaction_queue queue;
 	__u32 http_pending; /* bytes of what may be the first request */
+	__u32 sequences[2]; /* TCP's numbers of what comes next, by direction, as of the last call */
 	__u32 reserved;
 };
 

@@ -222,6 +222,41 @@ def test_long_bodies_both_ways(t):
     check_all(t, watched, served)  # the interim responses, too
 
 
+def take_by_splice(address, length, told):
+    """Reads heads, and splices bodies of that length out of the socket, of ten responses."""
+    out, into = os.pipe()
+    with socket.create_connection(address) as connection, open("/dev/null", "wb") as nowhere:
+        for _ in range(10):
+            connection.sendall(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                head += connection.recv(1)
+            left = length
+            while left:
+                count = os.splice(connection.fileno(), into, min(left, 65536))
+                left -= count
+                while count:
+                    count -= os.splice(out, nowhere.fileno(), count)
+    os.write(told, b"x")
+    time.sleep(60)
+
+
+def test_bodies_taken_by_splice(t):
+    """No call tells of them; TCP's own numbers do."""
+    watched = Watched(t)
+    nginx = t.enter(Nginx(t.state / "nginx", prefix=watched.server.prefix(), big=300_000))
+    told = os.pipe()
+    watched.client.run(take_by_splice, ("127.0.0.1", nginx.port), 300_000, told[1])
+    os.read(told[0], 1)
+    served = nginx.served()
+    t.equal(len(served), 10, "requests that nginx logged")
+    watched.report()
+    # The last body has no call after it that could show that it went by.
+    figures = watched.told(watched.client, "http", "client")
+    t.equal((figures["transactions"], figures["unanswered"]), (9, 1), "responses to the client")
+    t.equal(watched.told(watched.server, "http", "server")["transactions"], 10, "responses of the server")
+
+
 def test_two_network_namespaces(t):
     watched = Watched(t)
     spaces = t.enter(LinkedNamespaces())
