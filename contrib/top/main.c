@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "batch.h"
-#include "source.h"
+#include "screen.h"
 
 #define BAD_USAGE 2
 
@@ -23,7 +23,8 @@ struct arguments {
 	double speed;	    /* of a recording; 0: at once */
 	double from;	    /* seconds from its beginning */
 	long count;	    /* samples; 0: for ever */
-	bool has_format;
+	const struct top_page *page;
+	bool has_format, sorted;
 };
 
 static int complain(const char *what, const char *why)
@@ -34,16 +35,17 @@ static int complain(const char *what, const char *why)
 
 static void print_help(void)
 {
-	puts("Usage: deepmon-top --batch text|json|csv [OPTION VALUE]...\n\n"
-	     "Shows what the containers of this host, or of a recording, use.\n\n"
-	     "  --batch FORMAT     write each sample as text, JSON (an object a line) or CSV\n"
+	puts("Usage: deepmon-top [OPTION VALUE]...\n\n"
+	     "Shows what the containers of this host, or of a recording, use. Its keys: ?\n\n"
+	     "  --batch FORMAT     no screen: write each sample as text, json (an object a line) or "
+	     "csv\n"
 	     "  --replay FILE      a recording (see deepmon's option Record) in place of this host\n"
 	     "  --speed FACTOR     of a recording, 1 for as fast as it was recorded (0: as fast as can be)\n"
 	     "  --from SECONDS     of a recording, from its beginning (0)\n"
 	     "  --interval SECONDS between samples (2; of a recording, all of them)\n"
 	     "  --count N          end after so many (0: never)\n"
-	     "  --page NAME        overview, power, energy, memory, disk, files or tcp (overview; JSON and "
-	     "CSV: all)\n"
+	     "  --page NAME        overview, power, energy, memory, disk, files, tcp, tcp-latency, http or "
+	     "http-latency (overview; JSON and CSV: all)\n"
 	     "  --columns A,B...   in place of a page's\n"
 	     "  --sort COLUMN      the highest first; COLUMN:asc the lowest; name by name (the page's)\n"
 	     "  --filter WORDS     rows that have all of these words; KEY:TEXT, COLUMN>NUMBER, "
@@ -108,6 +110,7 @@ static int set_page(struct arguments *arguments, const char *name)
 
 	if (!page)
 		return complain("page: there is none of that name", name);
+	arguments->page = page;
 	arguments->batch.column_count = 0;
 	for (size_t i = 0; page->keys[i] && !r; i++)
 		r = add_column(arguments, page->keys[i]);
@@ -192,8 +195,10 @@ static int set(struct arguments *arguments, const char *name, const char *value)
 		arguments->batch.column_count = 0;
 		return each_name(arguments, value, add_column);
 	}
-	if (!strcmp(name, "sort"))
+	if (!strcmp(name, "sort")) {
+		arguments->sorted = true;
 		return set_sort(&arguments->settings, value);
+	}
 	if (!strcmp(name, "filter"))
 		return set_filter(&arguments->settings, value);
 	if (!strcmp(name, "group"))
@@ -271,8 +276,6 @@ static int read_arguments(struct arguments *arguments, int argc, char **argv)
 			return complain(argv[i], "a value must follow");
 		r = set(arguments, argv[i] + 2, argv[i + 1]);
 	}
-	if (!r && !arguments->has_format)
-		return complain("--batch text, json or csv must be given", "");
 	return r ? r : choose_columns(arguments);
 }
 
@@ -325,6 +328,26 @@ static int run(struct arguments *arguments, struct top_source *source, struct to
 	return r;
 }
 
+static int run_screen(const struct arguments *arguments)
+{
+	const struct top_start start = {
+	    .options = &arguments->options,
+	    .settings = &arguments->settings,
+	    .page = arguments->page,
+	    .sorted = arguments->sorted,
+	    .replay = arguments->replay,
+	    .interval = arguments->interval,
+	    .speed = arguments->speed,
+	    .from = arguments->from,
+	};
+	char why[512] = "";
+	int r = top_screen_run(&start, why, sizeof(why));
+
+	if (r)
+		fprintf(stderr, "E! deepmon-top: %s\n", why);
+	return r == -ENOTTY ? BAD_USAGE : r ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
 	static struct arguments arguments; /* large */
@@ -337,6 +360,10 @@ int main(int argc, char **argv)
 		return status;
 	}
 	signal(SIGPIPE, SIG_IGN);
+	if (!arguments.has_format) {
+		free(arguments.batch.columns);
+		return run_screen(&arguments);
+	}
 	top_model_init(&model, 0);
 	r = top_source_open(&source, &arguments.options, arguments.replay, &model);
 	if (r)

@@ -6,7 +6,9 @@
 
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
 #include <search.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -68,7 +70,8 @@ static void keep(void *node)
 
 void top_model_init(struct top_model *model, size_t history_most)
 {
-	*model = (struct top_model){.history_most = history_most, .host.idle_percent = -1};
+	*model = (struct top_model){.history_most = history_most,
+				    .host = {.idle_percent = -1, .self_percent = -1}};
 }
 
 void top_model_forget(struct top_model *model)
@@ -81,7 +84,7 @@ void top_model_forget(struct top_model *model)
 	model->by_key = NULL;
 	model->count = model->capacity = 0;
 	model->samples = 0;
-	model->host = (struct top_host){.idle_percent = -1};
+	model->host = (struct top_host){.idle_percent = -1, .self_percent = -1};
 }
 
 void top_model_clear(struct top_model *model)
@@ -92,18 +95,35 @@ void top_model_clear(struct top_model *model)
 	model->note_count = 0;
 }
 
+/* The collector's threads log, too. */
+static pthread_mutex_t notes_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void add_note(struct top_model *model, char *line)
+{
+	if (model->note_count == TOP_NOTES_MAX) {
+		free(model->notes[0]);
+		memmove(model->notes, model->notes + 1, (TOP_NOTES_MAX - 1) * sizeof(model->notes[0]));
+		model->note_count--;
+	}
+	model->notes[model->note_count++] = line;
+}
+
 void top_model_note(struct top_model *model, const char *line)
 {
 	char *copy = strdup(line);
 
 	if (!copy)
 		return;
-	if (model->note_count == TOP_NOTES_MAX) {
-		free(model->notes[0]);
-		memmove(model->notes, model->notes + 1, (TOP_NOTES_MAX - 1) * sizeof(model->notes[0]));
-		model->note_count--;
-	}
-	model->notes[model->note_count++] = copy;
+	pthread_mutex_lock(&notes_lock);
+	add_note(model, copy);
+	pthread_mutex_unlock(&notes_lock);
+}
+
+void top_model_last_note(const struct top_model *model, char *text, size_t size)
+{
+	pthread_mutex_lock(&notes_lock);
+	snprintf(text, size, "%s", model->note_count ? model->notes[model->note_count - 1] : "");
+	pthread_mutex_unlock(&notes_lock);
 }
 
 static const char *label_of(const struct deepmon_record *record, const char *key)
@@ -211,9 +231,8 @@ static void keep_history(const struct top_model *model, struct top_row *row)
 	if (!model->history_most)
 		return;
 	for (int figure = 0; figure < TOP_FIGURE_COUNT; figure++)
-		values[figure] = row->shown && row->figures.valid & 1ull << figure
-				     ? (float)row->figures.values[figure]
-				     : NAN;
+		values[figure] =
+		    row->shown && row->figures.has[figure] ? (float)row->figures.values[figure] : NAN;
 	history->next = (history->next + 1) % model->history_most;
 	history->count += history->count < model->history_most;
 }
@@ -233,7 +252,7 @@ bool top_history_value(const struct top_model *model, const struct top_row *row,
 		if (isnan(values[figure]))
 			continue;
 		figures.values[figure] = (double)values[figure];
-		figures.valid |= 1ull << figure;
+		figures.has[figure] = true;
 	}
 	return top_column_value(column, &figures, value);
 }
@@ -296,8 +315,19 @@ static void sum_host(struct top_model *model)
 	if (idle < 0)
 		return;
 	model->host.figures.values[TOP_CPU_PERCENT] = busy;
-	model->host.figures.valid |= 1ull << TOP_CPU_PERCENT;
+	model->host.figures.has[TOP_CPU_PERCENT] = true;
 	model->host.idle_percent = idle + busy > 0 ? 100 * idle / (idle + busy) : -1;
+}
+
+static void set_self_percent(struct top_host *host, const struct top_host *before)
+{
+	const uint64_t bit = 1ull << DEEPMON_INDEX_SELF_COST_process_cpu_time_ns;
+
+	if (host->self_valid & before->self_valid & bit && host->time_ns > before->time_ns &&
+	    host->self.process_cpu_time_ns >= before->self.process_cpu_time_ns)
+		host->self_percent =
+		    100 * (double)(host->self.process_cpu_time_ns - before->self.process_cpu_time_ns) /
+		    (double)(host->time_ns - before->time_ns);
 }
 
 static bool is_row(enum deepmon_entity entity)
@@ -308,12 +338,15 @@ static bool is_row(enum deepmon_entity entity)
 
 int top_model_update(struct top_model *model, const struct deepmon_sample *sample)
 {
+	const struct top_host before = model->host;
 	struct top_host *host = &model->host;
 	bool whole = true;
 
 	model->samples++;
-	*host = (struct top_host){
-	    .time_ns = sample->time_ns, .interval_ns = sample->interval_ns, .idle_percent = -1};
+	*host = (struct top_host){.time_ns = sample->time_ns,
+				  .interval_ns = sample->interval_ns,
+				  .idle_percent = -1,
+				  .self_percent = -1};
 	for (size_t i = 0; i < sample->record_count; i++) {
 		const struct deepmon_record *record = &sample->records[i];
 		struct top_row *row;
@@ -337,5 +370,6 @@ int top_model_update(struct top_model *model, const struct deepmon_sample *sampl
 		end_row(model, model->rows[i], sample);
 	forget_old(model);
 	sum_host(model);
+	set_self_percent(host, &before);
 	return whole ? 0 : -ENOMEM;
 }

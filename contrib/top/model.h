@@ -58,6 +58,8 @@ struct top_host {
 	double idle_percent;	       /* of all CPUs; negative: not measured */
 	struct deepmon_self_cost self;
 	uint64_t self_valid;
+	double
+	    self_percent;  /* of a CPU, that its process used since the sample before; negative: not known */
 	size_t containers; /* shown */
 };
 
@@ -86,8 +88,10 @@ int top_model_update(struct top_model *model, const struct deepmon_sample *sampl
 /* Forgets what was seen, as after going to another place of a recording. Notes stay. */
 void top_model_forget(struct top_model *model);
 
-/* A line of the log that tells why something is missing. The oldest makes room. */
+/* A line of the log that tells why something is missing, from any thread. The oldest makes room. */
 void top_model_note(struct top_model *model, const char *line);
+/* The newest of them; "": there is none. */
+void top_model_last_note(const struct top_model *model, char *text, size_t size);
 
 /* The value of a column `ago` samples ago (0: now). False: not measured, or not kept. */
 bool top_history_value(const struct top_model *model, const struct top_row *row,

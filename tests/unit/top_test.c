@@ -435,7 +435,8 @@ START_TEST(ratios_of_groups)
 
 	a.values[TOP_CYCLES] = 100, a.values[TOP_INSTRUCTIONS] = 300, a.values[TOP_LIMIT_PERCENT] = 20;
 	b.values[TOP_CYCLES] = 300, b.values[TOP_INSTRUCTIONS] = 100, b.values[TOP_LIMIT_PERCENT] = 90;
-	a.valid = b.valid = 1ull << TOP_CYCLES | 1ull << TOP_INSTRUCTIONS | 1ull << TOP_LIMIT_PERCENT;
+	a.has[TOP_CYCLES] = a.has[TOP_INSTRUCTIONS] = a.has[TOP_LIMIT_PERCENT] = true;
+	memcpy(b.has, a.has, sizeof(b.has));
 	top_figures_join(&group, &a);
 	top_figures_join(&group, &b);
 	ck_assert_double_eq(value(&group, "ipc"), 1);
@@ -467,13 +468,14 @@ START_TEST(columns_as_people_read_them)
 	char text[32];
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct top_figures figures = {.valid = 1ull << cases[i].figure};
+		struct top_figures figures = {0};
 
+		figures.has[cases[i].figure] = true;
 		figures.values[cases[i].figure] = cases[i].value;
 		ck_assert_str_eq(
 		    top_column_print(top_column_find(cases[i].key), &figures, text, sizeof(text)),
 		    cases[i].text);
-		figures.valid = 0;
+		memset(figures.has, 0, sizeof(figures.has));
 		ck_assert_str_eq(
 		    top_column_print(top_column_find(cases[i].key), &figures, text, sizeof(text)), "-");
 	}
