@@ -26,6 +26,23 @@ static void add(struct scroll *scroll, enum top_style style, const char *text)
 		top_put(scroll->line + (int)(index - scroll->first), 0, COLS, style, text);
 }
 
+/* A text over as many lines as it takes, parted at blanks, each after the first behind an indentation. */
+static void add_wrapped(struct scroll *scroll, enum top_style style, const char *text, int indent)
+{
+	char line[2 * DEEPMON_REASON_MAX];
+	int room = COLS, before = 0;
+
+	while (*text) {
+		size_t length = top_fitting(text, room);
+
+		snprintf(line, sizeof(line), "%*s%.*s", before, "", (int)length, text);
+		add(scroll, style, line);
+		text += length + strspn(text + length, " ");
+		before = indent;
+		room = COLS > indent + 20 ? COLS - indent : 20;
+	}
+}
+
 /* The rest of the screen is empty, and scrolling stops at the end. */
 static void end(struct top_screen *screen, struct scroll *scroll)
 {
@@ -53,7 +70,7 @@ static void draw_labels(const struct top_row *row, int line)
 	char text[1024];
 	size_t length;
 
-	snprintf(text, sizeof(text), "%s %s%s%s", deepmon_entity_name(row->entity), row->name,
+	snprintf(text, sizeof(text), "%s %s%s%s", top_kind_name(row->entity), row->name,
 		 *row->id ? "  id " : "", row->id);
 	top_put(line, 0, COLS, TOP_STRONG, text);
 	*text = '\0';
@@ -63,8 +80,6 @@ static void draw_labels(const struct top_row *row, int line)
 			length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s %s",
 						   length ? "  " : "", top_key_name((enum top_key)key),
 						   row->labels[key]);
-	if (!length && row->entity == DEEPMON_PROCESS)
-		snprintf(text, sizeof(text), "in %s", row->instance);
 	top_put(line + 1, 0, COLS, TOP_FAINT, text);
 }
 
@@ -138,11 +153,11 @@ static void add_finding(struct scroll *scroll, const struct deepmon_finding *fin
 
 	snprintf(text, sizeof(text), "%-8s %-10s %-26s %s", deepmon_finding_state_name(finding->state),
 		 finding->subject, finding->name, finding->reason);
-	add(scroll, styles[finding->state], text);
+	add_wrapped(scroll, styles[finding->state], text, 20);
 	if (!*finding->remedy)
 		return;
 	snprintf(text, sizeof(text), "%*s-> %s", 20, "", finding->remedy);
-	add(scroll, TOP_NORMAL, text);
+	add_wrapped(scroll, TOP_NORMAL, text, 23);
 }
 
 void top_screen_draw_sources(struct top_screen *screen, int line, int height)
@@ -174,6 +189,7 @@ void top_screen_draw_help(struct top_screen *screen, int line, int height)
 	    "up, down, PgUp, PgDn, Home, End; j, k",
 	    "                   move; in a text, scroll",
 	    "Enter              a container: its history as graphs; a group: fold it",
+	    "p, d               processes of a container, its block devices",
 	    "Esc                back; all rows again",
 	    "< >                sort by the column to the left, to the right",
 	    "r                  the other way round",

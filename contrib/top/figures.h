@@ -156,6 +156,9 @@ struct top_page {
 	const char *name;			    /* "power" */
 	const char *keys[TOP_PAGE_COLUMNS_MAX + 1]; /* of its columns; ends with NULL */
 	const char *sort;			    /* by which at first */
+	/* The kind of its rows, if not the containers or what else is chosen; else 0, which is CONTAINER */
+	enum deepmon_entity kind;
+	const char *group; /* how they are grouped at first; NULL: not */
 };
 
 extern const struct top_page top_pages[];

@@ -133,16 +133,16 @@ static void fold(struct top_screen *screen, const char *path)
 
 static void look_at(struct top_screen *screen, const struct top_row *row)
 {
-	char *instance = strdup(row->instance), *process = strdup(row->process);
+	char *instance = strdup(row->instance), *part = strdup(row->part);
 
-	if (!instance || !process) {
+	if (!instance || !part) {
 		free(instance);
-		free(process);
+		free(part);
 		return;
 	}
 	free(screen->detail.instance);
-	free(screen->detail.process);
-	screen->detail = (struct top_place){row->entity, instance, process};
+	free(screen->detail.part);
+	screen->detail = (struct top_place){row->entity, instance, part};
 	screen->look = TOP_LOOK_DETAIL;
 }
 
@@ -158,6 +158,39 @@ static void enter(struct top_screen *screen)
 		fold(screen, line->path);
 		top_screen_view(screen);
 	}
+}
+
+/* The page of the kind of rows that a container has under it. */
+static void look_into(struct top_screen *screen, enum deepmon_entity kind)
+{
+	const struct top_line *line = top_screen_line(screen);
+	const struct top_row *row = screen->look == TOP_LOOK_DETAIL ? top_screen_row(screen)
+				    : line			    ? line->row
+								    : NULL;
+	size_t page = 0;
+
+	while (top_pages[page].kind != kind)
+		page++;
+	free(screen->only);
+	screen->only = row ? strdup(row->instance) : NULL;
+	screen->look = TOP_LOOK_TABLE;
+	go_to_page(screen, page);
+}
+
+/* Back to all, one step at a time. */
+static void escape(struct top_screen *screen)
+{
+	if (screen->look != TOP_LOOK_TABLE) {
+		screen->look = TOP_LOOK_TABLE;
+		return;
+	}
+	if (screen->only) {
+		free(screen->only);
+		screen->only = NULL;
+	} else {
+		screen->typed[0] = screen->settings.filter[0] = '\0';
+	}
+	top_screen_view(screen);
 }
 
 /* ---- Time --------------------------------------------------------------------------------------- */
@@ -447,6 +480,12 @@ static void hit(struct top_screen *screen, wint_t key)
 	case '\n':
 		enter(screen);
 		break;
+	case 'p':
+		look_into(screen, DEEPMON_PROCESS);
+		break;
+	case 'd':
+		look_into(screen, TOP_DEVICE);
+		break;
 	case 'j':
 		move_by(screen, 1);
 		break;
@@ -459,10 +498,7 @@ static void hit(struct top_screen *screen, wint_t key)
 		screen->first = 0;
 		break;
 	case ESCAPE:
-		if (screen->look != TOP_LOOK_TABLE)
-			screen->look = TOP_LOOK_TABLE;
-		else
-			type(screen, ESCAPE); /* the filter goes */
+		escape(screen);
 		break;
 	case REDRAW:
 		clearok(stdscr, TRUE);

@@ -44,15 +44,16 @@ static void print_help(void)
 	     "  --from SECONDS     of a recording, from its beginning (0)\n"
 	     "  --interval SECONDS between samples (2; of a recording, all of them)\n"
 	     "  --count N          end after so many (0: never)\n"
-	     "  --page NAME        overview, power, energy, memory, disk, files, tcp, tcp-latency, http or "
-	     "http-latency (overview; JSON and CSV: all)\n"
+	     "  --page NAME        overview, power, energy, memory, disk, files, tcp, tcp-latency, http, "
+	     "http-latency, processes or devices (overview; JSON and CSV: all)\n"
 	     "  --columns A,B...   in place of a page's\n"
 	     "  --sort COLUMN      the highest first; COLUMN:asc the lowest; name by name (the page's)\n"
 	     "  --filter WORDS     rows that have all of these words; KEY:TEXT, COLUMN>NUMBER, "
 	     "COLUMN<NUMBER, !WORD\n"
 	     "  --group KEYS       a tree with sums: namespace, pod, image, project, service, runtime, "
-	     "parted by commas\n"
-	     "  --show KINDS       containers, system, processes, totals, parted by commas (containers)\n"
+	     "container, device, parted by commas\n"
+	     "  --show KINDS       containers, system, processes, devices, totals, parted by commas "
+	     "(containers)\n"
 	     "  OPTION VALUE       any option of deepmon\n\n"
 	     "Columns:");
 	for (size_t i = 0; i < top_column_count; i++)
@@ -115,6 +116,11 @@ static int set_page(struct arguments *arguments, const char *name)
 	for (size_t i = 0; page->keys[i] && !r; i++)
 		r = add_column(arguments, page->keys[i]);
 	arguments->settings.sort = top_column_find(page->sort);
+	if (page->kind == DEEPMON_CONTAINER)
+		return r;
+	memset(arguments->settings.entities, 0, sizeof(arguments->settings.entities));
+	arguments->settings.entities[page->kind] = true;
+	top_settings_group(&arguments->settings, page->group);
 	return r;
 }
 
@@ -126,6 +132,7 @@ static int show(struct arguments *arguments, const char *name)
 	} kinds[] = {{"containers", DEEPMON_CONTAINER},
 		     {"system", DEEPMON_SYSTEM},
 		     {"processes", DEEPMON_PROCESS},
+		     {"devices", TOP_DEVICE},
 		     {"totals", DEEPMON_TOTAL}};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -134,7 +141,7 @@ static int show(struct arguments *arguments, const char *name)
 		arguments->settings.entities[kinds[i].entity] = true;
 		return 0;
 	}
-	return complain("show: neither containers, system, processes nor totals", name);
+	return complain("show: neither containers, system, processes, devices nor totals", name);
 }
 
 static int set_sort(struct top_settings *settings, const char *value)
@@ -203,7 +210,8 @@ static int set(struct arguments *arguments, const char *name, const char *value)
 		return set_filter(&arguments->settings, value);
 	if (!strcmp(name, "group"))
 		return top_settings_group(&arguments->settings, value)
-			   ? complain("group: keys are namespace, pod, image, project, service, runtime, at "
+			   ? complain("group: keys are namespace, pod, image, project, service, runtime, "
+				      "container, device, at "
 				      "most four",
 				      value)
 			   : 0;

@@ -18,9 +18,10 @@
 static const struct {
 	const char *name, *label;
 } keys[TOP_KEYS] = {
-    [TOP_BY_NAMESPACE] = {"namespace", "namespace"},   [TOP_BY_POD] = {"pod", "pod_name"},
-    [TOP_BY_IMAGE] = {"image", "container_image"},     [TOP_BY_PROJECT] = {"project", "compose_project"},
-    [TOP_BY_SERVICE] = {"service", "compose_service"}, [TOP_BY_RUNTIME] = {"runtime", "runtime"},
+    [TOP_BY_NAMESPACE] = {"namespace", "namespace"},	  [TOP_BY_POD] = {"pod", "pod_name"},
+    [TOP_BY_IMAGE] = {"image", "container_image"},	  [TOP_BY_PROJECT] = {"project", "compose_project"},
+    [TOP_BY_SERVICE] = {"service", "compose_service"},	  [TOP_BY_RUNTIME] = {"runtime", "runtime"},
+    [TOP_BY_CONTAINER] = {"container", "container_name"}, [TOP_BY_DEVICE] = {"device", "device"},
 };
 
 const char *top_key_name(enum top_key key)
@@ -39,6 +40,11 @@ int top_key_find(const char *name, size_t length, enum top_key *key)
 	return -ENOENT;
 }
 
+const char *top_kind_name(enum deepmon_entity kind)
+{
+	return kind == TOP_DEVICE ? "device" : deepmon_entity_name(kind);
+}
+
 /* ---- Rows --------------------------------------------------------------------------------------- */
 
 static int compare_rows(const void *a, const void *b)
@@ -48,14 +54,14 @@ static int compare_rows(const void *a, const void *b)
 
 	if (!order)
 		order = strcmp(left->instance, right->instance);
-	return order ? order : strcmp(left->process, right->process);
+	return order ? order : strcmp(left->part, right->part);
 }
 
 static void row_free(struct top_row *row)
 {
 	free(row->instance);
 	free(row->name);
-	free(row->process);
+	free(row->part);
 	free(row->id);
 	for (int key = 0; key < TOP_KEYS; key++)
 		free(row->labels[key]);
@@ -157,7 +163,7 @@ static struct top_row *new_row(struct top_model *model, const struct top_row *wa
 	if (!row)
 		return NULL;
 	row->entity = wanted->entity;
-	whole = set_text(&row->instance, wanted->instance) && set_text(&row->process, wanted->process) &&
+	whole = set_text(&row->instance, wanted->instance) && set_text(&row->part, wanted->part) &&
 		set_text(&row->id, "") && set_text(&row->name, "");
 	for (int key = 0; key < TOP_KEYS; key++)
 		whole = whole && set_text(&row->labels[key], "");
@@ -174,11 +180,12 @@ static struct top_row *new_row(struct top_model *model, const struct top_row *wa
 	return row;
 }
 
-static struct top_row *find_or_add(struct top_model *model, const struct deepmon_record *record)
+static struct top_row *find_or_add(struct top_model *model, const struct deepmon_record *record,
+				   enum deepmon_entity entity)
 {
-	struct top_row wanted = {.entity = record->entity,
-				 .instance = (char *)record->instance,
-				 .process = (char *)label_of(record, "process")};
+	const char *part = entity == TOP_DEVICE ? "device" : "process";
+	struct top_row wanted = {
+	    .entity = entity, .instance = (char *)record->instance, .part = (char *)label_of(record, part)};
 	struct top_row *const *known = tfind(&wanted, &model->by_key, compare_rows);
 
 	if (known)
@@ -206,6 +213,16 @@ static const char *name_of(const struct deepmon_record *record)
 	return *name ? name : record->instance;
 }
 
+/* A container's own name is no label of it. */
+static bool has_label(enum deepmon_entity entity, int key)
+{
+	if (key == TOP_BY_CONTAINER)
+		return entity == DEEPMON_PROCESS || entity == TOP_DEVICE;
+	if (key == TOP_BY_DEVICE)
+		return entity == TOP_DEVICE;
+	return true;
+}
+
 /* Labels of a container may come late, and go with another container of its name. */
 static bool begin_row(struct top_row *row, const struct deepmon_record *record, uint64_t number)
 {
@@ -213,11 +230,11 @@ static bool begin_row(struct top_row *row, const struct deepmon_record *record, 
 
 	row->seen = number;
 	row->raw = (struct top_figures){0};
-	if (record->entity != DEEPMON_CONTAINER)
-		return whole;
-	whole = whole && set_text(&row->id, label_of(record, "container_id"));
+	if (row->entity == DEEPMON_CONTAINER)
+		whole = whole && set_text(&row->id, label_of(record, "container_id"));
 	for (int key = 0; key < TOP_KEYS; key++)
-		whole = whole && set_text(&row->labels[key], label_of(record, keys[key].label));
+		if (has_label(row->entity, key))
+			whole = whole && set_text(&row->labels[key], label_of(record, keys[key].label));
 	return whole;
 }
 
@@ -336,6 +353,19 @@ static bool is_row(enum deepmon_entity entity)
 	       entity == DEEPMON_TOTAL;
 }
 
+/* False: out of memory. */
+static bool tell(struct top_model *model, const struct deepmon_record *record, enum deepmon_entity entity)
+{
+	struct top_row *row = find_or_add(model, record, entity);
+	bool whole = row != NULL;
+
+	if (row && row->seen != model->samples)
+		whole = begin_row(row, record, model->samples);
+	if (row)
+		top_figures_read(&row->raw, record);
+	return whole;
+}
+
 int top_model_update(struct top_model *model, const struct deepmon_sample *sample)
 {
 	const struct top_host before = model->host;
@@ -349,7 +379,6 @@ int top_model_update(struct top_model *model, const struct deepmon_sample *sampl
 				  .self_percent = -1};
 	for (size_t i = 0; i < sample->record_count; i++) {
 		const struct deepmon_record *record = &sample->records[i];
-		struct top_row *row;
 
 		if (record->entity == DEEPMON_HOST)
 			top_figures_read(&host->figures, record);
@@ -359,12 +388,9 @@ int top_model_update(struct top_model *model, const struct deepmon_sample *sampl
 		}
 		if (!is_row(record->entity))
 			continue;
-		row = find_or_add(model, record);
-		if (row && row->seen != model->samples)
-			whole &= begin_row(row, record, model->samples);
-		if (row)
-			top_figures_read(&row->raw, record);
-		whole &= row != NULL;
+		whole &= tell(model, record, record->entity);
+		if (record->subject == DEEPMON_SUBJECT_BLOCK && *label_of(record, "device"))
+			whole &= tell(model, record, TOP_DEVICE);
 	}
 	for (size_t i = 0; i < model->count; i++)
 		end_row(model, model->rows[i], sample);

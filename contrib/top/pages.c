@@ -14,7 +14,7 @@
 #define NAME_LEAST   16
 #define TABS_LINE    3
 #define BODY_LINE    4 /* the table's head */
-#define FOOTER	     2 /* lines */
+#define FOOTER	     3 /* lines */
 
 const char *top_screen_page_name(size_t page)
 {
@@ -245,8 +245,8 @@ static void draw_table(struct top_screen *screen)
 
 /* ---- The foot ----------------------------------------------------------------------------------- */
 
-/* Why a column is nothing but dashes: of the one that rows are sorted by, else of the first such. */
-static const char *lacking(const struct top_screen *screen, char *text, size_t size)
+/* Why a column is nothing but dashes: of the one that rows are sorted by, else of the first such; or "". */
+static void lacking(const struct top_screen *screen, char *text, size_t size)
 {
 	const struct window window = window_of(screen);
 	const struct top_column *lacks = NULL;
@@ -261,36 +261,52 @@ static const char *lacking(const struct top_screen *screen, char *text, size_t s
 		if (!lacks || column == screen->sorts[screen->page])
 			lacks = column;
 	}
-	if (!lacks)
-		return NULL;
-	snprintf(text, size, "%s: %s", lacks->title, top_screen_reason(screen, lacks, why, sizeof(why)));
-	return text;
+	if (lacks)
+		snprintf(text, size, "%s: %s", lacks->title,
+			 top_screen_reason(screen, lacks, why, sizeof(why)));
 }
 
+/* What there is to say, if anything. */
+static enum top_style foot_text(const struct top_screen *screen, char *text, size_t size)
+{
+	if (screen->typing) {
+		snprintf(text, size, "/%s_   %s", screen->typed, screen->message);
+		return TOP_STRONG;
+	}
+	if (*screen->message) {
+		snprintf(text, size, "%s", screen->message);
+		return TOP_STRONG;
+	}
+	*text = '\0';
+	if (screen->look != TOP_LOOK_TABLE || screen->page >= top_page_count)
+		return TOP_NORMAL;
+	if (screen->only && top_pages[screen->page].kind) {
+		snprintf(text, size, "Of %s   (Esc: of all)", screen->only);
+		return TOP_STRONG;
+	}
+	if (*screen->settings.filter) {
+		snprintf(text, size, "Filter: %s   (Esc: all)", screen->settings.filter);
+		return TOP_STRONG;
+	}
+	lacking(screen, text, size);
+	return TOP_POOR;
+}
+
+/* Two lines of text, parted at a blank, and the keys. */
 static void draw_foot(const struct top_screen *screen)
 {
-	static const char
-	    hints[] = "?Help  /Filter  <>Sort  rReverse  gGroup  eKinds  SpaceFreeze  +-Interval  qQuit",
-	    replay_hints[] =
-		"?Help  /Filter  <>Sort  gGroup  SpacePause  +-Speed  []Seek 10s  {}60s  .Step  qQuit";
+	static const char hints[] =
+	    "?Help  /Filter  <>Sort  rReverse  gGroup  eKinds  SpaceFreeze  +-Interval  qQuit";
+	static const char replay_hints[] =
+	    "?Help  /Filter  <>Sort  gGroup  SpacePause  +-Speed  []Seek 10s  .Step  qQuit";
 	char text[DEEPMON_REASON_MAX + 64];
-	const char *why;
-	int line = LINES - FOOTER;
+	enum top_style style = foot_text(screen, text, sizeof(text));
+	size_t length = top_fitting(text, COLS);
+	const char *rest = text + length + strspn(text + length, " ");
 
-	if (screen->typing) {
-		snprintf(text, sizeof(text), "/%s_   %s", screen->typed, screen->message);
-		top_put(line, 0, COLS, TOP_STRONG, text);
-	} else if (*screen->message) {
-		top_put(line, 0, COLS, TOP_STRONG, screen->message);
-	} else if (screen->look == TOP_LOOK_TABLE && screen->page < top_page_count &&
-		   (why = lacking(screen, text, sizeof(text)))) {
-		top_put(line, 0, COLS, TOP_POOR, why);
-	} else if (*screen->settings.filter) {
-		snprintf(text, sizeof(text), "Filter: %s   (Esc: all)", screen->settings.filter);
-		top_put(line, 0, COLS, TOP_STRONG, text);
-	} else {
-		top_put(line, 0, COLS, TOP_NORMAL, "");
-	}
+	top_put(LINES - 2, 0, COLS, style, rest);
+	text[length] = '\0';
+	top_put(LINES - 3, 0, COLS, style, text);
 	top_put(LINES - 1, 0, COLS, TOP_FAINT, screen->source.replay ? replay_hints : hints);
 }
 

@@ -65,7 +65,7 @@ const struct top_row *top_screen_row(const struct top_screen *screen)
 		const struct top_row *row = screen->model.rows[i];
 
 		if (row->entity == place->entity && !strcmp(row->instance, place->instance) &&
-		    !strcmp(row->process, place->process))
+		    !strcmp(row->part, place->part))
 			return row;
 	}
 	return NULL;
@@ -84,8 +84,27 @@ static void follow(struct top_screen *screen, const struct top_row *row, const c
 	}
 }
 
+/* The settings that a page makes of those that were chosen. */
+static struct top_settings settings_of(const struct top_screen *screen)
+{
+	const struct top_page *page =
+	    screen->page < top_page_count ? &top_pages[screen->page] : &top_pages[0];
+	struct top_settings settings = screen->settings;
+
+	settings.sort = screen->sorts[screen->page];
+	if (page->kind == DEEPMON_CONTAINER)
+		return settings;
+	memset(settings.entities, 0, sizeof(settings.entities));
+	settings.entities[page->kind] = true;
+	settings.instance = screen->only;
+	if (!settings.group_count && !settings.instance)
+		top_settings_group(&settings, page->group);
+	return settings;
+}
+
 void top_screen_view(struct top_screen *screen)
 {
+	const struct top_settings settings = settings_of(screen);
 	const struct top_line *line = screen->cursor ? top_screen_line(screen) : NULL;
 	const struct top_row *row = NULL;
 	char *path = NULL;
@@ -95,8 +114,7 @@ void top_screen_view(struct top_screen *screen)
 		row = line->row;
 	else if (line)
 		path = strdup(line->path);
-	screen->settings.sort = screen->sorts[screen->page];
-	if (top_view_make(&screen->view, &screen->model, &screen->settings))
+	if (top_view_make(&screen->view, &screen->model, &settings))
 		top_screen_say(screen, "Out of memory: lines are missing");
 	if (row || path)
 		follow(screen, row, path);
@@ -232,8 +250,9 @@ static void end(struct top_screen *screen)
 	top_view_clear(&screen->view);
 	top_source_close(&screen->source);
 	top_model_clear(&screen->model);
+	free(screen->only);
 	free(screen->detail.instance);
-	free(screen->detail.process);
+	free(screen->detail.part);
 	for (size_t i = 0; i < screen->folded_count; i++)
 		free(screen->folded[i]);
 	free(screen->folded);

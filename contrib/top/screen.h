@@ -19,7 +19,7 @@ enum top_look { TOP_LOOK_TABLE, TOP_LOOK_DETAIL, TOP_LOOK_HELP };
 /* Which row, whatever becomes of it. */
 struct top_place {
 	enum deepmon_entity entity;
-	char *instance, *process; /* NULL: none */
+	char *instance, *part; /* NULL: none */
 };
 
 /* Where on the screen something is, for the mouse. */
@@ -40,6 +40,7 @@ struct top_screen {
 	const struct top_column *sorts[TOP_SCREEN_PAGES_MAX]; /* of each page; NULL: by name */
 	size_t cursor, first; /* lines of the view, or of what else is shown */
 	struct top_place detail;
+	char *only;    /* the container or unit whose processes are shown; NULL: all */
 	char **folded; /* paths of groups */
 	size_t folded_count;
 

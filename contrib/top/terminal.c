@@ -188,6 +188,25 @@ int top_width(const char *text)
 	return sum;
 }
 
+size_t top_fitting(const char *text, int width)
+{
+	const char *at = text, *blank = NULL, *before = text;
+	int used = 0, of_one;
+	wchar_t character;
+
+	while ((character = next_character(&at, &of_one)) && used + of_one <= width) {
+		if (character == L' ' && before > text)
+			blank = before;
+		used += of_one;
+		before = at;
+	}
+	if (!character)
+		return (size_t)(before - text);
+	if (blank)
+		before = blank;
+	return before > text ? (size_t)(before - text) : (size_t)(at - text);
+}
+
 void top_put(int line, int column, int width, enum top_style style, const char *text)
 {
 	wchar_t character;

@@ -40,6 +40,11 @@ void top_put(int line, int column, int width, enum top_style style, const char *
 void top_put_right(int line, int column, int width, enum top_style style, const char *text);
 /* Shows what was written. */
 void top_refresh(void);
+/*
+ * How many bytes of a text find room in so many columns, cut at a blank where there is one; at least one
+ * character.
+ */
+size_t top_fitting(const char *text, int width);
 /* How many columns a text takes. */
 int top_width(const char *text);
 
