@@ -185,9 +185,12 @@ static void draw_figures(const struct window *window, int y, enum top_style styl
 {
 	int column = window->name_width;
 	char text[32];
+	double value;
 
 	for (size_t i = window->first; i < window->first + window->count; i++, column += COLUMN_WIDTH) {
 		top_column_print(window->columns[i], figures, text, sizeof(text));
+		if (strlen(text) >= COLUMN_WIDTH && top_column_value(window->columns[i], figures, &value))
+			snprintf(text, sizeof(text), "%.2g", value);
 		top_put(y, column, 1, style, "");
 		top_put_right(y, column + 1, COLUMN_WIDTH - 1, style, text);
 	}
@@ -310,14 +313,10 @@ static void draw_foot(const struct top_screen *screen)
 	top_put(LINES - 1, 0, COLS, TOP_FAINT, screen->source.replay ? replay_hints : hints);
 }
 
-void top_screen_draw(struct top_screen *screen)
+static void draw_body(struct top_screen *screen)
 {
 	int height = LINES - FOOTER - BODY_LINE;
 
-	draw_title(screen);
-	draw_power(screen);
-	draw_load(screen);
-	draw_tabs(screen);
 	if (screen->look == TOP_LOOK_HELP)
 		top_screen_draw_help(screen, BODY_LINE, height);
 	else if (screen->look == TOP_LOOK_DETAIL)
@@ -326,6 +325,20 @@ void top_screen_draw(struct top_screen *screen)
 		top_screen_draw_sources(screen, BODY_LINE, height);
 	else
 		draw_table(screen);
+}
+
+void top_screen_draw(struct top_screen *screen)
+{
+	size_t first = screen->first;
+
+	draw_title(screen);
+	draw_power(screen);
+	draw_load(screen);
+	draw_tabs(screen);
+	draw_body(screen);
+	/* Only who draws a text knows its end, past which it was scrolled. */
+	if (screen->first < first)
+		draw_body(screen);
 	draw_foot(screen);
 	top_refresh();
 }

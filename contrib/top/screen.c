@@ -271,6 +271,21 @@ static int open_source(struct top_screen *screen, const struct top_start *start)
 	return r;
 }
 
+/* What eBPF would take, to whoever may not load it. */
+static void say_what_it_needs(struct top_screen *screen)
+{
+	size_t count;
+	const struct deepmon_finding *rows = deepmon_findings(screen->source.collector, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(rows[i].subject, "eBPF") != 0 || rows[i].state != DEEPMON_FOUND_MISSING ||
+		    !*rows[i].remedy)
+			continue;
+		top_screen_say(screen, "Not permitted: %s; mended by: %s", rows[i].name, rows[i].remedy);
+		return;
+	}
+}
+
 /* Its first figures. */
 static int start_showing(struct top_screen *screen, const struct top_start *start)
 {
@@ -286,6 +301,7 @@ static int start_showing(struct top_screen *screen, const struct top_start *star
 		snprintf(screen->host, sizeof(screen->host), "%s", screen->source.about.host);
 	else
 		gethostname(screen->host, sizeof(screen->host) - 1);
+	say_what_it_needs(screen);
 	top_screen_step(screen);
 	if (start->replay && start->from > 0)
 		top_screen_seek(screen, start->from);

@@ -69,14 +69,21 @@ bool top_terminal_is_ended(void)
 
 /* ---- Opening ------------------------------------------------------------------------------------ */
 
+static void add_text(const char *text)
+{
+	size_t length = strlen(farewell);
+
+	if (length + strlen(text) < sizeof(farewell))
+		strcpy(farewell + length, text);
+}
+
 static void add_farewell(const char *capability)
 {
 	const char *text = tigetstr(capability);
-	size_t length = strlen(farewell);
 
 	/* (char *)-1: it is no text; delays in it are not kept, as no terminal of today needs them. */
 	if (text && text != (const char *)-1 && !strchr(text, '$'))
-		snprintf(farewell + length, sizeof(farewell) - length, "%s", text);
+		add_text(text);
 }
 
 static void choose_styles(void)
@@ -138,7 +145,8 @@ int top_terminal_open(char *why, size_t why_size)
 	nodelay(stdscr, TRUE);
 	set_escdelay(50);
 	curs_set(0);
-	mousemask(BUTTON1_PRESSED | BUTTON4_PRESSED | BUTTON5_PRESSED, NULL);
+	if (mousemask(BUTTON1_PRESSED | BUTTON4_PRESSED | BUTTON5_PRESSED, NULL))
+		add_text("\033[?1006l\033[?1000l"); /* as xterm has it, which ncurses' mouse is */
 	mouseinterval(0);
 	return 0;
 }
