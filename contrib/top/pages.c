@@ -150,11 +150,10 @@ static struct window window_of(const struct top_screen *screen)
 	int room = (COLS - NAME_LEAST) / COLUMN_WIDTH;
 	size_t most = room > 1 ? (size_t)room : 1;
 
-	for (; keys[window.all]; window.all++) {
-		window.columns[window.all] = top_column_find(keys[window.all]);
+	for (; keys[window.all] && (window.columns[window.all] = top_column_find(keys[window.all]));
+	     window.all++)
 		if (window.columns[window.all] == screen->sorts[screen->page] && window.all >= most)
 			window.first = window.all - most + 1;
-	}
 	window.count = window.all - window.first < most ? window.all - window.first : most;
 	window.name_width = COLS - (int)window.count * COLUMN_WIDTH;
 	return window;

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-only
 """deepmon-top's screen, in a terminal with real keys: the figures of a recording, and a live host."""
 
+import http.client
+import http.server
 import os
 import re
 import signal
 import subprocess
+import time
 
 from stage import host
 from stage.cgroups import Container
-from stage.process import Skip, find_program, wait_until
+from stage.process import Skip, find_program, free_port, wait_until
 from stage.tmux import Terminal
 
 from support import duty, two_cpus
@@ -17,6 +20,7 @@ from test_recording import record
 PAGES = ["overview", "power", "energy", "memory", "disk", "files", "tcp", "tcp-latency", "http", "http-latency"]
 NAME, CELL = 32, 10  # columns that --batch text has for them
 SCREEN_CELL = 8
+SERVED_MS = 3
 COLOR = re.compile(r"\x1b\[[0-9;]*3[0-7][m;]")
 
 
@@ -241,6 +245,56 @@ def test_live(t):
     terminal.wait_for("FROZEN")
     terminal.keys("q")
     t.true("status 0, terminal as it was" in terminal.wait_for_end(), "its end")
+
+
+def serve(port):
+    """Answers each request after SERVED_MS."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            time.sleep(SERVED_MS / 1000)
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"x" * 1000)
+
+        def log_message(self, *_):
+            pass
+
+    http.server.HTTPServer(("127.0.0.1", port), Handler).serve_forever()
+
+
+def ask(port):
+    while True:
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        try:
+            while True:
+                connection.request("GET", "/")
+                connection.getresponse().read()
+                time.sleep(0.01)
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.1)
+
+
+def test_live_http(t):
+    host.require_bpf()
+    server, client = t.enter(Container()), t.enter(Container())
+    port = free_port()
+    server.run(serve, port)
+    client.run(ask, port)
+    terminal = screen(t, "--interval", "0.5", "--page", "http", "--filter", f"name:{server.name}")
+
+    def row(text):
+        titles, rows = table(text, 8) if "Sum of" in text else ([], [])
+        return dict(zip(titles, rows[0][1])) if rows else {}
+
+    text = terminal.wait_for(lambda text: row(text).get("TRANS/s", "-") not in ("-", "0"), 60)
+    t.equal(row(text)["2xx/s"], row(text)["TRANS/s"], "responses of status 200 of all")
+    t.true(float(row(text)["MEAN ms"]) >= SERVED_MS * 0.99, "mean latency of what waits so long", text)
+    terminal.keys("Right")
+    text = terminal.wait_for(lambda text: row(text).get("P50", "-") != "-")
+    t.true(float(row(text)["P50"]) >= SERVED_MS * 0.99, "the median", text)
 
 
 def test_who_may_not(t):
