@@ -142,7 +142,9 @@ static void look_at(struct top_screen *screen, const struct top_row *row)
 	}
 	free(screen->detail.instance);
 	free(screen->detail.part);
-	screen->detail = (struct top_place){row->entity, instance, part};
+	screen->detail.entity = row->entity;
+	screen->detail.instance = instance;
+	screen->detail.part = part;
 	screen->look = TOP_LOOK_DETAIL;
 }
 
