@@ -32,10 +32,10 @@ LIBS = -lbpf -lcjson -lm
 
 # The packages are Debian's and Ubuntu's. A build needs the first line, the tests and the demo all.
 PACKAGES_BUILD = gcc make clang llvm bpftool pkg-config libc6-dev libbpf-dev libelf-dev zlib1g-dev \
-                 libcjson-dev libcurl4-openssl-dev collectd-dev
+                 libcjson-dev libcurl4-openssl-dev libncurses-dev collectd-dev
 PACKAGES_TEST = libclang-rt-14-dev check locales python3 collectd-core influxdb curl openssl docker.io containerd runc busybox-static \
                 valgrind iproute2 procps podman fio nginx wrk apache2-utils redis-server \
-                rrdtool librrd8 libmicrohttpd12 libprotobuf-c1 mandoc groff-base time mmdebstrap $(PACKAGES_DEB)
+                tmux rrdtool librrd8 libmicrohttpd12 libprotobuf-c1 mandoc groff-base time mmdebstrap $(PACKAGES_DEB)
 PACKAGES_LINT = clang-format clang-tidy cppcheck
 PACKAGES_KERNELS = python3 qemu-system-x86 busybox-static
 PACKAGES_DEB = debhelper dpkg-dev fakeroot lintian
@@ -85,7 +85,7 @@ $(BUILD)/deepmon-execd: $(execd_objects) $(BUILD)/libdeepmon.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 $(BUILD)/deepmon-top: $(top_objects) $(BUILD)/libdeepmon.a
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lncursesw -ltinfo
 
 # collectd's headers are not written for our warnings.
 $(BUILD)/collectd-plugin/%.o: CPPFLAGS_ALL += -DHAVE_CONFIG_H -isystem /usr/include/collectd
@@ -132,7 +132,8 @@ $(BUILD)/tests/unit/identifier_test: UNIT_OBJECTS = $(BUILD)/collectd-plugin/ide
 $(BUILD)/tests/unit/identifier_test: $(collectd_objects)
 $(BUILD)/tests/unit/run_report_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/run_report.o
 
-$(BUILD)/tests/unit/top_test: UNIT_OBJECTS = $(filter-out %/main.o,$(top_objects))
+# The screen is tested in a terminal.
+$(BUILD)/tests/unit/top_test: UNIT_OBJECTS = $(addprefix $(BUILD)/contrib/top/,batch.o figures.o filter.o model.o view.o)
 $(BUILD)/tests/unit/top_test: $(top_objects)
 
 # It looks at groups before some of them are dropped.

@@ -44,7 +44,7 @@ static void print_time(uint64_t time_ns, char *text, size_t size)
 /* Of a group what it is by its groups; of a row what it is. */
 static const char *kind_of(const struct top_line *line)
 {
-	return line->row ? deepmon_entity_name(line->row->entity) : "group";
+	return line->row ? top_kind_name(line->row->entity) : "group";
 }
 
 /* ---- Text --------------------------------------------------------------------------------------- */

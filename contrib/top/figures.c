@@ -2,7 +2,7 @@
  *
  * The figures of deepmon-top, its columns and pages. Pure.
  */
-#include "figures.h"
+#include "model.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -14,11 +14,11 @@ enum { VALUE, RATE, SUM, MOST };
 static const struct {
 	enum deepmon_subject subject;
 	unsigned metric; /* its number among its subject's */
-	const char *domain;
+	const char *which;
 	int how, join;
 } figures_of[TOP_FIGURE_COUNT] = {
-#define FIGURE(FIGURE, SUBJECT, field, domain, HOW, JOIN) \
-	[TOP_##FIGURE] = {DEEPMON_SUBJECT_##SUBJECT, DEEPMON_INDEX_##SUBJECT##_##field, domain, HOW, JOIN},
+#define FIGURE(FIGURE, SUBJECT, field, which, HOW, JOIN) \
+	[TOP_##FIGURE] = {DEEPMON_SUBJECT_##SUBJECT, DEEPMON_INDEX_##SUBJECT##_##field, which, HOW, JOIN},
     TOP_FIGURES(FIGURE)};
 
 bool top_figure_is_rate(enum top_figure figure)
@@ -26,28 +26,50 @@ bool top_figure_is_rate(enum top_figure figure)
 	return figures_of[figure].how == RATE;
 }
 
-static const char *domain_of(const struct deepmon_record *record)
+enum deepmon_subject top_figure_subject(enum top_figure figure)
+{
+	return figures_of[figure].subject;
+}
+
+static const char *label_of(const struct deepmon_record *record, const char *key)
 {
 	for (unsigned i = 0; i < record->label_count; i++)
-		if (!strcmp(record->labels[i].key, "domain"))
+		if (!strcmp(record->labels[i].key, key))
 			return record->labels[i].value;
 	return "";
+}
+
+/* As a figure says which of the records of its subject it is in. */
+static const char *which_of(const struct deepmon_record *record, char *text, size_t size)
+{
+	switch (record->subject) {
+	case DEEPMON_SUBJECT_ENERGY:
+		return label_of(record, "domain");
+	case DEEPMON_SUBJECT_FILE_LATENCY:
+		return label_of(record, "latency");
+	case DEEPMON_SUBJECT_TRANSACTIONS:
+		snprintf(text, size, "%s-%s", label_of(record, "protocol"), label_of(record, "role"));
+		return text;
+	default:
+		return "";
+	}
 }
 
 void top_figures_read(struct top_figures *raw, const struct deepmon_record *record)
 {
 	size_t count;
 	const struct deepmon_metric *metrics = deepmon_metrics_of(record->subject, &count);
-	const char *domain = record->subject == DEEPMON_SUBJECT_ENERGY ? domain_of(record) : "";
+	char text[64];
+	const char *which = which_of(record, text, sizeof(text));
 	double value;
 
 	for (int figure = 0; figure < TOP_FIGURE_COUNT; figure++) {
 		if (figures_of[figure].subject != record->subject ||
-		    strcmp(figures_of[figure].domain, domain) != 0 ||
+		    strcmp(figures_of[figure].which, which) != 0 ||
 		    !deepmon_value_double(record, &metrics[figures_of[figure].metric], &value))
 			continue;
-		raw->values[figure] = raw->valid & 1ull << figure ? raw->values[figure] + value : value;
-		raw->valid |= 1ull << figure;
+		raw->values[figure] = raw->has[figure] ? raw->values[figure] + value : value;
+		raw->has[figure] = true;
 	}
 }
 
@@ -56,40 +78,38 @@ void top_figures_make(struct top_figures *figures, const struct top_figures *raw
 {
 	*figures = (struct top_figures){0};
 	for (int figure = 0; figure < TOP_FIGURE_COUNT; figure++) {
-		uint64_t bit = 1ull << figure;
 		double value = raw->values[figure];
 
-		if (!(raw->valid & bit))
+		if (!raw->has[figure])
 			continue;
 		if (figures_of[figure].how == RATE) {
 			if (!before || seconds <= 0)
 				continue;
 			/* What it had not been told of began at nothing. */
-			value -= before->valid & bit ? before->values[figure] : 0;
+			value -= before->has[figure] ? before->values[figure] : 0;
 			if (value < 0)
 				continue; /* it began anew */
 			value /= seconds;
 		}
 		figures->values[figure] = value;
-		figures->valid |= bit;
+		figures->has[figure] = true;
 	}
 }
 
 void top_figures_join(struct top_figures *group, const struct top_figures *member)
 {
 	for (int figure = 0; figure < TOP_FIGURE_COUNT; figure++) {
-		uint64_t bit = 1ull << figure;
 		double *value = &group->values[figure];
 
-		if (!(member->valid & bit))
+		if (!member->has[figure])
 			continue;
-		if (!(group->valid & bit))
+		if (!group->has[figure])
 			*value = member->values[figure];
 		else if (figures_of[figure].join == SUM)
 			*value += member->values[figure];
 		else
 			*value = fmax(*value, member->values[figure]);
-		group->valid |= bit;
+		group->has[figure] = true;
 	}
 }
 
@@ -98,6 +118,28 @@ void top_figures_join(struct top_figures *group, const struct top_figures *membe
 #define IS(figure)	       TOP_##figure, TOP_NONE, 1
 #define TIMES(figure, factor)  TOP_##figure, TOP_NONE, factor
 #define PER(figure, by, times) TOP_##figure, TOP_##by, times
+
+/* Columns of what goes there and back. */
+#define LATENCY(protocol, NAME, key, title, PART, help)                                          \
+	{                                                                                        \
+		protocol "_" key "_ms", title, TOP_MILLISECONDS, TIMES(NAME##_##PART, 1e3), help \
+	}
+#define TRANSACTIONS(protocol, NAME, help)                                                        \
+	{protocol "_transactions", "TRANS/s", TOP_PER_SECOND, IS(NAME##_TRANSACTIONS), help},     \
+	    {protocol "_unanswered", "UNANS/s", TOP_PER_SECOND, IS(NAME##_UNANSWERED),            \
+	     "Those without an answer a second"},                                                 \
+	    {protocol "_request_bytes", "REQ B", TOP_BYTES_RATE, IS(NAME##_REQUESTED),            \
+	     "Bytes of the requests a second"},                                                   \
+	    {protocol "_response_bytes", "RESP B", TOP_BYTES_RATE, IS(NAME##_RESPONDED),          \
+	     "Bytes of the answers a second"},                                                    \
+	    LATENCY(protocol, NAME, "mean", "MEAN ms", MEAN, "Mean latency, in ms"),              \
+	    LATENCY(protocol, NAME, "p50", "P50", P50, "50 % of the latencies are below, in ms"), \
+	    LATENCY(protocol, NAME, "p75", "P75", P75, "The same of 75 %, in ms"),                \
+	    LATENCY(protocol, NAME, "p90", "P90", P90, "The same of 90 %, in ms"),                \
+	    LATENCY(protocol, NAME, "p99", "P99", P99, "The same of 99 %, in ms"),                \
+	    LATENCY(protocol, NAME, "p99_9", "P99.9", P99_9, "The same of 99.9 %, in ms"),        \
+	    LATENCY(protocol, NAME, "p99_99", "P99.99", P99_99, "The same of 99.99 %, in ms"),    \
+	    LATENCY(protocol, NAME, "p99_999", "P99.999", P99_999, "The same of 99.999 %, in ms")
 
 const struct top_column top_columns[] = {
     {"cpu_percent", "CPU%", TOP_PERCENT, IS(CPU_PERCENT), "CPU time; 100 is one CPU"},
@@ -113,6 +155,8 @@ const struct top_column top_columns[] = {
     {"dram_joules", "DRAM J", TOP_JOULES, IS(DRAM_JOULES), "Energy of the memory so far"},
     {"nanojoules_per_instruction", "nJ/INST", TOP_PLAIN, PER(PACKAGE_WATTS, INSTRUCTIONS, 1e9),
      "Energy of the package per instruction"},
+    {"joules_per_request", "J/REQ", TOP_PLAIN, PER(PACKAGE_WATTS, HTTP_SERVED, 1),
+     "Energy of the package per HTTP request served"},
     {"cycles", "CYC/s", TOP_PER_SECOND, IS(CYCLES), "Cycles a second"},
     {"instructions", "INST/s", TOP_PER_SECOND, IS(INSTRUCTIONS), "Instructions a second"},
     {"ipc", "IPC", TOP_PLAIN, PER(INSTRUCTIONS, CYCLES, 1), "Instructions per cycle"},
@@ -149,6 +193,16 @@ const struct top_column top_columns[] = {
     {"tcp_failed", "FAIL/s", TOP_PER_SECOND, IS(TCP_FAILED), "TCP connections that failed a second"},
     {"tcp_retransmits", "RETR/s", TOP_PER_SECOND, IS(TCP_RETRANSMITS), "TCP segments sent again a second"},
     {"tcp_rtt_ms", "RTT ms", TOP_PLAIN, TIMES(TCP_RTT, 1e3), "TCP's mean round-trip time"},
+    {"file_read_p99_ms", "R P99", TOP_MILLISECONDS, TIMES(READ_P99, 1e3),
+     "99 % of the reads of files took less (FileIO full)"},
+    {"file_write_p99_ms", "W P99", TOP_MILLISECONDS, TIMES(WRITE_P99, 1e3), "The same of writes"},
+    {"file_sync_p99_ms", "S P99", TOP_MILLISECONDS, TIMES(SYNC_P99, 1e3), "The same of syncs"},
+    TRANSACTIONS("tcp", TCP, "Transactions over TCP a second"),
+    TRANSACTIONS("http", HTTP, "HTTP requests answered a second"),
+    {"http_2xx", "2xx/s", TOP_PER_SECOND, IS(HTTP_2XX), "Responses of status 200 to 299 a second"},
+    {"http_3xx", "3xx/s", TOP_PER_SECOND, IS(HTTP_3XX), "Of 300 to 399"},
+    {"http_4xx", "4xx/s", TOP_PER_SECOND, IS(HTTP_4XX), "Of 400 to 499"},
+    {"http_5xx", "5xx/s", TOP_PER_SECOND, IS(HTTP_5XX), "Of 500 to 599"},
 };
 const size_t top_column_count = sizeof(top_columns) / sizeof(top_columns[0]);
 
@@ -156,25 +210,73 @@ const struct top_page top_pages[] = {
     {"overview",
      {"cpu_percent", "package_watts", "dram_watts", "ipc", "working_set_bytes", "disk_read", "disk_written",
       "tcp_sent", "tcp_received"},
-     "cpu_percent"},
+     "cpu_percent",
+     DEEPMON_CONTAINER,
+     NULL},
     {"power",
      {"cpu_percent", "package_watts", "core_watts", "uncore_watts", "dram_watts", "cycles", "instructions",
       "ipc", "cache_miss_percent", "gigahertz", "overlap_percent"},
-     "package_watts"},
+     "package_watts",
+     DEEPMON_CONTAINER,
+     NULL},
     {"energy",
-     {"package_joules", "core_joules", "dram_joules", "package_watts", "cpu_seconds",
+     {"package_joules", "core_joules", "dram_joules", "package_watts", "cpu_seconds", "joules_per_request",
       "nanojoules_per_instruction"},
-     "package_joules"},
+     "package_joules",
+     DEEPMON_CONTAINER,
+     NULL},
     {"memory",
      {"memory_bytes", "working_set_bytes", "anonymous_bytes", "page_cache_bytes", "kernel_bytes",
       "swap_bytes", "limit_percent", "minor_faults", "major_faults", "oom_kills", "pressure_percent"},
-     "working_set_bytes"},
-    {"disk", {"disk_read", "disk_written", "disk_reads", "disk_writes"}, "disk_written"},
-    {"files", {"file_read", "file_written", "file_reads", "file_writes"}, "file_written"},
+     "working_set_bytes",
+     DEEPMON_CONTAINER,
+     NULL},
+    {"disk",
+     {"disk_read", "disk_written", "disk_reads", "disk_writes"},
+     "disk_written",
+     DEEPMON_CONTAINER,
+     NULL},
+    {"files",
+     {"file_read", "file_written", "file_reads", "file_writes", "file_read_p99_ms", "file_write_p99_ms",
+      "file_sync_p99_ms"},
+     "file_written",
+     DEEPMON_CONTAINER,
+     NULL},
     {"tcp",
      {"tcp_sent", "tcp_received", "tcp_messages_sent", "tcp_messages_received", "tcp_opened", "tcp_accepted",
       "tcp_failed", "tcp_retransmits", "tcp_rtt_ms", "udp_sent", "udp_received"},
-     "tcp_sent"},
+     "tcp_sent",
+     DEEPMON_CONTAINER,
+     NULL},
+    {"tcp-latency",
+     {"tcp_transactions", "tcp_mean_ms", "tcp_p50_ms", "tcp_p75_ms", "tcp_p90_ms", "tcp_p99_ms",
+      "tcp_p99_9_ms", "tcp_p99_99_ms", "tcp_p99_999_ms"},
+     "tcp_p99_ms",
+     DEEPMON_CONTAINER,
+     NULL},
+    {"http",
+     {"http_transactions", "http_unanswered", "http_request_bytes", "http_response_bytes", "http_mean_ms",
+      "http_2xx", "http_3xx", "http_4xx", "http_5xx"},
+     "http_transactions",
+     DEEPMON_CONTAINER,
+     NULL},
+    {"http-latency",
+     {"http_transactions", "http_mean_ms", "http_p50_ms", "http_p75_ms", "http_p90_ms", "http_p99_ms",
+      "http_p99_9_ms", "http_p99_99_ms", "http_p99_999_ms"},
+     "http_p99_ms",
+     DEEPMON_CONTAINER,
+     NULL},
+    {"processes",
+     {"cpu_percent", "package_watts", "core_watts", "dram_watts", "package_joules", "cpu_seconds", "ipc",
+      "cache_miss_percent", "instructions"},
+     "cpu_percent",
+     DEEPMON_PROCESS,
+     "container"},
+    {"devices",
+     {"disk_read", "disk_written", "disk_reads", "disk_writes"},
+     "disk_written",
+     TOP_DEVICE,
+     "device"},
 };
 const size_t top_page_count = sizeof(top_pages) / sizeof(top_pages[0]);
 
@@ -196,12 +298,12 @@ const struct top_page *top_page_find(const char *name)
 
 bool top_column_value(const struct top_column *column, const struct top_figures *figures, double *value)
 {
-	if (!(figures->valid & 1ull << column->of))
+	if (!figures->has[column->of])
 		return false;
 	*value = figures->values[column->of] * column->factor;
 	if (column->per == TOP_NONE)
 		return true;
-	if (!(figures->valid & 1ull << column->per) || figures->values[column->per] <= 0)
+	if (!figures->has[column->per] || figures->values[column->per] <= 0)
 		return false;
 	*value /= figures->values[column->per];
 	return true;
@@ -246,6 +348,9 @@ const char *top_column_print(const struct top_column *column, const struct top_f
 	case TOP_JOULES:
 	case TOP_SECONDS:
 		snprintf(text, size, "%.1f", value);
+		break;
+	case TOP_MILLISECONDS:
+		snprintf(text, size, value < 99.995 ? "%.2f" : "%.0f", value);
 		break;
 	case TOP_WATTS:
 	case TOP_PLAIN:

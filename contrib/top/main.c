@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "batch.h"
-#include "source.h"
+#include "screen.h"
 
 #define BAD_USAGE 2
 
@@ -23,7 +23,8 @@ struct arguments {
 	double speed;	    /* of a recording; 0: at once */
 	double from;	    /* seconds from its beginning */
 	long count;	    /* samples; 0: for ever */
-	bool has_format;
+	const struct top_page *page;
+	bool has_format, sorted;
 };
 
 static int complain(const char *what, const char *why)
@@ -34,23 +35,25 @@ static int complain(const char *what, const char *why)
 
 static void print_help(void)
 {
-	puts("Usage: deepmon-top --batch text|json|csv [OPTION VALUE]...\n\n"
-	     "Shows what the containers of this host, or of a recording, use.\n\n"
-	     "  --batch FORMAT     write each sample as text, JSON (an object a line) or CSV\n"
+	puts("Usage: deepmon-top [OPTION VALUE]...\n\n"
+	     "Shows what the containers of this host, or of a recording, use. Its keys: ?\n\n"
+	     "  --batch FORMAT     no screen: write each sample as text, json (an object a line) or "
+	     "csv\n"
 	     "  --replay FILE      a recording (see deepmon's option Record) in place of this host\n"
 	     "  --speed FACTOR     of a recording, 1 for as fast as it was recorded (0: as fast as can be)\n"
 	     "  --from SECONDS     of a recording, from its beginning (0)\n"
 	     "  --interval SECONDS between samples (2; of a recording, all of them)\n"
 	     "  --count N          end after so many (0: never)\n"
-	     "  --page NAME        overview, power, energy, memory, disk, files or tcp (overview; JSON and "
-	     "CSV: all)\n"
+	     "  --page NAME        overview, power, energy, memory, disk, files, tcp, tcp-latency, http, "
+	     "http-latency, processes or devices (overview; JSON and CSV: all)\n"
 	     "  --columns A,B...   in place of a page's\n"
 	     "  --sort COLUMN      the highest first; COLUMN:asc the lowest; name by name (the page's)\n"
 	     "  --filter WORDS     rows that have all of these words; KEY:TEXT, COLUMN>NUMBER, "
 	     "COLUMN<NUMBER, !WORD\n"
 	     "  --group KEYS       a tree with sums: namespace, pod, image, project, service, runtime, "
-	     "parted by commas\n"
-	     "  --show KINDS       containers, system, processes, totals, parted by commas (containers)\n"
+	     "container, device, parted by commas\n"
+	     "  --show KINDS       containers, system, processes, devices, totals, parted by commas "
+	     "(containers)\n"
 	     "  OPTION VALUE       any option of deepmon\n\n"
 	     "Columns:");
 	for (size_t i = 0; i < top_column_count; i++)
@@ -108,10 +111,16 @@ static int set_page(struct arguments *arguments, const char *name)
 
 	if (!page)
 		return complain("page: there is none of that name", name);
+	arguments->page = page;
 	arguments->batch.column_count = 0;
 	for (size_t i = 0; page->keys[i] && !r; i++)
 		r = add_column(arguments, page->keys[i]);
 	arguments->settings.sort = top_column_find(page->sort);
+	if (page->kind == DEEPMON_CONTAINER)
+		return r;
+	memset(arguments->settings.entities, 0, sizeof(arguments->settings.entities));
+	arguments->settings.entities[page->kind] = true;
+	top_settings_group(&arguments->settings, page->group);
 	return r;
 }
 
@@ -123,6 +132,7 @@ static int show(struct arguments *arguments, const char *name)
 	} kinds[] = {{"containers", DEEPMON_CONTAINER},
 		     {"system", DEEPMON_SYSTEM},
 		     {"processes", DEEPMON_PROCESS},
+		     {"devices", TOP_DEVICE},
 		     {"totals", DEEPMON_TOTAL}};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -131,7 +141,7 @@ static int show(struct arguments *arguments, const char *name)
 		arguments->settings.entities[kinds[i].entity] = true;
 		return 0;
 	}
-	return complain("show: neither containers, system, processes nor totals", name);
+	return complain("show: neither containers, system, processes, devices nor totals", name);
 }
 
 static int set_sort(struct top_settings *settings, const char *value)
@@ -192,13 +202,16 @@ static int set(struct arguments *arguments, const char *name, const char *value)
 		arguments->batch.column_count = 0;
 		return each_name(arguments, value, add_column);
 	}
-	if (!strcmp(name, "sort"))
+	if (!strcmp(name, "sort")) {
+		arguments->sorted = true;
 		return set_sort(&arguments->settings, value);
+	}
 	if (!strcmp(name, "filter"))
 		return set_filter(&arguments->settings, value);
 	if (!strcmp(name, "group"))
 		return top_settings_group(&arguments->settings, value)
-			   ? complain("group: keys are namespace, pod, image, project, service, runtime, at "
+			   ? complain("group: keys are namespace, pod, image, project, service, runtime, "
+				      "container, device, at "
 				      "most four",
 				      value)
 			   : 0;
@@ -271,8 +284,6 @@ static int read_arguments(struct arguments *arguments, int argc, char **argv)
 			return complain(argv[i], "a value must follow");
 		r = set(arguments, argv[i] + 2, argv[i + 1]);
 	}
-	if (!r && !arguments->has_format)
-		return complain("--batch text, json or csv must be given", "");
 	return r ? r : choose_columns(arguments);
 }
 
@@ -325,6 +336,26 @@ static int run(struct arguments *arguments, struct top_source *source, struct to
 	return r;
 }
 
+static int run_screen(const struct arguments *arguments)
+{
+	const struct top_start start = {
+	    .options = &arguments->options,
+	    .settings = &arguments->settings,
+	    .page = arguments->page,
+	    .sorted = arguments->sorted,
+	    .replay = arguments->replay,
+	    .interval = arguments->interval,
+	    .speed = arguments->speed,
+	    .from = arguments->from,
+	};
+	char why[512] = "";
+	int r = top_screen_run(&start, why, sizeof(why));
+
+	if (r)
+		fprintf(stderr, "E! deepmon-top: %s\n", why);
+	return r == -ENOTTY ? BAD_USAGE : r ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
 	static struct arguments arguments; /* large */
@@ -337,6 +368,10 @@ int main(int argc, char **argv)
 		return status;
 	}
 	signal(SIGPIPE, SIG_IGN);
+	if (!arguments.has_format) {
+		free(arguments.batch.columns);
+		return run_screen(&arguments);
+	}
 	top_model_init(&model, 0);
 	r = top_source_open(&source, &arguments.options, arguments.replay, &model);
 	if (r)

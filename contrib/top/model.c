@@ -6,7 +6,9 @@
 
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
 #include <search.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -16,9 +18,10 @@
 static const struct {
 	const char *name, *label;
 } keys[TOP_KEYS] = {
-    [TOP_BY_NAMESPACE] = {"namespace", "namespace"},   [TOP_BY_POD] = {"pod", "pod_name"},
-    [TOP_BY_IMAGE] = {"image", "container_image"},     [TOP_BY_PROJECT] = {"project", "compose_project"},
-    [TOP_BY_SERVICE] = {"service", "compose_service"}, [TOP_BY_RUNTIME] = {"runtime", "runtime"},
+    [TOP_BY_NAMESPACE] = {"namespace", "namespace"},	  [TOP_BY_POD] = {"pod", "pod_name"},
+    [TOP_BY_IMAGE] = {"image", "container_image"},	  [TOP_BY_PROJECT] = {"project", "compose_project"},
+    [TOP_BY_SERVICE] = {"service", "compose_service"},	  [TOP_BY_RUNTIME] = {"runtime", "runtime"},
+    [TOP_BY_CONTAINER] = {"container", "container_name"}, [TOP_BY_DEVICE] = {"device", "device"},
 };
 
 const char *top_key_name(enum top_key key)
@@ -37,6 +40,11 @@ int top_key_find(const char *name, size_t length, enum top_key *key)
 	return -ENOENT;
 }
 
+const char *top_kind_name(enum deepmon_entity kind)
+{
+	return kind == TOP_DEVICE ? "device" : deepmon_entity_name(kind);
+}
+
 /* ---- Rows --------------------------------------------------------------------------------------- */
 
 static int compare_rows(const void *a, const void *b)
@@ -46,14 +54,14 @@ static int compare_rows(const void *a, const void *b)
 
 	if (!order)
 		order = strcmp(left->instance, right->instance);
-	return order ? order : strcmp(left->process, right->process);
+	return order ? order : strcmp(left->part, right->part);
 }
 
 static void row_free(struct top_row *row)
 {
 	free(row->instance);
 	free(row->name);
-	free(row->process);
+	free(row->part);
 	free(row->id);
 	for (int key = 0; key < TOP_KEYS; key++)
 		free(row->labels[key]);
@@ -68,7 +76,8 @@ static void keep(void *node)
 
 void top_model_init(struct top_model *model, size_t history_most)
 {
-	*model = (struct top_model){.history_most = history_most, .host.idle_percent = -1};
+	*model = (struct top_model){.history_most = history_most,
+				    .host = {.idle_percent = -1, .self_percent = -1}};
 }
 
 void top_model_forget(struct top_model *model)
@@ -81,7 +90,7 @@ void top_model_forget(struct top_model *model)
 	model->by_key = NULL;
 	model->count = model->capacity = 0;
 	model->samples = 0;
-	model->host = (struct top_host){.idle_percent = -1};
+	model->host = (struct top_host){.idle_percent = -1, .self_percent = -1};
 }
 
 void top_model_clear(struct top_model *model)
@@ -92,18 +101,35 @@ void top_model_clear(struct top_model *model)
 	model->note_count = 0;
 }
 
+/* The collector's threads log, too. */
+static pthread_mutex_t notes_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void add_note(struct top_model *model, char *line)
+{
+	if (model->note_count == TOP_NOTES_MAX) {
+		free(model->notes[0]);
+		memmove(model->notes, model->notes + 1, (TOP_NOTES_MAX - 1) * sizeof(model->notes[0]));
+		model->note_count--;
+	}
+	model->notes[model->note_count++] = line;
+}
+
 void top_model_note(struct top_model *model, const char *line)
 {
 	char *copy = strdup(line);
 
 	if (!copy)
 		return;
-	if (model->note_count == TOP_NOTES_MAX) {
-		free(model->notes[0]);
-		memmove(model->notes, model->notes + 1, (TOP_NOTES_MAX - 1) * sizeof(model->notes[0]));
-		model->note_count--;
-	}
-	model->notes[model->note_count++] = copy;
+	pthread_mutex_lock(&notes_lock);
+	add_note(model, copy);
+	pthread_mutex_unlock(&notes_lock);
+}
+
+void top_model_last_note(const struct top_model *model, char *text, size_t size)
+{
+	pthread_mutex_lock(&notes_lock);
+	snprintf(text, size, "%s", model->note_count ? model->notes[model->note_count - 1] : "");
+	pthread_mutex_unlock(&notes_lock);
 }
 
 static const char *label_of(const struct deepmon_record *record, const char *key)
@@ -137,7 +163,7 @@ static struct top_row *new_row(struct top_model *model, const struct top_row *wa
 	if (!row)
 		return NULL;
 	row->entity = wanted->entity;
-	whole = set_text(&row->instance, wanted->instance) && set_text(&row->process, wanted->process) &&
+	whole = set_text(&row->instance, wanted->instance) && set_text(&row->part, wanted->part) &&
 		set_text(&row->id, "") && set_text(&row->name, "");
 	for (int key = 0; key < TOP_KEYS; key++)
 		whole = whole && set_text(&row->labels[key], "");
@@ -154,11 +180,12 @@ static struct top_row *new_row(struct top_model *model, const struct top_row *wa
 	return row;
 }
 
-static struct top_row *find_or_add(struct top_model *model, const struct deepmon_record *record)
+static struct top_row *find_or_add(struct top_model *model, const struct deepmon_record *record,
+				   enum deepmon_entity entity)
 {
-	struct top_row wanted = {.entity = record->entity,
-				 .instance = (char *)record->instance,
-				 .process = (char *)label_of(record, "process")};
+	const char *part = entity == TOP_DEVICE ? "device" : "process";
+	struct top_row wanted = {
+	    .entity = entity, .instance = (char *)record->instance, .part = (char *)label_of(record, part)};
 	struct top_row *const *known = tfind(&wanted, &model->by_key, compare_rows);
 
 	if (known)
@@ -186,6 +213,16 @@ static const char *name_of(const struct deepmon_record *record)
 	return *name ? name : record->instance;
 }
 
+/* A container's own name is no label of it. */
+static bool has_label(enum deepmon_entity entity, int key)
+{
+	if (key == TOP_BY_CONTAINER)
+		return entity == DEEPMON_PROCESS || entity == TOP_DEVICE;
+	if (key == TOP_BY_DEVICE)
+		return entity == TOP_DEVICE;
+	return true;
+}
+
 /* Labels of a container may come late, and go with another container of its name. */
 static bool begin_row(struct top_row *row, const struct deepmon_record *record, uint64_t number)
 {
@@ -193,11 +230,11 @@ static bool begin_row(struct top_row *row, const struct deepmon_record *record, 
 
 	row->seen = number;
 	row->raw = (struct top_figures){0};
-	if (record->entity != DEEPMON_CONTAINER)
-		return whole;
-	whole = whole && set_text(&row->id, label_of(record, "container_id"));
+	if (row->entity == DEEPMON_CONTAINER)
+		whole = whole && set_text(&row->id, label_of(record, "container_id"));
 	for (int key = 0; key < TOP_KEYS; key++)
-		whole = whole && set_text(&row->labels[key], label_of(record, keys[key].label));
+		if (has_label(row->entity, key))
+			whole = whole && set_text(&row->labels[key], label_of(record, keys[key].label));
 	return whole;
 }
 
@@ -211,9 +248,8 @@ static void keep_history(const struct top_model *model, struct top_row *row)
 	if (!model->history_most)
 		return;
 	for (int figure = 0; figure < TOP_FIGURE_COUNT; figure++)
-		values[figure] = row->shown && row->figures.valid & 1ull << figure
-				     ? (float)row->figures.values[figure]
-				     : NAN;
+		values[figure] =
+		    row->shown && row->figures.has[figure] ? (float)row->figures.values[figure] : NAN;
 	history->next = (history->next + 1) % model->history_most;
 	history->count += history->count < model->history_most;
 }
@@ -233,7 +269,7 @@ bool top_history_value(const struct top_model *model, const struct top_row *row,
 		if (isnan(values[figure]))
 			continue;
 		figures.values[figure] = (double)values[figure];
-		figures.valid |= 1ull << figure;
+		figures.has[figure] = true;
 	}
 	return top_column_value(column, &figures, value);
 }
@@ -296,8 +332,19 @@ static void sum_host(struct top_model *model)
 	if (idle < 0)
 		return;
 	model->host.figures.values[TOP_CPU_PERCENT] = busy;
-	model->host.figures.valid |= 1ull << TOP_CPU_PERCENT;
+	model->host.figures.has[TOP_CPU_PERCENT] = true;
 	model->host.idle_percent = idle + busy > 0 ? 100 * idle / (idle + busy) : -1;
+}
+
+static void set_self_percent(struct top_host *host, const struct top_host *before)
+{
+	const uint64_t bit = 1ull << DEEPMON_INDEX_SELF_COST_process_cpu_time_ns;
+
+	if (host->self_valid & before->self_valid & bit && host->time_ns > before->time_ns &&
+	    host->self.process_cpu_time_ns >= before->self.process_cpu_time_ns)
+		host->self_percent =
+		    100 * (double)(host->self.process_cpu_time_ns - before->self.process_cpu_time_ns) /
+		    (double)(host->time_ns - before->time_ns);
 }
 
 static bool is_row(enum deepmon_entity entity)
@@ -306,17 +353,32 @@ static bool is_row(enum deepmon_entity entity)
 	       entity == DEEPMON_TOTAL;
 }
 
+/* False: out of memory. */
+static bool tell(struct top_model *model, const struct deepmon_record *record, enum deepmon_entity entity)
+{
+	struct top_row *row = find_or_add(model, record, entity);
+	bool whole = row != NULL;
+
+	if (row && row->seen != model->samples)
+		whole = begin_row(row, record, model->samples);
+	if (row)
+		top_figures_read(&row->raw, record);
+	return whole;
+}
+
 int top_model_update(struct top_model *model, const struct deepmon_sample *sample)
 {
+	const struct top_host before = model->host;
 	struct top_host *host = &model->host;
 	bool whole = true;
 
 	model->samples++;
-	*host = (struct top_host){
-	    .time_ns = sample->time_ns, .interval_ns = sample->interval_ns, .idle_percent = -1};
+	*host = (struct top_host){.time_ns = sample->time_ns,
+				  .interval_ns = sample->interval_ns,
+				  .idle_percent = -1,
+				  .self_percent = -1};
 	for (size_t i = 0; i < sample->record_count; i++) {
 		const struct deepmon_record *record = &sample->records[i];
-		struct top_row *row;
 
 		if (record->entity == DEEPMON_HOST)
 			top_figures_read(&host->figures, record);
@@ -326,16 +388,14 @@ int top_model_update(struct top_model *model, const struct deepmon_sample *sampl
 		}
 		if (!is_row(record->entity))
 			continue;
-		row = find_or_add(model, record);
-		if (row && row->seen != model->samples)
-			whole &= begin_row(row, record, model->samples);
-		if (row)
-			top_figures_read(&row->raw, record);
-		whole &= row != NULL;
+		whole &= tell(model, record, record->entity);
+		if (record->subject == DEEPMON_SUBJECT_BLOCK && *label_of(record, "device"))
+			whole &= tell(model, record, TOP_DEVICE);
 	}
 	for (size_t i = 0; i < model->count; i++)
 		end_row(model, model->rows[i], sample);
 	forget_old(model);
 	sum_host(model);
+	set_self_percent(host, &before);
 	return whole ? 0 : -ENOMEM;
 }

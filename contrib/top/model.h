@@ -21,6 +21,8 @@ enum top_key {
 	TOP_BY_PROJECT,
 	TOP_BY_SERVICE,
 	TOP_BY_RUNTIME,
+	TOP_BY_CONTAINER, /* of processes and devices */
+	TOP_BY_DEVICE,
 	TOP_KEYS
 };
 
@@ -29,6 +31,11 @@ const char *top_key_name(enum top_key key);
 /* -ENOENT: there is none of that name. */
 int top_key_find(const char *name, size_t length, enum top_key *key);
 
+/* What rows are: entities of the samples, and what a container or unit used of one block device. */
+#define TOP_DEVICE DEEPMON_ENTITY_COUNT
+#define TOP_KINDS  (DEEPMON_ENTITY_COUNT + 1)
+const char *top_kind_name(enum deepmon_entity kind);
+
 /* The last values of a column's figures, the newest last. */
 struct top_history {
 	float *values; /* [moment * TOP_FIGURE_COUNT + figure]; NaN: not measured */
@@ -36,10 +43,10 @@ struct top_history {
 };
 
 struct top_row {
-	enum deepmon_entity entity; /* CONTAINER, SYSTEM, PROCESS or TOTAL */
-	char *instance;		    /* unique with the entity, and for a process with its name */
-	char *name;		    /* to be shown: the container's, the unit's, the process's, the part's */
-	char *process;		    /* "": it is none */
+	enum deepmon_entity entity; /* CONTAINER, SYSTEM, PROCESS, TOTAL or TOP_DEVICE */
+	char *instance;		    /* the container's or unit's; unique with the entity and the part */
+	char *name;		    /* to be shown: the container's, the unit's, the process's, the total's */
+	char *part;		    /* the process, or the device; "": it is neither */
 	char *id;		    /* the container's; "": it has none */
 	char *labels[TOP_KEYS];	    /* "": it has none */
 	struct top_figures figures;
@@ -58,6 +65,8 @@ struct top_host {
 	double idle_percent;	       /* of all CPUs; negative: not measured */
 	struct deepmon_self_cost self;
 	uint64_t self_valid;
+	double
+	    self_percent;  /* of a CPU, that its process used since the sample before; negative: not known */
 	size_t containers; /* shown */
 };
 
@@ -86,8 +95,10 @@ int top_model_update(struct top_model *model, const struct deepmon_sample *sampl
 /* Forgets what was seen, as after going to another place of a recording. Notes stay. */
 void top_model_forget(struct top_model *model);
 
-/* A line of the log that tells why something is missing. The oldest makes room. */
+/* A line of the log that tells why something is missing, from any thread. The oldest makes room. */
 void top_model_note(struct top_model *model, const char *line);
+/* The newest of them; "": there is none. */
+void top_model_last_note(const struct top_model *model, char *text, size_t size);
 
 /* The value of a column `ago` samples ago (0: now). False: not measured, or not kept. */
 bool top_history_value(const struct top_model *model, const struct top_row *row,

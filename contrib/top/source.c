@@ -8,7 +8,8 @@
 
 int top_source_options(struct deepmon_options *options, const char *replay)
 {
-	static const char *const settings[][2] = {{"Network", "on"}, {"FileIO", "counts"}};
+	static const char *const settings[][2] = {
+	    {"Network", "on"}, {"HTTP", "on"}, {"FileIO", "counts"}, {"Processes", "16"}};
 	char why[256];
 
 	if (replay)

@@ -234,6 +234,7 @@ int top_view_make(struct top_view *view, const struct top_model *model, const st
 		const struct top_row *row = model->rows[i];
 
 		if (!row->shown || !settings->entities[row->entity] ||
+		    (settings->instance && strcmp(settings->instance, row->instance) != 0) ||
 		    !top_filter_passes(settings->filter, row))
 			continue;
 		view->passed[view->rows++] = row;

@@ -13,8 +13,9 @@
 #define TOP_UNGROUPED  "(none)" /* the group of those without the label */
 
 struct top_settings {
-	bool entities[DEEPMON_ENTITY_COUNT]; /* which rows at all */
-	const struct top_column *sort;	     /* NULL: by name */
+	bool entities[TOP_KINDS];      /* which rows at all */
+	const char *instance;	       /* of this container or unit alone; NULL: of all */
+	const struct top_column *sort; /* NULL: by name */
 	bool ascending;
 	char filter[TOP_FILTER_MAX];
 	enum top_key groups[TOP_GROUPS_MAX]; /* the outermost first */

@@ -428,6 +428,62 @@ START_TEST(groups_that_are_folded)
 }
 END_TEST
 
+static void transactions(const char *name, const char *protocol, const char *role, uint64_t count, double p99)
+{
+	struct deepmon_record *record = container_of(DEEPMON_SUBJECT_TRANSACTIONS, name);
+
+	label(record, "protocol", protocol);
+	label(record, "role", role);
+	record->values.transactions.transactions = count;
+	record->values.transactions.latency_p99_seconds = p99;
+	record->valid = VALID(TRANSACTIONS, transactions) | VALID(TRANSACTIONS, latency_p99_seconds);
+}
+
+/* Those of both roles once, a protocol at a time; energy is per request that was served. */
+START_TEST(transactions_of_both_roles)
+{
+	for (uint64_t round = 0; round < 2; round++) {
+		transactions("web", "tcp", "both", 100 * round, 0.5);
+		transactions("web", "http", "client", 3 * round, 0.125);
+		transactions("web", "http", "server", 40 * round, 0.25);
+		transactions("web", "http", "both", 43 * round, 0.25);
+		power(DEEPMON_CONTAINER, "web", "package", 10, 0);
+		update(2);
+	}
+	top_view_make(&view, &model, &settings);
+	ck_assert_uint_eq(view.count, 1);
+	ck_assert_double_eq(value(&view.lines[0].figures, "tcp_transactions"), 50);
+	ck_assert_double_eq(value(&view.lines[0].figures, "tcp_p99_ms"), 500);
+	ck_assert_double_eq(value(&view.lines[0].figures, "http_transactions"), 21.5);
+	ck_assert_double_eq(value(&view.lines[0].figures, "http_p99_ms"), 250);
+	ck_assert_double_eq(value(&view.lines[0].figures, "joules_per_request"), 0.5);
+}
+END_TEST
+
+/* A container has its devices in one figure, and each of them is a row of its own. */
+START_TEST(devices_one_by_one)
+{
+	for (uint64_t round = 0; round < 2; round++) {
+		block("web", "vda", 1000 * round);
+		block("web", "vdb", 500 * round);
+		block("mail", "vda", 100 * round);
+		update(1);
+	}
+	top_view_make(&view, &model, &settings);
+	ck_assert_uint_eq(view.count, 2);
+	ck_assert_double_eq(value(&view.sum, "disk_read"), 1600);
+	memset(settings.entities, 0, sizeof(settings.entities));
+	settings.entities[TOP_DEVICE] = true;
+	settings.sort = top_column_find("disk_read");
+	top_settings_group(&settings, "device");
+	ck_assert_str_eq(lines(), "vda| web| mail|vdb| web");
+	settings.group_count = 0;
+	settings.instance = "mail";
+	ck_assert_str_eq(lines(), "mail");
+	ck_assert_double_eq(value(&view.sum, "disk_read"), 100);
+}
+END_TEST
+
 /* Ratios of a group are those of its sums, and what can't be summed is the most. */
 START_TEST(ratios_of_groups)
 {
@@ -435,7 +491,8 @@ START_TEST(ratios_of_groups)
 
 	a.values[TOP_CYCLES] = 100, a.values[TOP_INSTRUCTIONS] = 300, a.values[TOP_LIMIT_PERCENT] = 20;
 	b.values[TOP_CYCLES] = 300, b.values[TOP_INSTRUCTIONS] = 100, b.values[TOP_LIMIT_PERCENT] = 90;
-	a.valid = b.valid = 1ull << TOP_CYCLES | 1ull << TOP_INSTRUCTIONS | 1ull << TOP_LIMIT_PERCENT;
+	a.has[TOP_CYCLES] = a.has[TOP_INSTRUCTIONS] = a.has[TOP_LIMIT_PERCENT] = true;
+	memcpy(b.has, a.has, sizeof(b.has));
 	top_figures_join(&group, &a);
 	top_figures_join(&group, &b);
 	ck_assert_double_eq(value(&group, "ipc"), 1);
@@ -467,13 +524,14 @@ START_TEST(columns_as_people_read_them)
 	char text[32];
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct top_figures figures = {.valid = 1ull << cases[i].figure};
+		struct top_figures figures = {0};
 
+		figures.has[cases[i].figure] = true;
 		figures.values[cases[i].figure] = cases[i].value;
 		ck_assert_str_eq(
 		    top_column_print(top_column_find(cases[i].key), &figures, text, sizeof(text)),
 		    cases[i].text);
-		figures.valid = 0;
+		memset(figures.has, 0, sizeof(figures.has));
 		ck_assert_str_eq(
 		    top_column_print(top_column_find(cases[i].key), &figures, text, sizeof(text)), "-");
 	}
@@ -527,9 +585,10 @@ START_TEST(batch_as_csv)
 	fill_hostile();
 	text = write_batch(TOP_CSV);
 	ck_assert_str_eq(
-	    text, "time,kind,name,path,id,namespace,pod,image,project,service,runtime,cpu_percent,"
-		  "dram_watts\r\n1970-01-01T00:16:42.000000000Z,container,\"a \"\"b\"\", c\n\xff\",,,,,"
-		  "\"\xc3\xbc,x\",,,,12.5,\r\n");
+	    text,
+	    "time,kind,name,path,id,namespace,pod,image,project,service,runtime,container,device,"
+	    "cpu_percent,dram_watts\r\n1970-01-01T00:16:42.000000000Z,container,\"a \"\"b\"\", c\n\xff\",,,,,"
+	    "\"\xc3\xbc,x\",,,,,,12.5,\r\n");
 	free(text);
 }
 END_TEST
@@ -595,6 +654,8 @@ int main(void)
 	tcase_add_test(all, groups_with_sums);
 	tcase_add_test(all, groups_that_are_folded);
 	tcase_add_test(all, ratios_of_groups);
+	tcase_add_test(all, transactions_of_both_roles);
+	tcase_add_test(all, devices_one_by_one);
 	tcase_add_test(all, columns_as_people_read_them);
 	tcase_add_test(all, pages);
 	tcase_add_test(all, batch_as_csv);

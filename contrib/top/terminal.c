@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * The terminal, by ncurses.
+ */
+#include "terminal.h"
+
+#include <errno.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <math.h>
+#include <ncurses.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <term.h>
+#include <termios.h>
+#include <unistd.h>
+#include <wchar.h>
+
+#include "../../common/deepmon.h"
+
+static attr_t styles[TOP_STYLES];
+static bool is_utf8;
+static volatile sig_atomic_t ended;
+
+/* For whoever dies: what the terminal was, and what to write to be out of the screen again. */
+static struct termios found;
+static char farewell[128];
+static volatile sig_atomic_t is_open;
+
+/* ---- Signals ------------------------------------------------------------------------------------ */
+
+static void end_politely(int signal_number)
+{
+	(void)signal_number;
+	ended = 1;
+}
+
+/* Of a fault: only what a signal handler may call. */
+static void end_at_once(int signal_number)
+{
+	if (is_open) {
+		ssize_t written = write(STDOUT_FILENO, farewell, strlen(farewell));
+
+		(void)written;
+		tcsetattr(STDIN_FILENO, TCSANOW, &found);
+	}
+	raise(signal_number); /* SA_RESETHAND: by its default */
+}
+
+static void catch_signals(void)
+{
+	static const int polite[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
+	static const int faults[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
+	struct sigaction action = {.sa_handler = end_politely};
+
+	for (size_t i = 0; i < sizeof(polite) / sizeof(polite[0]); i++)
+		sigaction(polite[i], &action, NULL);
+	action = (struct sigaction){.sa_handler = end_at_once, .sa_flags = (int)SA_RESETHAND};
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+		sigaction(faults[i], &action, NULL);
+}
+
+bool top_terminal_is_ended(void)
+{
+	return ended;
+}
+
+/* ---- Opening ------------------------------------------------------------------------------------ */
+
+static void add_text(const char *text)
+{
+	size_t length = strlen(farewell);
+
+	if (length + strlen(text) < sizeof(farewell))
+		strcpy(farewell + length, text);
+}
+
+static void add_farewell(const char *capability)
+{
+	const char *text = tigetstr(capability);
+
+	/* (char *)-1: it is no text; delays in it are not kept, as no terminal of today needs them. */
+	if (text && text != (const char *)-1 && !strchr(text, '$'))
+		add_text(text);
+}
+
+static void choose_styles(void)
+{
+	static const struct {
+		attr_t attributes;
+		short foreground;
+	} wanted[TOP_STYLES] = {
+	    [TOP_NORMAL] = {A_NORMAL, -1},
+	    [TOP_STRONG] = {A_BOLD, -1},
+	    [TOP_FAINT] = {A_DIM, -1},
+	    [TOP_HEAD] = {A_BOLD, COLOR_CYAN},
+	    [TOP_SORTED] = {A_REVERSE, COLOR_CYAN},
+	    [TOP_HERE] = {A_REVERSE, -1},
+	    [TOP_GOOD] = {A_NORMAL, COLOR_GREEN},
+	    [TOP_POOR] = {A_NORMAL, COLOR_YELLOW},
+	    [TOP_BAD] = {A_BOLD, COLOR_RED},
+	};
+	const char *refused = getenv("NO_COLOR"); /* https://no-color.org */
+	bool colors = has_colors() && !(refused && *refused) && start_color() == OK;
+
+	if (colors)
+		use_default_colors();
+	for (int style = 0; style < TOP_STYLES; style++) {
+		styles[style] = wanted[style].attributes;
+		if (!colors || wanted[style].foreground < 0)
+			continue;
+		init_pair((short)(style + 1), wanted[style].foreground, -1);
+		styles[style] |= (attr_t)COLOR_PAIR(style + 1);
+	}
+}
+
+int top_terminal_open(char *why, size_t why_size)
+{
+	const char *name = getenv("TERM");
+
+	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &found)) {
+		snprintf(why, why_size, "the screen needs a terminal; --batch does without");
+		return -ENOTTY;
+	}
+	setlocale(LC_CTYPE, "");
+	is_utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+	if (!newterm(NULL, stdout, stdin)) {
+		snprintf(why, why_size, "there is no description of the terminal \"%.64s\" (TERM)",
+			 name ? name : "");
+		return -ENOTTY;
+	}
+	catch_signals();
+	add_farewell("rmkx");
+	add_farewell("cnorm");
+	add_farewell("sgr0");
+	add_farewell("rmcup");
+	is_open = 1;
+	choose_styles();
+	cbreak();
+	noecho();
+	nonl();
+	keypad(stdscr, TRUE);
+	nodelay(stdscr, TRUE);
+	set_escdelay(50);
+	curs_set(0);
+	if (mousemask(BUTTON1_PRESSED | BUTTON4_PRESSED | BUTTON5_PRESSED, NULL))
+		add_text("\033[?1006l\033[?1000l"); /* as xterm has it, which ncurses' mouse is */
+	mouseinterval(0);
+	return 0;
+}
+
+void top_terminal_close(void)
+{
+	if (!is_open)
+		return;
+	is_open = 0;
+	endwin();
+}
+
+bool top_terminal_is_utf8(void)
+{
+	return is_utf8;
+}
+
+/* ---- Texts -------------------------------------------------------------------------------------- */
+
+/* The next character of a text as the terminal can show it; *text moves on. 0: it ends. */
+static wchar_t next_character(const char **text, int *width)
+{
+	size_t length = deepmon_utf8_length(*text);
+	wchar_t character = L'?';
+
+	if (!**text)
+		return 0;
+	*width = 1;
+	if (length == 1)
+		character = (wchar_t) * *text;
+	else if (length && is_utf8 && mbtowc(&character, *text, length) > 0)
+		*width = wcwidth(character);
+	if (*width < 0 || (unsigned)character < 0x20) {
+		character = L'?';
+		*width = 1;
+	}
+	*text += length ? length : 1;
+	return character;
+}
+
+int top_width(const char *text)
+{
+	int sum = 0, width;
+
+	while (next_character(&text, &width))
+		sum += width;
+	return sum;
+}
+
+size_t top_fitting(const char *text, int width)
+{
+	const char *at = text, *blank = NULL, *before = text;
+	int used = 0, of_one;
+	wchar_t character;
+
+	while ((character = next_character(&at, &of_one)) && used + of_one <= width) {
+		if (character == L' ' && before > text)
+			blank = before;
+		used += of_one;
+		before = at;
+	}
+	if (!character)
+		return (size_t)(before - text);
+	if (blank)
+		before = blank;
+	return before > text ? (size_t)(before - text) : (size_t)(at - text);
+}
+
+void top_put(int line, int column, int width, enum top_style style, const char *text)
+{
+	wchar_t character;
+	int used = 0, of_one;
+
+	if (line < 0 || line >= LINES || column < 0 || column >= COLS)
+		return;
+	if (width > COLS - column)
+		width = COLS - column;
+	attrset((int)styles[style]);
+	move(line, column);
+	while ((character = next_character(&text, &of_one)) && used + of_one <= width) {
+		addnwstr(&character, 1);
+		used += of_one;
+	}
+	for (; used < width; used++)
+		addch(' ');
+	attrset(A_NORMAL);
+}
+
+void top_refresh(void)
+{
+	refresh();
+}
+
+void top_put_right(int line, int column, int width, enum top_style style, const char *text)
+{
+	int blanks = width - top_width(text);
+
+	if (blanks > 0)
+		top_put(line, column, blanks, style, "");
+	else
+		blanks = 0;
+	top_put(line, column + blanks, width - blanks, style, text);
+}
+
+/* ---- Graphs ------------------------------------------------------------------------------------- */
+
+void top_put_graph(int line, int column, int height, int width, const double *values, size_t count,
+		   double most)
+{
+	static const char *const blocks[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+	static const char *const plain[] = {" ", ".", ".", ".", ":", ":", ":", "#", "#"};
+	const char *const *eighths = is_utf8 ? blocks : plain;
+
+	for (int x = 0; x < width; x++) {
+		size_t ago = (size_t)(width - 1 - x);
+		double value = ago < count ? values[count - 1 - ago] : NAN;
+		int full = isnan(value) || most <= 0 ? 0 : (int)lround(value / most * height * 8);
+
+		if (value > 0 && !full)
+			full = 1; /* something is more than nothing */
+		for (int y = 0; y < height; y++) {
+			int here = full - (height - 1 - y) * 8;
+
+			here = here < 0 ? 0 : here > 8 ? 8 : here;
+			top_put(line + y, column + x, 1, here ? TOP_GOOD : TOP_FAINT,
+				!here && y == height - 1 && !isnan(value) ? (is_utf8 ? "·" : "_")
+									  : eighths[here]);
+		}
+	}
+}
