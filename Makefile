@@ -55,7 +55,11 @@ all: $(BUILD)/deepmon-execd $(BUILD)/deepmon.so $(BUILD)/rapl-sim $(BUILD)/catal
 # Headers such as asm/types.h stand where the C compiler looks, not where clang does for bpf.
 multiarch := $(shell $(CC) -print-multiarch 2>/dev/null)
 
-BPF_COMPILE = $(CLANG) -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter $(WERROR) \
+# Registers, which kprobes read arguments from, go by bpf_tracing.h's names for processors.
+bpf_arch := $(shell $(CC) -dumpmachine 2>/dev/null | sed 's/-.*//; s/x86_64/x86/; s/aarch64/arm64/; s/^arm[^6].*/arm/; \
+                    s/powerpc.*/powerpc/; s/s390x/s390/; s/riscv.*/riscv/')
+
+BPF_COMPILE = $(CLANG) -target bpf -D__TARGET_ARCH_$(bpf_arch) -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter $(WERROR) \
 	      $(if $(multiarch),-idirafter /usr/include/$(multiarch))
 
 $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h)

@@ -63,11 +63,16 @@ struct task_struct {
 
 struct sock_common {
 	unsigned short skc_family;
+	volatile unsigned char skc_state;
 };
 
 struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_protocol;
+};
+
+struct socket {
+	struct sock *sk;
 };
 
 struct tcp_sock {

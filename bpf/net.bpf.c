@@ -4,18 +4,15 @@
  * the network itself does to a socket, to whom the socket was charged last. It touches its own maps, and the
  * slots that all programs share.
  */
-#include "slots.bpf.h"
+#include "net_sockets.bpf.h"
 
-#include "net.h"
-
-#define AF_INET	    2
-#define AF_INET6    10
-#define IPPROTO_TCP 6
-#define IPPROTO_UDP 17
-#define MSG_PEEK    2
-
-/* include/net/tcp_states.h */
-enum { STATE_ESTABLISHED = 1, STATE_SYN_SENT = 2, STATE_SYN_RECV = 3, STATE_CLOSE = 7, STATE_LISTEN = 10 };
+#define AF_INET	     2
+#define AF_INET6     10
+#define IPPROTO_TCP  6
+#define IPPROTO_UDP  17
+#define MSG_PEEK     2
+#define MSG_ERRQUEUE 0x2000
+#define NOT_RECEIVED (MSG_PEEK | MSG_ERRQUEUE) /* looked at, or what was sent comes back with an error */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -24,13 +21,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct net_usage);
 } net_usage SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
-	__type(key, int);
-	__type(value, struct net_socket);
-} net_sockets SEC(".maps");
 
 static __always_inline void add(__u64 *counter, __u64 count)
 {
@@ -45,10 +35,7 @@ static __always_inline struct net_usage *usage_of_slot(__u32 slot)
 /* The current task's slot, which the socket is charged to from now on. */
 static __always_inline __u32 own(struct net_socket *socket)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	__u32 index = bpf_get_smp_processor_id();
-	struct cpu_state *cpu = bpf_map_lookup_elem(&cpus, &index);
-	__u32 slot = cpu ? slot_of_trusted(cpu, task) : CPU_SLOT_OTHER;
+	__u32 slot = slot_of_current();
 	struct cpu_slot *owner = bpf_map_lookup_elem(&slots, &slot);
 
 	if (socket && owner) {
@@ -70,18 +57,6 @@ static __always_inline __u32 slot_of_socket(const struct net_socket *socket)
 	return slot;
 }
 
-static __always_inline bool is_internet(const struct sock *sk)
-{
-	__u16 family = sk->__sk_common.skc_family;
-
-	return family == AF_INET || family == AF_INET6;
-}
-
-static __always_inline struct net_socket *socket_of(struct sock *sk)
-{
-	return bpf_sk_storage_get(&net_sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-}
-
 /* A connection was opened by a program that was not known at that time. */
 static __always_inline void count_late(struct net_socket *socket, struct net_usage *usage)
 {
@@ -91,14 +66,11 @@ static __always_inline void count_late(struct net_socket *socket, struct net_usa
 	add(&usage->tcp_opened_passive, 1);
 }
 
-static __always_inline int transfer(struct sock *sk, int length, bool sent)
+/* Where the verifier does not know sk to be a socket, its fields are read another way. */
+static __always_inline int transfer_by(struct sock *sk, __u16 family, __u16 protocol, int length, bool sent)
 {
-	if (length <= 0 || !sk || !is_internet(sk))
-		return 0;
-
-	__u16 protocol = sk->sk_protocol;
-
-	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
+	if (length <= 0 || (family != AF_INET && family != AF_INET6) ||
+	    (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP))
 		return 0;
 
 	struct net_socket *socket = protocol == IPPROTO_TCP ? socket_of(sk) : NULL;
@@ -122,6 +94,11 @@ static __always_inline int transfer(struct sock *sk, int length, bool sent)
 	return 0;
 }
 
+static __always_inline int transfer(struct sock *sk, int length, bool sent)
+{
+	return sk ? transfer_by(sk, sk->__sk_common.skc_family, sk->sk_protocol, length, sent) : 0;
+}
+
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(net_sent, struct sock *sk, int length, int flags)
 {
@@ -131,14 +108,16 @@ int BPF_PROG(net_sent, struct sock *sk, int length, int flags)
 SEC("tp_btf/sock_recv_length")
 int BPF_PROG(net_received, struct sock *sk, int length, int flags)
 {
-	return flags & MSG_PEEK ? 0 : transfer(sk, length, false);
+	return flags & NOT_RECEIVED ? 0 : transfer(sk, length, false);
 }
+
+#include "net_hooks.bpf.h"
 
 /* A client's or a listener's begins in its own task; a server's connection in whatever the network
  * interrupts. */
 static __always_inline void begin(struct sock *sk, int state)
 {
-	struct net_socket *socket = socket_of(sk);
+	struct net_socket *socket = kept_socket(sk);
 
 	if (!socket)
 		return;
@@ -148,7 +127,7 @@ static __always_inline void begin(struct sock *sk, int state)
 
 static __always_inline void establish(struct sock *sk, bool active)
 {
-	struct net_socket *socket = socket_of(sk);
+	struct net_socket *socket = kept_socket(sk);
 	struct net_usage *usage;
 
 	if (!socket)
@@ -165,9 +144,22 @@ static __always_inline void establish(struct sock *sk, bool active)
 		add(active ? &usage->tcp_opened_active : &usage->tcp_opened_passive, 1);
 }
 
+/* Shut down by the task that has it, which may not have sent or received anything before. */
+static __always_inline void claim(struct sock *sk)
+{
+	struct net_socket *socket = known_socket(sk);
+	struct net_usage *usage;
+
+	if (!socket || !socket->uncounted)
+		return;
+	usage = usage_of_slot(own(socket));
+	if (usage)
+		count_late(socket, usage);
+}
+
 static __always_inline void close(struct sock *sk, int before)
 {
-	struct net_socket *socket = bpf_sk_storage_get(&net_sockets, sk, NULL, 0);
+	struct net_socket *socket = known_socket(sk);
 	struct net_usage *usage;
 
 	if (!socket || before == STATE_LISTEN)
@@ -189,18 +181,24 @@ int BPF_PROG(net_state, struct sock *sk, int before, int after)
 {
 	if (sk->sk_protocol != IPPROTO_TCP)
 		return 0;
-	if (after == STATE_SYN_SENT || after == STATE_LISTEN)
+	if (before == STATE_LISTEN && after == STATE_SYN_RECV)
+		forget_socket(sk);
+	else if (after == STATE_SYN_SENT || after == STATE_LISTEN)
 		begin(sk, after);
 	else if (after == STATE_ESTABLISHED && (before == STATE_SYN_SENT || before == STATE_SYN_RECV))
 		establish(sk, before == STATE_SYN_SENT);
-	else if (after == STATE_CLOSE)
+	else if (after == STATE_FIN_WAIT1 || after == STATE_LAST_ACK)
+		claim(sk);
+	else if (after == STATE_CLOSE) {
 		close(sk, before);
+		forget_socket(sk);
+	}
 	return 0;
 }
 
 static __always_inline struct net_usage *usage_of_socket(struct sock *sk)
 {
-	struct net_socket *socket = sk ? bpf_sk_storage_get(&net_sockets, sk, NULL, 0) : NULL;
+	struct net_socket *socket = sk ? known_socket(sk) : NULL;
 
 	return socket ? usage_of_slot(slot_of_socket(socket)) : NULL;
 }

@@ -290,6 +290,10 @@
 	  "turns and are scaled")                                                                    \
 	X(SELF_COST, processes_refused, U64, COUNTER, "", "total_events", "processes_refused",       \
 	  "Times that a process found no room: MaxProcesses is the limit")                           \
+	X(SELF_COST, sockets_refused, U64, COUNTER, "", "total_events", "sockets_refused",           \
+	  "Times that a TCP socket found no room: MaxSockets is the limit")                          \
+	X(SELF_COST, calls_missed, U64, COUNTER, "", "total_events", "calls_missed",                 \
+	  "Sends and receives whose end the kernel did not tell kprobes of; they are not counted")   \
 	X(SELF_COST, ended_unreported, U64, COUNTER, "", "total_events", "ended_unreported",         \
 	  "Groups that ended and, past MaxEnded, were dropped before a report; the totals have them")
 
@@ -374,6 +378,11 @@
 	X(network, Network, CHOICE, "off|on", 0, 0, "",                                                      \
 	  "Whether bytes, messages and connections are counted; it costs a program at each send and "        \
 	  "receive")                                                                                         \
+	X(network_hooks, NetworkHooks, CHOICE, "auto|tracepoints|fentry|kprobes", 0, 0, "",                  \
+	  "Where the kernel is asked for sends and receives; auto: the first of these that it takes")        \
+	X(max_sockets, MaxSockets, COUNT, "65536", 64, 4194304, "",                                          \
+	  "TCP sockets known at a time where the kernel has no storage for that: before Linux 5.11, and "    \
+	  "with kprobes; of those past it bytes are counted, but not opens and closes")                      \
 	X(memory, Memory, CHOICE, "on|off", 0, 0, "",                                                        \
 	  "Whether the memory of containers and units is told, from their cgroups' files")                   \
 	X(block_devices, BlockDevices, COUNT, "8", 0, 1024, "",                                              \

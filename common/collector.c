@@ -213,6 +213,17 @@ enum { INTERRUPTS_INTERRUPTED, INTERRUPTS_APART };
 enum { FILE_IO_OFF, FILE_IO_COUNTS };
 enum { NETWORK_OFF, NETWORK_ON };
 
+static void open_network(struct deepmon *collector)
+{
+	const struct network_settings settings = {.kernel = collector->kernel,
+						  .hierarchy = &collector->hierarchy,
+						  .hooks = collector->options.network_hooks,
+						  .max_sockets = collector->options.max_sockets};
+
+	if (collector->options.network == NETWORK_ON)
+		network_open(&collector->network, &settings, &collector->logger);
+}
+
 static void open_kernel(struct deepmon *collector)
 {
 	struct kernel_settings settings = {
@@ -236,9 +247,7 @@ static void open_kernel(struct deepmon *collector)
 	if (collector->options.file_io == FILE_IO_COUNTS)
 		file_io_open(&collector->file_io, collector->kernel, collector->topology.cpu_count,
 			     &collector->hierarchy, &collector->logger);
-	if (collector->options.network == NETWORK_ON)
-		network_open(&collector->network, collector->kernel, &collector->hierarchy,
-			     &collector->logger);
+	open_network(collector);
 }
 
 static void open_energy(struct deepmon *collector)

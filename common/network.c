@@ -5,7 +5,10 @@
 #include "network.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
@@ -13,9 +16,12 @@
 #include "bpf/net.skel.h"
 #include "bpf_object.h"
 #include "log.h"
+#include "network_hooks.h"
 
 struct network {
 	struct net_bpf *bpf;
+	struct network_way way;
+	struct network_links links;
 	uint32_t counted;
 	struct bpf_mapping usage;
 	struct net_usage *taken; /* [slot] */
@@ -28,42 +34,26 @@ struct hook {
 	uint32_t counts;
 };
 
-static bool has_tracepoint(const struct btf *btf, const char *name)
-{
-	char type[64];
-
-	snprintf(type, sizeof(type), "btf_trace_%s", name);
-	return btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) > 0;
-}
-
 /* Leaves out the programs that this kernel has no tracepoint for: one would fail them all. */
-static int choose_programs(struct network *network, const struct deepmon_logger *logger)
+static void choose_programs(struct network *network, const struct btf *btf)
 {
 	const struct hook hooks[] = {
-	    {network->bpf->progs.net_sent, "sock_send_length", NETWORK_TRAFFIC},
-	    {network->bpf->progs.net_received, "sock_recv_length", NETWORK_TRAFFIC},
 	    {network->bpf->progs.net_state, "inet_sock_set_state", NETWORK_CONNECTIONS},
 	    {network->bpf->progs.net_retransmitted, "tcp_retransmit_skb", NETWORK_RETRANSMITS},
 	    {network->bpf->progs.net_reset_sent, "tcp_send_reset", NETWORK_RESETS},
 	    {network->bpf->progs.net_reset_received, "tcp_receive_reset", NETWORK_RESETS},
 	};
-	struct btf *btf = btf__load_vmlinux_btf();
 
-	if (!btf)
-		return -errno;
-	network->counted = NETWORK_TRAFFIC | NETWORK_CONNECTIONS | NETWORK_RETRANSMITS | NETWORK_RESETS;
+	network->counted = NETWORK_CONNECTIONS | NETWORK_RETRANSMITS | NETWORK_RESETS;
+	if (network->way.hooks != NETWORK_HOOKS_NONE)
+		network->counted |= NETWORK_TRAFFIC;
+	network_hooks_choose(network->bpf, network->way.hooks, btf);
 	for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++) {
-		if (has_tracepoint(btf, hooks[i].tracepoint))
+		if (network_has_tracepoint(btf, hooks[i].tracepoint))
 			continue;
 		bpf_program__set_autoload(hooks[i].program, false);
 		network->counted &= ~hooks[i].counts;
 	}
-	btf__free(btf);
-	if (!(network->counted & NETWORK_TRAFFIC))
-		log_warning(logger,
-			    "network: this kernel does not tell of each send and receive (sock_send_length, "
-			    "from Linux 6.3 on where it is built in): bytes and messages are left out");
-	return 0;
 }
 
 static int share_slots(const struct network *network, const struct kernel *kernel)
@@ -80,50 +70,138 @@ static int share_slots(const struct network *network, const struct kernel *kerne
 	return r;
 }
 
-static int start(struct network *network, const struct kernel *kernel, const struct hierarchy *hierarchy,
-		 const struct deepmon_logger *logger, const char **step)
+static void size_maps(const struct network *network, const struct network_settings *settings)
 {
-	uint32_t slots = kernel_slot_count(kernel);
+	const struct net_bpf *bpf = network->bpf;
+
+	bpf_map__set_max_entries(bpf->maps.net_usage, kernel_slot_count(settings->kernel));
+	if (network->way.hashed)
+		bpf_map__set_max_entries(bpf->maps.net_sockets_hashed, settings->max_sockets);
+	if (network->way.hooks == NETWORK_HOOKS_KPROBES)
+		bpf_map__set_max_entries(bpf->maps.net_calls, settings->max_sockets);
+}
+
+static int start(struct network *network, const struct network_settings *settings, const struct btf *btf,
+		 const char **step)
+{
 	int r;
 
 	*step = "opened";
 	network->bpf = net_bpf__open();
-	network->taken = calloc(slots, sizeof(*network->taken));
-	if (!network->bpf || !network->taken)
+	if (!network->bpf)
 		return -errno;
-	network->bpf->rodata->cgroup_subsys = hierarchy->subsys;
-	bpf_map__set_max_entries(network->bpf->maps.net_usage, slots);
-	r = share_slots(network, kernel);
-	if (!r)
-		r = choose_programs(network, logger);
+	network->bpf->rodata->cgroup_subsys = settings->hierarchy->subsys;
+	network->bpf->rodata->sockets_hashed = network->way.hashed;
+	size_maps(network, settings);
+	r = share_slots(network, settings->kernel);
+	choose_programs(network, btf);
 	*step = "loaded";
 	if (!r)
 		r = net_bpf__load(network->bpf);
 	if (!r)
 		r = bpf_mapping_open(&network->usage, network->bpf->maps.net_usage);
 	*step = "attached";
-	return r ? r : net_bpf__attach(network->bpf);
+	if (!r)
+		r = net_bpf__attach(network->bpf);
+	return r ? r : network_hooks_attach(&network->links, network->bpf, network->way.hooks);
 }
 
-int network_open(struct network **opened, const struct kernel *kernel, const struct hierarchy *hierarchy,
+static void stop(struct network *network)
+{
+	network_hooks_detach(&network->links);
+	bpf_mapping_close(&network->usage);
+	net_bpf__destroy(network->bpf);
+	network->bpf = NULL;
+}
+
+/* What is said of the ways that were passed over: "fentry can't be loaded (Operation not permitted), ..." */
+struct reasons {
+	char text[512];
+	size_t length;
+};
+
+__attribute__((format(printf, 2, 3))) static void add_reason(struct reasons *reasons, const char *format, ...)
+{
+	size_t room = sizeof(reasons->text) - reasons->length;
+	va_list arguments;
+	int length;
+
+	va_start(arguments, format);
+	length = vsnprintf(reasons->text + reasons->length, room, format, arguments);
+	va_end(arguments);
+	if (length > 0 && (size_t)length < room)
+		reasons->length += (size_t)length;
+}
+
+/* The first way that this kernel takes. */
+static int start_some(struct network *network, const struct network_settings *settings, const struct btf *btf,
+		      struct reasons *reasons, const char **step)
+{
+	int r = -ENOENT;
+
+	for (size_t i = 0; i < network_way_count; i++) {
+		const struct network_way *way = &network_ways[i];
+		const char *missing = network_hooks_missing(way->hooks, btf), *before = reasons->length ? "; " : "";
+		const char *name = network_hooks_name(way->hooks);
+
+		/* The option's first word is auto. */
+		if (settings->hooks && way->hooks != NETWORK_HOOKS_NONE &&
+		    settings->hooks != (uint32_t)way->hooks + 1)
+			continue;
+		if (missing) {
+			if (!way->hashed)
+				add_reason(reasons, "%s%s: %s", before, name, missing);
+			continue;
+		}
+		network->way = *way;
+		r = start(network, settings, btf, step);
+		if (!r)
+			return 0;
+		stop(network);
+		add_reason(reasons, "%s%s%s can't be %s (%s)", before, name,
+			   way->hashed ? " without storage of sockets" : "", *step, strerror(-r));
+	}
+	return r;
+}
+
+static void say_way(const struct network *network, const struct deepmon_logger *logger,
+		    const struct reasons *reasons)
+{
+	const char *name = network_hooks_name(network->way.hooks);
+
+	if (network->way.hooks == NETWORK_HOOKS_NONE)
+		log_warning(logger,
+			    "network: this kernel does not tell of each send and receive: bytes and messages are "
+			    "left out. %s",
+			    reasons->text);
+	else if (reasons->length)
+		log_info(logger, "network: sends and receives are heard of by %s. %s", name, reasons->text);
+}
+
+int network_open(struct network **opened, const struct network_settings *settings,
 		 const struct deepmon_logger *logger)
 {
 	struct network *network = calloc(1, sizeof(*network));
+	struct btf *btf = btf__load_vmlinux_btf();
+	struct reasons reasons = {0};
 	libbpf_print_fn_t print;
-	const char *step;
-	int r;
+	const char *step = "opened";
+	int r = btf ? -ENOMEM : -errno;
 
-	if (!network)
-		return -ENOMEM;
 	print = bpf_object_silence();
-	r = start(network, kernel, hierarchy, logger, &step);
+	if (network)
+		network->taken = calloc(kernel_slot_count(settings->kernel), sizeof(*network->taken));
+	if (network && network->taken && btf)
+		r = start_some(network, settings, btf, &reasons, &step);
 	libbpf_set_print(print);
+	btf__free(btf);
 	if (r) {
 		bpf_object_log_refusal(logger, "the network's accounting", step, r,
 				       "The network is left out");
 		network_close(network);
 		return r;
 	}
+	say_way(network, logger, &reasons);
 	*opened = network;
 	return 0;
 }
@@ -132,8 +210,7 @@ void network_close(struct network *network)
 {
 	if (!network)
 		return;
-	bpf_mapping_close(&network->usage);
-	net_bpf__destroy(network->bpf);
+	stop(network);
 	free(network->taken);
 	free(network);
 }
@@ -154,4 +231,24 @@ void network_take(struct network *network, uint32_t slot, struct net_usage *used
 		out[i] = value - taken[i];
 		taken[i] = value;
 	}
+}
+
+bool network_keeps_hash(const struct network *network)
+{
+	return network->way.hashed;
+}
+
+uint64_t network_sockets_refused(const struct network *network)
+{
+	return __atomic_load_n(&network->bpf->bss->sockets_refused, __ATOMIC_RELAXED);
+}
+
+bool network_has_kprobes(const struct network *network)
+{
+	return network->way.hooks == NETWORK_HOOKS_KPROBES;
+}
+
+uint64_t network_calls_missed(const struct network *network)
+{
+	return __atomic_load_n(&network->bpf->bss->calls_missed, __ATOMIC_RELAXED);
 }

@@ -23,14 +23,32 @@ enum {
 	NETWORK_RESETS = 8,
 };
 
-/* Shares the kernel's slots. What stood in the way is said to the logger. -errno. */
-int network_open(struct network **network, const struct kernel *kernel, const struct hierarchy *hierarchy,
+struct network_settings {
+	const struct kernel *kernel;
+	const struct hierarchy *hierarchy;
+	uint32_t hooks;	      /* a word of the option NetworkHooks */
+	uint32_t max_sockets; /* kept, and calls under way, where the kernel has no storage of sockets for us */
+};
+
+/*
+ * Shares the kernel's slots. Where sends and receives are heard of, if it is not the first choice, and what
+ * stood in the way, is said to the logger. -errno.
+ */
+int network_open(struct network **network, const struct network_settings *settings,
 		 const struct deepmon_logger *logger);
 /* Takes NULL. */
 void network_close(struct network *network);
 
 /* A bit for each group that is counted. */
 uint32_t network_counted(const struct network *network);
+
+/* Whether sockets are kept in a hash; how many found no room in it, which only grows. */
+bool network_keeps_hash(const struct network *network);
+uint64_t network_sockets_refused(const struct network *network);
+
+/* Whether kprobes are used; how many calls they lost, which only grows. */
+bool network_has_kprobes(const struct network *network);
+uint64_t network_calls_missed(const struct network *network);
 
 /* What was counted in the slot since the last call for it. */
 void network_take(struct network *network, uint32_t slot, struct net_usage *used);

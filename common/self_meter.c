@@ -57,6 +57,18 @@ static void measure_process(struct deepmon_self_cost *cost, uint64_t *valid)
 	}
 }
 
+static void measure_network(const struct network *network, struct deepmon_self_cost *cost, uint64_t *valid)
+{
+	if (network_keeps_hash(network)) {
+		cost->sockets_refused = network_sockets_refused(network);
+		*valid |= VALID(sockets_refused);
+	}
+	if (network_has_kprobes(network)) {
+		cost->calls_missed = network_calls_missed(network);
+		*valid |= VALID(calls_missed);
+	}
+}
+
 static void measure_kernel(const struct self_meter *meter, const struct self_sources *sources,
 			   struct deepmon_self_cost *cost, uint64_t *valid)
 {
@@ -73,6 +85,8 @@ static void measure_kernel(const struct self_meter *meter, const struct self_sou
 		    kernel_processes_refused(kernel) + sources->attribution->processes->refused;
 		*valid |= VALID(processes_refused);
 	}
+	if (sources->attribution->network)
+		measure_network(sources->attribution->network, cost, valid);
 	if (sources->events) {
 		cost->events_dropped = cgroup_events_dropped(sources->events);
 		*valid |= VALID(events_dropped);
