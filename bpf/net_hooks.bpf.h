@@ -16,19 +16,19 @@ struct msghdr;
 struct page;
 struct pipe_inode_info;
 
-#define FEXIT_SEND(function)                                                                              \
-	SEC("fexit/" #function)                                                                           \
-	int BPF_PROG(net_fexit_##function, struct socket *socket, struct msghdr *message, __u64 size,     \
-		     int result)                                                                          \
-	{                                                                                                 \
-		return transfer(socket->sk, result, true);                                                \
+#define FEXIT_SEND(function)                                                                          \
+	SEC("fexit/" #function)                                                                       \
+	int BPF_PROG(net_fexit_##function, struct socket *socket, struct msghdr *message, __u64 size, \
+		     int result)                                                                      \
+	{                                                                                             \
+		return transfer(socket->sk, result, true);                                            \
 	}
-#define FEXIT_RECEIVE(function)                                                                           \
-	SEC("fexit/" #function)                                                                           \
-	int BPF_PROG(net_fexit_##function, struct socket *socket, struct msghdr *message, __u64 size,     \
-		     int flags, int result)                                                               \
-	{                                                                                                 \
-		return flags & NOT_RECEIVED ? 0 : transfer(socket->sk, result, false);                    \
+#define FEXIT_RECEIVE(function)                                                                       \
+	SEC("fexit/" #function)                                                                       \
+	int BPF_PROG(net_fexit_##function, struct socket *socket, struct msghdr *message, __u64 size, \
+		     int flags, int result)                                                           \
+	{                                                                                             \
+		return flags & NOT_RECEIVED ? 0 : transfer(socket->sk, result, false);                \
 	}
 FEXIT_SEND(inet_sendmsg)
 FEXIT_SEND(inet6_sendmsg)
@@ -73,9 +73,10 @@ __u64 calls_missed; /* calls whose end was not heard of, or that found no room *
 static __always_inline int begin_call(struct socket *socket, __u32 flags, bool tcp_only)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
-	struct net_call call = {.sk = (__u64)BPF_CORE_READ(socket, sk), .flags = flags};
+	struct sock *sk = BPF_CORE_READ(socket, sk);
+	struct net_call call = {.sk = (__u64)sk, .flags = flags};
 
-	if (tcp_only && BPF_CORE_READ((struct sock *)call.sk, sk_protocol) != IPPROTO_TCP)
+	if (tcp_only && BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
 	/* The kernel keeps room for some calls at a time only, and drops the ends of those past it. */
 	if (bpf_map_update_elem(&net_calls, &thread, &call, BPF_NOEXIST)) {

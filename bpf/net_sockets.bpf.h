@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-only
  *
  * What is kept with each socket: in the kernel's own storage of sockets, which goes with its socket; where
- * programs may not use that (before Linux 5.11, and kprobes for ever) in a hash by address, which must be told
- * of each end. Included by net.bpf.c alone.
+ * programs may not use that (before Linux 5.11, and kprobes for ever) in a hash by address, which must be
+ * told of each end. Included by net.bpf.c alone.
  */
 #ifndef DEEPMON_BPF_NET_SOCKETS_BPF_H
 #define DEEPMON_BPF_NET_SOCKETS_BPF_H
@@ -67,8 +67,8 @@ static __always_inline struct net_socket *kept_socket(struct sock *sk)
 }
 
 /*
- * The same of a socket that somebody sends or receives with. What comes after its end, such as the rest of what
- * was received, makes no new entry in the hash: nobody would tell that to go.
+ * The same of a socket that somebody sends or receives with. What comes after its end, such as the rest of
+ * what was received, makes no new entry in the hash: nobody would tell that to go.
  */
 static __always_inline struct net_socket *socket_of(struct sock *sk)
 {

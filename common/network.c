@@ -100,9 +100,10 @@ static int start(struct network *network, const struct network_settings *setting
 		r = net_bpf__load(network->bpf);
 	if (!r)
 		r = bpf_mapping_open(&network->usage, network->bpf->maps.net_usage);
+	if (r)
+		return r;
 	*step = "attached";
-	if (!r)
-		r = net_bpf__attach(network->bpf);
+	r = net_bpf__attach(network->bpf);
 	return r ? r : network_hooks_attach(&network->links, network->bpf, network->way.hooks);
 }
 
@@ -141,8 +142,8 @@ static int start_some(struct network *network, const struct network_settings *se
 
 	for (size_t i = 0; i < network_way_count; i++) {
 		const struct network_way *way = &network_ways[i];
-		const char *missing = network_hooks_missing(way->hooks, btf), *before = reasons->length ? "; " : "";
-		const char *name = network_hooks_name(way->hooks);
+		const char *missing = network_hooks_missing(way->hooks, btf);
+		const char *name = network_hooks_name(way->hooks), *before = reasons->length ? "; " : "";
 
 		/* The option's first word is auto. */
 		if (settings->hooks && way->hooks != NETWORK_HOOKS_NONE &&
@@ -159,7 +160,7 @@ static int start_some(struct network *network, const struct network_settings *se
 			return 0;
 		stop(network);
 		add_reason(reasons, "%s%s%s can't be %s (%s)", before, name,
-			   way->hashed ? " without storage of sockets" : "", *step, strerror(-r));
+			   way->hashed ? "" : " with the storage of sockets", *step, strerror(-r));
 	}
 	return r;
 }
@@ -170,12 +171,14 @@ static void say_way(const struct network *network, const struct deepmon_logger *
 	const char *name = network_hooks_name(network->way.hooks);
 
 	if (network->way.hooks == NETWORK_HOOKS_NONE)
-		log_warning(logger,
-			    "network: this kernel does not tell of each send and receive: bytes and messages are "
-			    "left out. %s",
-			    reasons->text);
+		log_warning(
+		    logger,
+		    "network: this kernel does not tell of each send and receive: bytes and messages are "
+		    "left out. %s",
+		    reasons->text);
 	else if (reasons->length)
-		log_info(logger, "network: sends and receives are heard of by %s. %s", name, reasons->text);
+		log_info(logger, "network: sends and receives are heard of by %s%s. %s", name,
+			 network->way.hashed ? ", MaxSockets sockets known at a time" : "", reasons->text);
 }
 
 int network_open(struct network **opened, const struct network_settings *settings,

@@ -26,8 +26,9 @@ enum {
 struct network_settings {
 	const struct kernel *kernel;
 	const struct hierarchy *hierarchy;
-	uint32_t hooks;	      /* a word of the option NetworkHooks */
-	uint32_t max_sockets; /* kept, and calls under way, where the kernel has no storage of sockets for us */
+	uint32_t hooks; /* a word of the option NetworkHooks */
+	uint32_t
+	    max_sockets; /* kept, and calls under way, where the kernel has no storage of sockets for us */
 };
 
 /*

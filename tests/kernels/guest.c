@@ -52,6 +52,8 @@
 #define OF_MEMORY	  "deepmon_container_memory,container_name=aaaaaaaaaaaa,runtime=docker"
 #define OF_FILE_IO	  "deepmon_container_file_io,container_name=aaaaaaaaaaaa,runtime=docker"
 #define OF_KERNEL	  "deepmon_total,kind=kernel"
+#define OF_NETWORK	  "deepmon_container_network,container_name=aaaaaaaaaaaa,runtime=docker"
+#define OF_NETWORK_STEADY "deepmon_system_network,cgroup=steady.service"
 
 /* The cgroups with work in them. BRIEF is a new one each time. */
 enum { HOUSED, STEADY, MOVED_FROM, MOVED_TO, BRIEF, GROUPS };
@@ -76,6 +78,9 @@ enum {
 	CAPABILITIES = 64, /* and the sysctl that README.md gives to a binary that is run by no root */
 	LITTLE_MEMLOCK = 128,
 	FILES = 256, /* memory, from cgroups' files, and file I/O */
+	NETWORK = 512,
+	FENTRY = 1024, /* the network by these */
+	KPROBES = 2048,
 };
 static const struct method {
 	const char *name;
@@ -91,6 +96,9 @@ static const struct method {
     {"capabilities", OVERLAP | COUNTERS | PROCESSES | INTERRUPTS | CAPABILITIES},
     {"memlock", CAPABILITIES | LITTLE_MEMLOCK},
     {"files", FILES},
+    {"network", NETWORK},
+    {"network_fentry", NETWORK | FENTRY},
+    {"network_kprobes", NETWORK | KPROBES},
     {"hierarchy", OTHER_HIERARCHY},
 };
 
@@ -157,6 +165,13 @@ static uint64_t clock_ns(clockid_t clock)
 
 	clock_gettime(clock, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void rest_for(double ns)
+{
+	struct timespec time = {.tv_sec = (time_t)(ns / 1e9), .tv_nsec = (long)ns % 1000000000};
+
+	nanosleep(&time, NULL);
 }
 
 /* ---- Files --------------------------------------------------------------------------------------- */
@@ -296,6 +311,10 @@ static double usage_ns(int group)
 	return value ? strtod(value + strlen("usage_usec "), NULL) * 1e3 : 0;
 }
 
+/* ---- The network ---------------------------------------------------------------------------------- */
+
+#include "traffic.h"
+
 /* ---- Work ---------------------------------------------------------------------------------------- */
 
 struct worker {
@@ -333,11 +352,19 @@ static void read_and_write(void)
 			give_up("a worker's pipe");
 }
 
+static void burn(unsigned milliseconds)
+{
+	touch_pages();
+	read_and_write();
+	burn_until(milliseconds * 1000000ull);
+}
+
 /*
  * A process of that name on that CPU, which is put into the cgroup while it sleeps: a v1 hierarchy charges a
  * running task's time at ticks, all of it to where it is by then.
  */
-static struct worker start_worker(int group, const char *name, unsigned cpu, unsigned milliseconds)
+static struct worker start_process(int group, const char *name, unsigned cpu, void (*body)(unsigned),
+				   unsigned argument)
 {
 	struct worker worker;
 	cpu_set_t cpus;
@@ -362,12 +389,14 @@ static struct worker start_worker(int group, const char *name, unsigned cpu, uns
 	CPU_ZERO(&cpus);
 	CPU_SET(cpu, &cpus);
 	sched_setaffinity(0, sizeof(cpus), &cpus);
-	if (write(ready[1], "x", 1) == 1 && read(go[0], &byte, 1) == 1) {
-		touch_pages();
-		read_and_write();
-		burn_until(milliseconds * 1000000ull);
-	}
+	if (write(ready[1], "x", 1) == 1 && read(go[0], &byte, 1) == 1)
+		body(argument);
 	_exit(0);
+}
+
+static struct worker start_worker(int group, const char *name, unsigned cpu, unsigned milliseconds)
+{
+	return start_process(group, name, cpu, burn, milliseconds);
 }
 
 static void let_go(const struct worker *worker)
@@ -389,13 +418,6 @@ static void work(int group, const char *name, unsigned cpu, unsigned millisecond
 
 	let_go(&worker);
 	await(&worker);
-}
-
-static void rest_for(double ns)
-{
-	struct timespec time = {.tv_sec = (time_t)(ns / 1e9), .tv_nsec = (long)ns % 1000000000};
-
-	nanosleep(&time, NULL);
 }
 
 /* Two CPUs busy together for 0.4 s, then one alone; a task moved while it runs; a cgroup's whole life. */
@@ -423,6 +445,25 @@ static void work_in_all(double used[GROUPS])
 	work(BRIEF, "brief", 0, 50);
 	used[BRIEF] = usage_ns(BRIEF);
 	remove_group(BRIEF);
+}
+
+/* The container serves, another cgroup asks. */
+static void work_over_network(unsigned with)
+{
+	struct worker server, client;
+
+	memset(traffic, 0, sizeof(*traffic));
+	traffic->splice = with & (FENTRY | KPROBES);
+	server = start_process(HOUSED, "server", 0, serve, 0);
+	client = start_process(STEADY, "client", 1, ask, 0);
+	let_go(&server);
+	while (!traffic->listening)
+		rest_for(1e7);
+	let_go(&client);
+	await(&client);
+	await(&server);
+	note(traffic->side[SERVER].done && traffic->side[CLIENT].done,
+	     "server and client came to their ends");
 }
 
 /* A CPU goes away, and is back and does work. For how long it was away, in ns. */
@@ -500,6 +541,9 @@ static struct execd start_execd(unsigned with)
 	    {with & FILES ? "--file-io" : NULL, "counts"},
 	    {with & FILES ? "--idle-reread" : NULL, "0"},
 	    {with & OTHER_HIERARCHY ? "--cgroup-hierarchy" : NULL, layout->other},
+	    {with & NETWORK ? "--network" : NULL, "on"},
+	    {with & FENTRY ? "--network-hooks" : NULL, "fentry"},
+	    {with & KPROBES ? "--network-hooks" : NULL, "kprobes"},
 	};
 	int to[2], from[2];
 	struct execd execd;
@@ -713,6 +757,51 @@ static void check_files(const struct report reports[2], bool file_io)
 	check_call(reports, "written_bytes", "write_calls");
 }
 
+static void check_count(const struct report reports[2], const char *series, const char *name,
+			uint64_t expected)
+{
+	double got = grown(reports, series, name);
+
+	note(got == (double)expected && field(&reports[1], series, name) >= 0, "%s of %s: %.0f, of %llu",
+	     name, strchr(series, '='), got, (unsigned long long)expected);
+}
+
+static void check_transfers(const struct report reports[2], const char *series, const struct traffic *done)
+{
+	check_count(reports, series, "tcp_sent_bytes", done->tcp_sent_bytes);
+	check_count(reports, series, "tcp_sent_messages", done->tcp_sent_messages);
+	check_count(reports, series, "tcp_received_bytes", done->tcp_received_bytes);
+	check_count(reports, series, "tcp_received_messages", done->tcp_received_messages);
+	check_count(reports, series, "udp_sent_bytes", done->udp_sent_bytes);
+	check_count(reports, series, "udp_sent_messages", done->udp_sent_messages);
+	check_count(reports, series, "udp_received_bytes", done->udp_received_bytes);
+	check_count(reports, series, "udp_received_messages", done->udp_received_messages);
+}
+
+static void check_network(const struct report reports[2], bool transfers)
+{
+	const unsigned connections = 2 * (CONNECTIONS + SILENT);
+
+	if (transfers) {
+		check_transfers(reports, OF_NETWORK, &traffic->side[SERVER]);
+		check_transfers(reports, OF_NETWORK_STEADY, &traffic->side[CLIENT]);
+	} else
+		note(field(&reports[1], OF_NETWORK_STEADY, "tcp_sent_bytes") < 0, "no bytes are told");
+	check_count(reports, OF_NETWORK, "tcp_opened_active", 0);
+	/* Without transfers, those that a socket's storage tells of; else nobody is seen to have them. */
+	if (transfers)
+		check_count(reports, OF_NETWORK, "tcp_opened_passive", connections);
+	check_count(reports, OF_NETWORK_STEADY, "tcp_opened_active", connections);
+	check_count(reports, OF_NETWORK_STEADY, "tcp_opened_passive", 0);
+	check_count(reports, OF_NETWORK_STEADY, "tcp_failed", REFUSALS);
+	check_count(reports, OF_NETWORK_STEADY, "tcp_closed", connections);
+	if (transfers)
+		check_count(reports, OF_NETWORK, "tcp_closed", connections);
+	note(field(&reports[1], "deepmon_self", "sockets_refused") <= 0 &&
+		 field(&reports[1], "deepmon_self", "calls_missed") <= 0,
+	     "no socket and no call was lost");
+}
+
 /* What was refused must not be told either: absent, never zero. */
 static void check_absent(const struct report reports[2], unsigned refused)
 {
@@ -754,10 +843,57 @@ static void check_all(const struct report reports[2], const double used[GROUPS],
 		     grown(reports, OF_KERNEL, "cpu_time_ns") / 1e6);
 }
 
+/* ---- Who waits as we leave ------------------------------------------------------------------------ */
+
+/* A process that waits in the kernel to receive, by TCP: hooks must not go from under it. */
+struct waiter {
+	pid_t pid;
+	int to;
+};
+
+static struct waiter start_waiter(const struct execd *execd)
+{
+	int listener = bound_socket(AF_INET, SOCK_STREAM);
+	struct waiter waiter;
+	char byte;
+
+	if (listen(listener, 1))
+		give_up("listen");
+	waiter.to = connected_socket(AF_INET);
+	waiter.pid = fork();
+	if (waiter.pid < 0)
+		give_up("fork");
+	if (!waiter.pid) {
+		/* It ends when nobody has this end any more. */
+		close(execd->to);
+
+		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+
+		_exit(recv(fd, &byte, 1, 0) == 1 && send(fd, &byte, 1, 0) == 1 ? 0 : 1);
+	}
+	close(listener);
+	rest_for(2e8);
+	return waiter;
+}
+
+static bool end_waiter(const struct waiter *waiter)
+{
+	int status;
+	char byte = 'x';
+
+	/* The kernel frees what it has no more use for a while later. */
+	rest_for(1.5e9);
+	if (send(waiter->to, &byte, 1, 0) != 1 || recv(waiter->to, &byte, 1, 0) != 1)
+		give_up("the waiting process is gone");
+	close(waiter->to);
+	return waitpid(waiter->pid, &status, 0) == waiter->pid && WIFEXITED(status) &&
+	       WEXITSTATUS(status) == 0;
+}
+
 /* ---- A method ------------------------------------------------------------------------------------ */
 
 /* All that deepmon had to say, in one line. run.py knows what it may. */
-static const char *read_log(void)
+static const char *read_log(bool heard)
 {
 	static char text[8192], all[3 * sizeof(text)];
 	char *rest = NULL;
@@ -765,6 +901,12 @@ static const char *read_log(void)
 	read_text(LOG, text, sizeof(text));
 	all[0] = '\0';
 	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		/* Which hooks were chosen is no loss. */
+		if (strstr(line, "sends and receives are heard of by")) {
+			if (heard)
+				note(true, "%s", line);
+			continue;
+		}
 		if (all[0])
 			strcat(all, " / ");
 		strcat(all, line);
@@ -785,6 +927,8 @@ static bool measure(const struct execd *execd, unsigned with, unsigned refused)
 		return false;
 	if (with & HOTPLUG)
 		away = work_around_hotplug();
+	else if (with & NETWORK)
+		work_over_network(with);
 	else
 		work_in_all(used);
 	for (int group = 0; group < BRIEF; group++)
@@ -797,7 +941,9 @@ static bool measure(const struct execd *execd, unsigned with, unsigned refused)
 		check_counters(reports);
 		/* That it is away is seen at a sample. */
 		check_whole(reports, away, SAMPLE_NS * 1.1);
-	} else {
+	} else if (with & NETWORK)
+		check_network(reports, !(refused & NETWORK));
+	else {
 		check_all(reports, used, with & ~refused);
 		if (with & FILES)
 			check_files(reports, !(refused & FILES));
@@ -813,10 +959,12 @@ static void try_method(const struct method *method)
 	static struct report first;
 	uint64_t begun = clock_ns(CLOCK_MONOTONIC);
 	struct execd execd = start_execd(method->with);
+	struct waiter waiter = {0};
 	bool opened = take_report(&execd, &first), goes_on = opened;
-	const char *log = read_log();
+	const char *log = read_log(true);
 	unsigned refused = (strstr(log, "SmtOverlap: ") ? OVERLAP : 0) |
-			   (strstr(log, "Event: ") ? COUNTERS : 0) | (strstr(log, "File I/O") ? FILES : 0);
+			   (strstr(log, "Event: ") ? COUNTERS : 0) | (strstr(log, "File I/O") ? FILES : 0) |
+			   (strstr(log, "bytes and messages are left out") ? NETWORK : 0);
 
 	why = NULL;
 	calls = method->with & FILES ? 256 : 0;
@@ -824,8 +972,12 @@ static void try_method(const struct method *method)
 	for (int i = 0; goes_on && i < TRIES && (i == 0 || why); i++)
 		goes_on = measure(&execd, method->with, refused);
 	note(goes_on == opened, "deepmon-execd goes on");
+	if (method->with & NETWORK)
+		waiter = start_waiter(&execd);
 	note(stop_execd(&execd) == opened, "deepmon-execd ends %s", opened ? "well" : "with an error");
-	log = read_log();
+	if (method->with & NETWORK)
+		note(end_waiter(&waiter), "a thread that waited to receive as it ended goes on");
+	log = read_log(false);
 	if (why)
 		printf("not ok - %s # %s%s%s\n", method->name, why, *log ? " / " : "", log);
 	else
@@ -872,6 +1024,7 @@ int main(void)
 	mount_on("sysfs", "/sys", "");
 	mount_cgroups();
 	make_fixture();
+	traffic_init();
 	/* Debian's kernels have 3, of their own, which not even CAP_PERFMON overrides. */
 	write_text("/proc/sys/kernel/perf_event_paranoid", "2");
 	for (int group = 0; group < BRIEF; group++)
