@@ -55,9 +55,8 @@ all: $(BUILD)/deepmon-execd $(BUILD)/deepmon.so $(BUILD)/rapl-sim $(BUILD)/catal
 # Headers such as asm/types.h stand where the C compiler looks, not where clang does for bpf.
 multiarch := $(shell $(CC) -print-multiarch 2>/dev/null)
 
-# Registers, which kprobes read arguments from, go by bpf_tracing.h's names for processors.
-bpf_arch := $(shell $(CC) -dumpmachine 2>/dev/null | sed 's/-.*//; s/x86_64/x86/; s/aarch64/arm64/; s/^arm[^6].*/arm/; \
-                    s/powerpc.*/powerpc/; s/s390x/s390/; s/riscv.*/riscv/')
+# The names that libbpf's headers have for the processors.
+bpf_arch := $(subst x86_64,x86,$(subst aarch64,arm64,$(shell uname -m)))
 
 BPF_COMPILE = $(CLANG) -target bpf -D__TARGET_ARCH_$(bpf_arch) -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter $(WERROR) \
 	      $(if $(multiarch),-idirafter /usr/include/$(multiarch))

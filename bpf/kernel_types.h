@@ -61,14 +61,23 @@ struct task_struct {
 	struct task_io_accounting ioac;
 };
 
+struct in6_addr {
+	__u8 bytes[16];
+};
+
 struct sock_common {
 	unsigned short skc_family;
 	volatile unsigned char skc_state;
+	__u32 skc_daddr; /* the other side's, in the network's byte order, as the port */
+	__u16 skc_dport;
+	struct in6_addr skc_v6_daddr; /* with CONFIG_IPV6 */
 };
 
 struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_protocol;
+	__u8 sk_userlocks : 4;
+	__u32 sk_max_ack_backlog; /* what was asked of listen(); a connection has its listener's */
 };
 
 struct socket {
@@ -77,6 +86,15 @@ struct socket {
 
 struct tcp_sock {
 	__u32 srtt_us; /* smoothed round-trip time, in eighths of a microsecond */
+};
+
+/* What a program, or a function of the kernel's that is probed, had in the processor's registers. */
+struct pt_regs {
+#if defined(__TARGET_ARCH_x86)
+	unsigned long di, cx, ax;
+#elif defined(__TARGET_ARCH_arm64)
+	__u64 regs[31];
+#endif
 };
 
 struct bpf_iter__task {

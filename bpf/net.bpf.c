@@ -14,6 +14,8 @@
 #define MSG_ERRQUEUE 0x2000
 #define NOT_RECEIVED (MSG_PEEK | MSG_ERRQUEUE) /* looked at, or what was sent comes back with an error */
 
+#include "peers.bpf.h"
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -58,12 +60,14 @@ static __always_inline __u32 slot_of_socket(const struct net_socket *socket)
 }
 
 /* A connection was opened by a program that was not known at that time. */
-static __always_inline void count_late(struct net_socket *socket, struct net_usage *usage)
+static __always_inline void count_late(struct sock *sk, struct net_socket *socket, __u32 slot,
+				       struct net_usage *usage)
 {
 	if (!socket->uncounted)
 		return;
 	socket->uncounted = 0;
 	add(&usage->tcp_opened_passive, 1);
+	count_peer_event(sk, socket, slot, PEER_OPENED);
 }
 
 /* Where the verifier does not know sk to be a socket, its fields are read another way. */
@@ -74,19 +78,22 @@ static __always_inline int transfer_by(struct sock *sk, __u16 family, __u16 prot
 		return 0;
 
 	struct net_socket *socket = protocol == IPPROTO_TCP ? socket_of(sk) : NULL;
-	struct net_usage *usage = usage_of_slot(own(socket));
+	__u32 slot = own(socket);
+	struct net_usage *usage = usage_of_slot(slot);
 
 	if (!usage)
 		return 0;
 	if (protocol == IPPROTO_UDP) {
 		add(sent ? &usage->udp_sent_bytes : &usage->udp_received_bytes, (__u64)length);
 		add(sent ? &usage->udp_sent_messages : &usage->udp_received_messages, 1);
+		count_peer_transfer(sk, NULL, slot, protocol, length, sent);
 		return 0;
 	}
 	add(sent ? &usage->tcp_sent_bytes : &usage->tcp_received_bytes, (__u64)length);
 	add(sent ? &usage->tcp_sent_messages : &usage->tcp_received_messages, 1);
 	if (socket)
-		count_late(socket, usage);
+		count_late(sk, socket, slot, usage);
+	count_peer_transfer(sk, socket, slot, protocol, length, sent);
 	if (!sent) {
 		add(&usage->tcp_rtt_sum_us, BPF_CORE_READ((struct tcp_sock *)sk, srtt_us) >> 3);
 		add(&usage->tcp_rtt_readings, 1);
@@ -129,6 +136,7 @@ static __always_inline void establish(struct sock *sk, bool active)
 {
 	struct net_socket *socket = kept_socket(sk);
 	struct net_usage *usage;
+	__u32 slot;
 
 	if (!socket)
 		return;
@@ -139,9 +147,12 @@ static __always_inline void establish(struct sock *sk, bool active)
 		socket->uncounted = 1;
 		return;
 	}
-	usage = usage_of_slot(slot_of_socket(socket));
-	if (usage)
-		add(active ? &usage->tcp_opened_active : &usage->tcp_opened_passive, 1);
+	slot = slot_of_socket(socket);
+	usage = usage_of_slot(slot);
+	if (!usage)
+		return;
+	add(active ? &usage->tcp_opened_active : &usage->tcp_opened_passive, 1);
+	count_peer_event(sk, socket, slot, PEER_OPENED);
 }
 
 /* Shut down by the task that has it, which may not have sent or received anything before. */
@@ -149,29 +160,35 @@ static __always_inline void claim(struct sock *sk)
 {
 	struct net_socket *socket = known_socket(sk);
 	struct net_usage *usage;
+	__u32 slot;
 
 	if (!socket || !socket->uncounted)
 		return;
-	usage = usage_of_slot(own(socket));
+	slot = own(socket);
+	usage = usage_of_slot(slot);
 	if (usage)
-		count_late(socket, usage);
+		count_late(sk, socket, slot, usage);
 }
 
 static __always_inline void close(struct sock *sk, int before)
 {
 	struct net_socket *socket = known_socket(sk);
 	struct net_usage *usage;
+	__u32 slot;
 
 	if (!socket || before == STATE_LISTEN)
 		return;
-	usage = usage_of_slot(slot_of_socket(socket));
+	slot = slot_of_socket(socket);
+	usage = usage_of_slot(slot);
 	if (!usage)
 		return;
-	if (before == STATE_SYN_SENT)
+	if (before == STATE_SYN_SENT) {
 		add(&usage->tcp_failed, 1);
-	else if (socket->open) {
-		count_late(socket, usage);
+		count_peer_event(sk, socket, slot, PEER_FAILED);
+	} else if (socket->open) {
+		count_late(sk, socket, slot, usage);
 		add(&usage->tcp_closed, 1);
+		count_peer_event(sk, socket, slot, PEER_CLOSED);
 	}
 	socket->open = 0;
 }

@@ -7,6 +7,8 @@
 
 #include <linux/types.h>
 
+#include "peer.h"
+
 /* Counts of one slot: an element of the map `net_usage`. All CPUs add to it, atomically; it only grows. */
 struct net_usage {
 	__u64 tcp_sent_bytes, tcp_sent_messages; /* a message: a call that sent, or received, something */
@@ -39,6 +41,7 @@ struct net_socket {
 	__u8 open;	 /* whether its opening was counted */
 	__u8 uncounted;	 /* an opening that waits for its owner to be known */
 	__u8 padding;
+	struct peer_place peer;
 };
 
 #endif

@@ -10,7 +10,20 @@
 #ifndef DEEPMON_BPF_NET_HOOKS_BPF_H
 #define DEEPMON_BPF_NET_HOOKS_BPF_H
 
-#include <linux/ptrace.h>
+/* Of a function that is probed: its first and fourth argument, and its result. */
+#if defined(__TARGET_ARCH_x86)
+#define FIRST(registers)  ((registers)->di)
+#define FOURTH(registers) ((registers)->cx)
+#define RESULT(registers) ((registers)->ax)
+#elif defined(__TARGET_ARCH_arm64)
+#define FIRST(registers)  ((registers)->regs[0])
+#define FOURTH(registers) ((registers)->regs[3])
+#define RESULT(registers) ((registers)->regs[0])
+#else /* user space does not load them */
+#define FIRST(registers)  0
+#define FOURTH(registers) 0
+#define RESULT(registers) 0
+#endif
 
 struct msghdr;
 struct page;
@@ -108,31 +121,31 @@ static __always_inline int end_call(long result, bool sent)
 SEC("kprobe")
 int net_call_begins(struct pt_regs *registers)
 {
-	return begin_call((struct socket *)PT_REGS_PARM1(registers), 0, false);
+	return begin_call((struct socket *)FIRST(registers), 0, false);
 }
 
 SEC("kprobe")
 int net_sendpage_begins(struct pt_regs *registers)
 {
-	return begin_call((struct socket *)PT_REGS_PARM1(registers), 0, true);
+	return begin_call((struct socket *)FIRST(registers), 0, true);
 }
 
 SEC("kprobe")
 int net_receive_begins(struct pt_regs *registers)
 {
-	return begin_call((struct socket *)PT_REGS_PARM1(registers), (__u32)PT_REGS_PARM4(registers), false);
+	return begin_call((struct socket *)FIRST(registers), (__u32)FOURTH(registers), false);
 }
 
 SEC("kretprobe")
 int net_send_ends(struct pt_regs *registers)
 {
-	return end_call((long)PT_REGS_RC(registers), true);
+	return end_call((long)RESULT(registers), true);
 }
 
 SEC("kretprobe")
 int net_receive_ends(struct pt_regs *registers)
 {
-	return end_call((long)PT_REGS_RC(registers), false);
+	return end_call((long)RESULT(registers), false);
 }
 
 #endif

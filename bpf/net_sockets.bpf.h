@@ -40,6 +40,8 @@ struct {
 	__type(value, struct net_socket);
 } net_sockets_hashed SEC(".maps");
 
+static const volatile struct net_socket nothing_kept; /* for the hash: the stack may be too small for it */
+
 /* What is kept of it; NULL: nothing is. */
 static __always_inline struct net_socket *known_socket(struct sock *sk)
 {
@@ -54,14 +56,14 @@ static __always_inline struct net_socket *known_socket(struct sock *sk)
 static __always_inline struct net_socket *kept_socket(struct sock *sk)
 {
 	__u64 key = (__u64)sk;
-	struct net_socket none = {}, *socket;
+	struct net_socket *socket;
 
 	if (!sockets_hashed)
 		return bpf_sk_storage_get(&net_sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	socket = bpf_map_lookup_elem(&net_sockets_hashed, &key);
 	if (socket)
 		return socket;
-	if (bpf_map_update_elem(&net_sockets_hashed, &key, &none, BPF_NOEXIST))
+	if (bpf_map_update_elem(&net_sockets_hashed, &key, (const void *)&nothing_kept, BPF_NOEXIST))
 		__sync_fetch_and_add(&sockets_refused, 1);
 	return bpf_map_lookup_elem(&net_sockets_hashed, &key);
 }

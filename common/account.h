@@ -104,6 +104,16 @@ static inline void net_usage_add(struct net_usage *to, const struct net_usage *f
 		sum[i] += other[i];
 }
 
+/* to -= from */
+static inline void net_usage_subtract(struct net_usage *to, const struct net_usage *from)
+{
+	__u64 *sum = (__u64 *)to;
+	const __u64 *other = (const __u64 *)from;
+
+	for (size_t i = 0; i < sizeof(*to) / sizeof(*sum); i++)
+		sum[i] -= other[i];
+}
+
 /* to += from */
 static inline void file_io_usage_add(struct file_io_usage *to, const struct file_io_usage *from)
 {

@@ -369,6 +369,9 @@ void attribution_charge(struct attribution *attribution, const struct energy_zon
 {
 	if (attribution->kernel)
 		charge_cpu_time(attribution, now_ns);
+	if (attribution->peers)
+		peers_charge(attribution->peers, attribution->cgroups, attribution->owners,
+			     attribution->slots_used, now_ns);
 	if (attribution->network)
 		charge_networks(attribution);
 	if (attribution->file_io)
@@ -400,6 +403,7 @@ void attribution_begin(struct attribution *attribution)
 
 		group->account.reported = group->account.used;
 		processes_told(group);
+		peers_told(&group->peers);
 	}
 	for (int part = 0; part < PART_COUNT; part++)
 		attribution->parts[part].reported = attribution->parts[part].used;

@@ -49,6 +49,7 @@ struct attribution {
 	struct network *network;     /* NULL: it is not counted */
 	struct file_io *file_io;     /* likewise */
 	struct processes *processes; /* NULL: they are not told apart */
+	struct peers *peers;	     /* likewise */
 	struct attribution_rules rules;
 
 	struct cpu_usage *counted; /* [slot * sockets + socket]: charged so far */

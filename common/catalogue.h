@@ -22,6 +22,10 @@
 	  "the processes of one name in a container, those that used most; and (other), all its other " \
 	  "use (Processes)",                                                                            \
 	  "container_name, namespace, pod_name, process", "container_name")                             \
+	X(PEER, peer,                                                                                   \
+	  "whom a container talks with: those endpoints that had most of its bytes; and (other), all "  \
+	  "its other traffic (Peers)",                                                                  \
+	  "container_name, namespace, peer, pod_name, protocol, role", "container_name")                \
 	X(TOTAL, total, "everything of one kind, ended ones included: the parts of the whole", "kind",  \
 	  "kind")                                                                                       \
 	X(ZONE, zone, "one energy counter of the hardware", "domain, socket, source, zone", "zone")     \
@@ -50,6 +54,7 @@
 	X(PROCESS, CPU, "", "process")                                \
 	X(PROCESS, PERF, "", "process")                               \
 	X(PROCESS, ENERGY, "domain, source", "process-domain-source") \
+	X(PEER, TRAFFIC, "", "protocol-role-peer")                    \
 	X(TOTAL, CPU, "", "")                                         \
 	X(TOTAL, PERF, "", "")                                        \
 	X(TOTAL, ENERGY, "domain, source", "domain-source")           \
@@ -88,8 +93,13 @@
 	X(owner_kind, TAG,                                                                                  \
 	  "What made the pod, as far as the pod's name tells it: Deployment, CronJob, StatefulSet")         \
 	X(owner_name, TAG, "Its name")                                                                      \
+	X(peer, TAG,                                                                                        \
+	  "Who is at the other end: a server's address and port, a client's address; (other) for what is "  \
+	  "told of none")                                                                                   \
 	X(pod_name, TAG, "The pod's name")                                                                  \
 	X(process, TAG, "The name of the process's first thread; (other) for what is told of none")         \
+	X(protocol, TAG, "tcp, udp")                                                                        \
+	X(role, TAG, "Which end it is itself: client, server")                                              \
 	X(runtime, TAG, "Who made the container: docker, containerd, cri-o, podman, lxc and so on")         \
 	X(socket, TAG, "The processor package's number; a counter of the whole platform has none")          \
 	X(source, TAG,                                                                                      \
@@ -105,6 +115,7 @@
 	X(ENERGY, energy, "_energy")    \
 	X(PERF, perf, "_perf")          \
 	X(NETWORK, network, "_network") \
+	X(TRAFFIC, traffic, "")         \
 	X(MEMORY, memory, "_memory")    \
 	X(BLOCK, block, "_block")       \
 	X(FILE_IO, file_io, "_file_io") \
@@ -179,6 +190,19 @@
 	  "TCP segments sent again")                                                                        \
 	X(NETWORK, tcp_rtt_seconds, F64, GAUGE, "s", "latency", "tcp_rtt",                                  \
 	  "Mean of TCP's smoothed round-trip time, read at each message received since the last report")
+
+#define DEEPMON_TRAFFIC_METRICS(X)                                                                           \
+	X(TRAFFIC, sent_bytes, U64, COUNTER, "B", "total_bytes", "sent", "Bytes sent to it")                 \
+	X(TRAFFIC, received_bytes, U64, COUNTER, "B", "total_bytes", "received", "Bytes received from it")   \
+	X(TRAFFIC, sent_messages, U64, COUNTER, "", "total_operations", "sent", "Calls that sent something") \
+	X(TRAFFIC, received_messages, U64, COUNTER, "", "total_operations", "received",                      \
+	  "Calls that received something")                                                                   \
+	X(TRAFFIC, opened_connections, U64, COUNTER, "", "total_connections", "opened",                      \
+	  "TCP connections to a server, or from clients, that came about")                                   \
+	X(TRAFFIC, failed_connections, U64, COUNTER, "", "total_connections", "failed",                      \
+	  "TCP connections to a server that did not")                                                        \
+	X(TRAFFIC, closed_connections, U64, COUNTER, "", "total_connections", "closed",                      \
+	  "TCP connections, of those opened, that have ended")
 
 #define DEEPMON_MEMORY_METRICS(X)                                                                         \
 	X(MEMORY, usage_bytes, U64, GAUGE, "B", "memory", "used",                                         \
@@ -294,6 +318,8 @@
 	  "Times that a TCP socket found no room: MaxSockets is the limit")                          \
 	X(SELF_COST, calls_missed, U64, COUNTER, "", "total_events", "calls_missed",                 \
 	  "Sends and receives whose end the kernel did not tell kprobes of; they are not counted")   \
+	X(SELF_COST, peers_refused, U64, COUNTER, "", "total_events", "peers_refused",               \
+	  "Times that a peer found no room: MaxPeers is the limit")                                  \
 	X(SELF_COST, ended_unreported, U64, COUNTER, "", "total_events", "ended_unreported",         \
 	  "Groups that ended and, past MaxEnded, were dropped before a report; the totals have them")
 
@@ -383,6 +409,12 @@
 	X(max_sockets, MaxSockets, COUNT, "65536", 64, 4194304, "",                                          \
 	  "TCP sockets known at a time where the kernel has no storage for that: before Linux 5.11, and "    \
 	  "with kprobes; of those past it bytes are counted, but not opens and closes")                      \
+	X(peers, Peers, COUNT, "0", 0, 1000, "",                                                             \
+	  "How many peers are told of each container: those endpoints that it exchanged most bytes with, "   \
+	  "if "                                                                                              \
+	  "Network is on; counters of one go on while it is among them")                                     \
+	X(max_peers, MaxPeers, COUNT, "4096", 64, 1048576, "",                                               \
+	  "Peers counted one by one, of all containers; those past it are in their container's (other)")     \
 	X(memory, Memory, CHOICE, "on|off", 0, 0, "",                                                        \
 	  "Whether the memory of containers and units is told, from their cgroups' files")                   \
 	X(block_devices, BlockDevices, COUNT, "8", 0, 1024, "",                                              \
@@ -425,6 +457,8 @@
 	  "Whether systemd units and other cgroups are told one by one; their total is all the same")        \
 	X(report_processes, ReportProcesses, BOOL, "true", 0, 0, "",                                         \
 	  "Whether processes are told; Processes 0 does not tell them apart")                                \
+	X(report_peers, ReportPeers, BOOL, "true", 0, 0, "",                                                 \
+	  "Whether peers are told; Peers 0 does not tell them apart")                                        \
 	X(report_totals, ReportTotals, BOOL, "true", 0, 0, "",                                               \
 	  "Whether the parts of the whole and the host are told")                                            \
 	X(report_zones, ReportZones, BOOL, "true", 0, 0, "", "Whether the single energy counters are told")  \

@@ -47,6 +47,7 @@ struct deepmon {
 	struct groups groups;
 	struct cgroups cgroups;
 	struct processes processes;
+	struct peers peers;
 	struct attribution attribution;
 	struct footprints footprints;
 	uint64_t events_dropped;
@@ -215,10 +216,12 @@ enum { NETWORK_OFF, NETWORK_ON };
 
 static void open_network(struct deepmon *collector)
 {
-	const struct network_settings settings = {.kernel = collector->kernel,
-						  .hierarchy = &collector->hierarchy,
-						  .hooks = collector->options.network_hooks,
-						  .max_sockets = collector->options.max_sockets};
+	const struct network_settings settings = {
+	    .kernel = collector->kernel,
+	    .hierarchy = &collector->hierarchy,
+	    .hooks = collector->options.network_hooks,
+	    .max_peers = collector->options.peers ? collector->options.max_peers : 0,
+	    .max_sockets = collector->options.max_sockets};
 
 	if (collector->options.network == NETWORK_ON)
 		network_open(&collector->network, &settings, &collector->logger);
@@ -334,6 +337,13 @@ static int begin(struct deepmon *collector)
 				   collector->options.max_processes);
 		collector->attribution.processes = &collector->processes;
 	}
+	if (!r && collector->network && collector->options.peers) {
+		const struct peer_maps maps = network_peer_maps(collector->network);
+
+		r = peers_init(&collector->peers, &maps, collector->options.max_peers,
+			       collector->options.peers, collector->topology.cpu_count);
+		collector->attribution.peers = &collector->peers;
+	}
 	if (r)
 		return r;
 	if (collector->kernel)
@@ -435,6 +445,7 @@ void deepmon_close(struct deepmon *collector)
 	namer_stop(&collector->namer);
 	sample_clear(&collector->sample);
 	processes_clear(&collector->processes);
+	peers_clear(&collector->peers);
 	attribution_clear(&collector->attribution);
 	cgroups_clear(&collector->cgroups);
 	groups_clear(&collector->groups);

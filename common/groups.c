@@ -66,6 +66,7 @@ static void group_free(struct group *group)
 	free(group->elsewhere);
 	free(group->account.claims);
 	process_free_all(group->processes);
+	peer_list_clear(&group->peers);
 	footprint_free(group->footprint);
 	free(group);
 }
@@ -279,6 +280,7 @@ static void absorb(struct group *to, struct group *from)
 	account_sums_add(&to->account.reported, &from->account.reported);
 	account_sums_add(&to->untold, &from->untold);
 	process_absorb_all(&to->processes, &from->processes);
+	peer_list_absorb(&to->peers, &from->peers);
 	footprint_absorb(&to->footprint, &from->footprint);
 }
 

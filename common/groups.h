@@ -13,6 +13,7 @@
 
 #include "account.h"
 #include "identity.h"
+#include "peers.h"
 
 struct group {
 	enum identity_kind kind;
@@ -29,6 +30,8 @@ struct group {
 	struct process *processes;	  /* list; of processes.h */
 	struct account_sums untold;	  /* used, and in no report told of any of them */
 	struct account_sums untold_fresh; /* of it, in the last report */
+
+	struct peer_list peers; /* whom it talks with */
 
 	struct footprint *footprint; /* of memory and block devices; NULL: nothing was read */
 

@@ -23,7 +23,7 @@ struct network {
 	struct network_way way;
 	struct network_links links;
 	uint32_t counted;
-	struct bpf_mapping usage;
+	struct bpf_mapping usage, peer_rows, peer_slots;
 	struct net_usage *taken; /* [slot] */
 };
 
@@ -77,8 +77,23 @@ static void size_maps(const struct network *network, const struct network_settin
 	bpf_map__set_max_entries(bpf->maps.net_usage, kernel_slot_count(settings->kernel));
 	if (network->way.hashed)
 		bpf_map__set_max_entries(bpf->maps.net_sockets_hashed, settings->max_sockets);
+	if (settings->max_peers) {
+		bpf_map__set_max_entries(bpf->maps.peer_rows, settings->max_peers + 1);
+		bpf_map__set_max_entries(bpf->maps.row_by_peer, settings->max_peers);
+		bpf_map__set_max_entries(bpf->maps.free_rows, settings->max_peers);
+		bpf_map__set_max_entries(bpf->maps.peer_slots, kernel_slot_count(settings->kernel));
+	}
 	if (network->way.hooks == NETWORK_HOOKS_KPROBES)
 		bpf_map__set_max_entries(bpf->maps.net_calls, settings->max_sockets);
+}
+
+static int map_values(struct network *network)
+{
+	int r = bpf_mapping_open(&network->usage, network->bpf->maps.net_usage);
+
+	if (!r)
+		r = bpf_mapping_open(&network->peer_rows, network->bpf->maps.peer_rows);
+	return r ? r : bpf_mapping_open(&network->peer_slots, network->bpf->maps.peer_slots);
 }
 
 static int start(struct network *network, const struct network_settings *settings, const struct btf *btf,
@@ -92,6 +107,7 @@ static int start(struct network *network, const struct network_settings *setting
 		return -errno;
 	network->bpf->rodata->cgroup_subsys = settings->hierarchy->subsys;
 	network->bpf->rodata->sockets_hashed = network->way.hashed;
+	network->bpf->rodata->with_peers = settings->max_peers > 0;
 	size_maps(network, settings);
 	r = share_slots(network, settings->kernel);
 	choose_programs(network, btf);
@@ -99,7 +115,7 @@ static int start(struct network *network, const struct network_settings *setting
 	if (!r)
 		r = net_bpf__load(network->bpf);
 	if (!r)
-		r = bpf_mapping_open(&network->usage, network->bpf->maps.net_usage);
+		r = map_values(network);
 	if (r)
 		return r;
 	*step = "attached";
@@ -110,6 +126,8 @@ static int start(struct network *network, const struct network_settings *setting
 static void stop(struct network *network)
 {
 	network_hooks_detach(&network->links);
+	bpf_mapping_close(&network->peer_slots);
+	bpf_mapping_close(&network->peer_rows);
 	bpf_mapping_close(&network->usage);
 	net_bpf__destroy(network->bpf);
 	network->bpf = NULL;
@@ -254,4 +272,17 @@ bool network_has_kprobes(const struct network *network)
 uint64_t network_calls_missed(const struct network *network)
 {
 	return __atomic_load_n(&network->bpf->bss->calls_missed, __ATOMIC_RELAXED);
+}
+
+struct peer_maps network_peer_maps(const struct network *network)
+{
+	return (struct peer_maps){.rows = network->peer_rows.memory,
+				  .slots = network->peer_slots.memory,
+				  .row_by_peer = bpf_map__fd(network->bpf->maps.row_by_peer),
+				  .free_rows = bpf_map__fd(network->bpf->maps.free_rows)};
+}
+
+uint64_t network_peers_refused(const struct network *network)
+{
+	return __atomic_load_n(&network->bpf->bss->peers_refused, __ATOMIC_RELAXED);
 }

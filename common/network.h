@@ -12,6 +12,7 @@
 #include "deepmon.h"
 #include "hierarchy.h"
 #include "kernel.h"
+#include "peers.h"
 
 struct network;
 
@@ -27,8 +28,9 @@ struct network_settings {
 	const struct kernel *kernel;
 	const struct hierarchy *hierarchy;
 	uint32_t hooks; /* a word of the option NetworkHooks */
-	uint32_t
-	    max_sockets; /* kept, and calls under way, where the kernel has no storage of sockets for us */
+	/* Kept, and calls under way, where the kernel has no storage of sockets for us. */
+	uint32_t max_sockets;
+	uint32_t max_peers; /* counted apart; 0: none are */
 };
 
 /*
@@ -50,6 +52,10 @@ uint64_t network_sockets_refused(const struct network *network);
 /* Whether kprobes are used; how many calls they lost, which only grows. */
 bool network_has_kprobes(const struct network *network);
 uint64_t network_calls_missed(const struct network *network);
+
+/* The maps of peers, if they are counted apart; they belong to the network. How many found no row. */
+struct peer_maps network_peer_maps(const struct network *network);
+uint64_t network_peers_refused(const struct network *network);
 
 /* What was counted in the slot since the last call for it. */
 void network_take(struct network *network, uint32_t slot, struct net_usage *used);

@@ -80,6 +80,10 @@ const char *network_hooks_missing(enum network_hooks hooks, const struct btf *bt
 	if (hooks == NETWORK_HOOKS_FENTRY &&
 	    btf__find_by_name_kind(btf, "bpf_tramp_image", BTF_KIND_STRUCT) <= 0)
 		return "this kernel can't take them from functions that wait (Linux 5.12)";
+#if !defined(__x86_64__) && !defined(__aarch64__)
+	if (hooks == NETWORK_HOOKS_KPROBES)
+		return "deepmon knows the registers of x86-64 and arm64 alone";
+#endif
 	return NULL;
 }
 

@@ -202,11 +202,7 @@ static void add_process(struct sample *sample, const struct attribution *attribu
 				.process = sample_keep_text(sample, process)};
 	struct account account = {.used = *told, .reported = *told};
 
-	/* Of the container's labels, those that its name is nothing without. */
-	for (unsigned i = 0; i < container->label_count; i++)
-		if (!strcmp(container->labels[i].key, "namespace") ||
-		    !strcmp(container->labels[i].key, "pod_name"))
-			of.labels[of.label_count++] = container->labels[i];
+	sample_label_as_part(&of, container);
 	account_sums_subtract(&account.reported, fresh);
 	add_account(sample, attribution, &of, &account);
 }
@@ -241,6 +237,8 @@ static void add_group(struct sample *sample, const struct attribution *attributi
 						      sample_keep_text(sample, group->labels[i].value), true};
 	if (attribution->processes && of.entity == DEEPMON_CONTAINER)
 		add_processes(sample, attribution, &of, group);
+	if (attribution->peers && of.entity == DEEPMON_CONTAINER)
+		sample_add_peers(sample, attribution, &of, group);
 	told_account(group, &told);
 	add_account(sample, attribution, &of, &told);
 	group->account.reported = group->account.used;

@@ -21,6 +21,7 @@ struct subject_of {
 	unsigned label_count;
 	const char *process;
 	const char *device;
+	const char *peer, *protocol, *role;
 };
 
 /* A copy of a text that is good as long as the sample. */
@@ -35,9 +36,16 @@ void sample_label(struct deepmon_record *record, const char *key, const char *va
 void sample_label_as(struct deepmon_record *record, const struct subject_of *of, const char *domain,
 		     const char *source);
 
+/* Gives a part of a container those of its labels that its name is nothing without. */
+void sample_label_as_part(struct subject_of *part, const struct subject_of *container);
+
 /* A new record, labelled. */
 struct deepmon_record *sample_add_of(struct sample *sample, const struct subject_of *of,
 				     enum deepmon_subject subject);
+
+/* Whom a container talks with. To be called before its account is told. */
+void sample_add_peers(struct sample *sample, const struct attribution *attribution,
+		      const struct subject_of *container, struct group *group);
 
 /* What a group's cgroups' files tell. */
 void sample_add_footprint(struct sample *sample, const struct subject_of *group,

@@ -68,7 +68,7 @@ void sample_label_as(struct deepmon_record *record, const struct subject_of *of,
 {
 	if (of->entity == DEEPMON_SYSTEM)
 		sample_label(record, "cgroup", of->name, true);
-	if (of->entity == DEEPMON_PROCESS)
+	if (of->entity == DEEPMON_PROCESS || of->entity == DEEPMON_PEER)
 		sample_label(record, "container_name", of->name, true);
 	if (of->entity == DEEPMON_CONTAINER) {
 		sample_label(record, "container_id", of->id, false);
@@ -79,12 +79,23 @@ void sample_label_as(struct deepmon_record *record, const struct subject_of *of,
 	sample_label(record, "device", of->device, true);
 	sample_label(record, "domain", domain, true);
 	sample_label(record, "kind", of->kind, true);
+	sample_label(record, "peer", of->peer, true);
 	sample_label(record, "process", of->process, true);
+	sample_label(record, "protocol", of->protocol, true);
+	sample_label(record, "role", of->role, true);
 	if (of->group)
 		sample_label(record, "runtime", of->group->runtime, true);
 	sample_label(record, "source", source, true);
 	for (unsigned i = 0; i < of->label_count; i++)
 		label_between(record, &of->labels[i]);
+}
+
+void sample_label_as_part(struct subject_of *part, const struct subject_of *container)
+{
+	for (unsigned i = 0; i < container->label_count; i++)
+		if (!strcmp(container->labels[i].key, "namespace") ||
+		    !strcmp(container->labels[i].key, "pod_name"))
+			part->labels[part->label_count++] = container->labels[i];
 }
 
 struct deepmon_record *sample_add_of(struct sample *sample, const struct subject_of *of,

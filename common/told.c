@@ -46,6 +46,7 @@ static void read_switches(struct told *told, const struct deepmon_options *optio
 	    {options->report_containers, DEEPMON_CONTAINER},
 	    {options->report_system, DEEPMON_SYSTEM},
 	    {options->report_processes, DEEPMON_PROCESS},
+	    {options->report_peers, DEEPMON_PEER},
 	    {options->report_totals, DEEPMON_TOTAL},
 	    {options->report_totals, DEEPMON_HOST},
 	    {options->report_zones, DEEPMON_ZONE},
@@ -67,8 +68,9 @@ int told_open(struct told *told, const struct deepmon_options *options)
 
 	*told = (struct told){.ignore_selected = options->ignore_selected};
 	read_switches(told, options);
-	/* Processes are told with their container. */
-	told->one_by_one[IDENTITY_CONTAINER] = options->report_containers || options->report_processes;
+	/* Processes and peers are told with their container. */
+	told->one_by_one[IDENTITY_CONTAINER] =
+	    options->report_containers || options->report_processes || options->report_peers;
 	told->one_by_one[IDENTITY_SYSTEM] = options->report_system;
 	told->most[IDENTITY_CONTAINER] = options->max_containers;
 	told->most[IDENTITY_SYSTEM] = options->max_units;
@@ -255,6 +257,7 @@ static int move_to_other(struct told *told, struct group *group)
 	add_to_other(told, group->kind, &fresh);
 	group->account.reported = group->account.used;
 	processes_told(group);
+	peers_told(&group->peers);
 	return 0;
 }
 

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-3.0-only
+ *
+ * Bytes, messages and connections by the endpoint at the other side. Included by net.bpf.c alone, which
+ * counts for the slot first: so a slot never has less than its peers together.
+ */
+#ifndef DEEPMON_BPF_PEERS_BPF_H
+#define DEEPMON_BPF_PEERS_BPF_H
+
+#include "net_sockets.bpf.h"
+
+#include "peer.h"
+
+#define BOUND_PORT 8 /* SOCK_BINDPORT_LOCK: the program chose its own port */
+
+const volatile bool with_peers; /* set at open */
+
+__u64 peers_refused; /* times that an endpoint found no row */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* set at open: MaxPeers + 1 */
+	__type(key, __u32);
+	__type(value, struct peer_row);
+} peer_rows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1); /* set at open: MaxPeers */
+	__type(key, struct peer_key);
+	__type(value, __u32);
+} row_by_peer SEC(".maps");
+
+/* As free_slots: user space fills it, the lowest on top. */
+struct {
+	__uint(type, BPF_MAP_TYPE_STACK);
+	__uint(max_entries, 1); /* set at open: MaxPeers */
+	__type(value, __u32);
+} free_rows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* set at open: slot_count */
+	__type(key, __u32);
+	__type(value, struct peer_slot);
+} peer_slots SEC(".maps");
+
+static __always_inline struct peer_row *row_at(__u32 index)
+{
+	return index ? bpf_map_lookup_elem(&peer_rows, &index) : NULL;
+}
+
+/* Gives an endpoint its row. Two CPUs may try at once: the one that loses hands its row back. */
+static __noinline __u32 take_row(struct peer_key *key)
+{
+	__u32 index = 0;
+	struct peer_row *row;
+
+	if (!key || bpf_map_pop_elem(&free_rows, &index)) {
+		__sync_fetch_and_add(&peers_refused, 1);
+		return 0;
+	}
+	row = row_at(index);
+	if (!row)
+		return 0;
+	row->key = *key;
+	if (bpf_map_update_elem(&row_by_peer, key, &index, BPF_NOEXIST)) {
+		__u32 *theirs = bpf_map_lookup_elem(&row_by_peer, key);
+
+		row->key.cgroup_id = 0;
+		bpf_map_push_elem(&free_rows, &index, BPF_ANY);
+		return theirs ? *theirs : 0;
+	}
+	return index;
+}
+
+/* Fills in who is at the other side. False: nobody, or nobody in particular. */
+static __always_inline bool find_endpoint(struct sock *sk, struct peer_key *key)
+{
+	struct sock_common *common = &sk->__sk_common;
+
+	/* IPv4 in IPv6 has the address in both places. */
+	__u32 four = BPF_CORE_READ(common, skc_daddr);
+	__u16 port = BPF_CORE_READ(common, skc_dport);
+
+	if (!port)
+		return false;
+	key->port = key->role == PEER_AS_SERVER ? 0 : __builtin_bswap16(port);
+	key->family = 4;
+	if (BPF_CORE_READ(common, skc_family) == 10 && bpf_core_field_exists(common->skc_v6_daddr)) {
+		__u32 words[4];
+
+		bpf_core_read(words, sizeof(words), &common->skc_v6_daddr);
+		if (words[0] || words[1] || words[2] != __builtin_bswap32(0xffff)) {
+			key->family = 6;
+			__builtin_memcpy(key->address, words, sizeof(words));
+			return true;
+		}
+		four = words[3];
+	}
+	__builtin_memcpy(key->address, &four, sizeof(four));
+	return true;
+}
+
+/*
+ * Which end of a connection it is. One that was open before we were has its listener's backlog still, if it
+ * was accepted. Of UDP, whoever was bound to a port by its program serves there.
+ */
+static __always_inline __u8 role_of(struct sock *sk, const struct net_socket *socket, __u16 protocol)
+{
+	if (protocol == IPPROTO_UDP)
+		return BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks) & BOUND_PORT ? PEER_AS_SERVER
+										    : PEER_AS_CLIENT;
+	if (socket && socket->role != NET_UNKNOWN)
+		return socket->role == NET_SERVER ? PEER_AS_SERVER : PEER_AS_CLIENT;
+	return BPF_CORE_READ(sk, sk_max_ack_backlog) ? PEER_AS_SERVER : PEER_AS_CLIENT;
+}
+
+static __noinline __u32 find_row(struct sock *sk, const struct net_socket *socket, __u32 slot, __u16 protocol)
+{
+	struct cpu_slot *owner = bpf_map_lookup_elem(&slots, &slot);
+	struct peer_slot *wanted = bpf_map_lookup_elem(&peer_slots, &slot);
+	struct peer_key key = {.protocol = (__u8)protocol};
+	__u32 *known;
+
+	if (!owner || !owner->cgroup_id || !wanted || wanted->unwanted)
+		return 0;
+	key.cgroup_id = owner->cgroup_id;
+	key.role = role_of(sk, socket, protocol);
+	if (!find_endpoint(sk, &key))
+		return 0;
+	known = bpf_map_lookup_elem(&row_by_peer, &key);
+	return known ? *known : take_row(&key);
+}
+
+/* NULL: it has none, or is none's to know. */
+static __always_inline struct peer_usage *peer_of(struct sock *sk, struct net_socket *socket, __u32 slot,
+						  __u16 protocol)
+{
+	struct peer_row *row = socket ? row_at(socket->peer.row) : NULL;
+	__u32 index;
+
+	if (row && row->serial == socket->peer.serial && row->key.cgroup_id == socket->cgroup_id)
+		return &row->used;
+	index = find_row(sk, socket, slot, protocol);
+	row = row_at(index);
+	if (!row)
+		return NULL;
+	if (socket)
+		socket->peer = (struct peer_place){index, row->serial};
+	return &row->used;
+}
+
+static __always_inline void count_peer_transfer(struct sock *sk, struct net_socket *socket, __u32 slot,
+						__u16 protocol, int length, bool sent)
+{
+	struct peer_usage *peer = with_peers ? peer_of(sk, socket, slot, protocol) : NULL;
+
+	if (!peer)
+		return;
+	__sync_fetch_and_add(sent ? &peer->sent_bytes : &peer->received_bytes, (__u64)length);
+	__sync_fetch_and_add(sent ? &peer->sent_messages : &peer->received_messages, 1);
+}
+
+enum peer_event { PEER_OPENED, PEER_FAILED, PEER_CLOSED };
+
+static __always_inline void count_peer_event(struct sock *sk, struct net_socket *socket, __u32 slot,
+					     enum peer_event event)
+{
+	struct peer_usage *peer = with_peers ? peer_of(sk, socket, slot, IPPROTO_TCP) : NULL;
+
+	if (!peer)
+		return;
+	__sync_fetch_and_add(event == PEER_OPENED   ? &peer->opened
+			     : event == PEER_FAILED ? &peer->failed
+						    : &peer->closed,
+			     1);
+}
+
+#endif

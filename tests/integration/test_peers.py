@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: GPL-3.0-only
+"""Whom containers talk with, held against what the programs at both ends did themselves."""
+
+import os
+import socket
+import struct
+import time
+
+from stage import host
+from stage.cgroups import Cgroup
+from stage.lineprotocol import find
+
+from support import execd
+from test_network import read_exactly, settled
+
+REQUEST, ANSWER = b"r" * 700, b"a" * 30_000
+SUMS = {  # field of a peer: fields of the container's network
+    "sent_bytes": ("tcp_sent_bytes", "udp_sent_bytes"),
+    "received_bytes": ("tcp_received_bytes", "udp_received_bytes"),
+    "sent_messages": ("tcp_sent_messages", "udp_sent_messages"),
+    "received_messages": ("tcp_received_messages", "udp_received_messages"),
+    "opened_connections": ("tcp_opened_active", "tcp_opened_passive"),
+    "failed_connections": ("tcp_failed",),
+    "closed_connections": ("tcp_closed",),
+}
+
+
+class Container:
+    """A cgroup that deepmon takes for one of Docker's; what runs in it stays until the test ends."""
+
+    def __init__(self, t, docker):
+        self.id = os.urandom(32).hex()
+        self.name = self.id[:12]
+        self.cgroup = docker.child(self.id)
+
+    def start(self, function, *arguments):
+        """Runs it there; what its result(tell) tells can be read from what is returned."""
+        told, tell = os.pipe()
+
+        def body():
+            function(lambda *numbers: os.write(tell, struct.pack(f"{len(numbers)}q", *numbers)), *arguments)
+            time.sleep(60)
+
+        self.cgroup.run(body)
+        os.close(tell)
+        return told
+
+    def run(self, function, *arguments):
+        """Waits for what it tells."""
+        told = self.start(function, *arguments)
+        numbers = hear(told)
+        os.close(told)
+        return numbers
+
+    def peers(self, parent):
+        """{(protocol, role, peer): the last fields that were told of it}"""
+        found = {}
+        for report in parent.reports():
+            for point in find(report, "deepmon_peer", container_name=self.name):
+                key = tuple(point.tags.get(tag, "") for tag in ("protocol", "role", "peer"))
+                found[key] = point.fields
+        return found
+
+    def network(self, parent):
+        points = find(parent.reports()[-1], "deepmon_container_network", container_name=self.name)
+        return points[0].fields if points else {}
+
+
+def hear(pipe):
+    data = os.read(pipe, 4096)
+    return struct.unpack(f"{len(data) // 8}q", data)
+
+
+def containers(t, count=2):
+    docker = t.enter(Cgroup()).child("docker")
+    return [Container(t, docker) for _ in range(count)]
+
+
+def start(t, *arguments, peers=20):
+    host.require_bpf()
+    parent = execd(t, "--network", "on", "--peers", str(peers), *arguments, interval=0.5)
+    parent.wait_for_batches(1, 10)
+    return parent
+
+
+def check_closes(t, parent, container):
+    """All that was ever told of peers and (other) is what the container did, exactly, in each report."""
+    last, network = {}, {}
+    for report in parent.reports():
+        for point in find(report, "deepmon_peer", container_name=container.name):
+            last[tuple(sorted(point.tags.items()))] = point.fields
+        found = find(report, "deepmon_container_network", container_name=container.name)
+        if not found:
+            continue
+        network = found[0].fields
+        sums = {field: sum(fields.get(field, 0) for fields in last.values()) for field in SUMS}
+        expected = {field: sum(network[each] for each in parts) for field, parts in SUMS.items()}
+        t.equal(sums, expected, f"peers and (other) of {container.name}, together")
+    t.true(network, "a report of the container's network", network)
+
+
+def check_peer(t, fields, expected, what):
+    with t.apart():
+        t.equal({key: (fields or {}).get(key) for key in expected}, expected, what)
+
+
+def serve(tell, family, address, listeners):
+    """Listens at so many ports, tells them, and answers each connection's one request."""
+    sockets = [socket.create_server((address, 0), family=family, backlog=64) for _ in range(listeners)]
+    tell(*(each.getsockname()[1] for each in sockets))
+    for listener in sockets:
+        if os.fork() == 0:
+            while True:
+                connection, _ = listener.accept()
+                if connection.recv(1, socket.MSG_PEEK):
+                    read_exactly(connection, len(REQUEST))
+                    connection.sendall(ANSWER)
+                connection.close()
+
+
+def ask(tell, address, port, connections):
+    for _ in range(connections):
+        with socket.create_connection((address, port)) as connection:
+            connection.sendall(REQUEST)
+            read_exactly(connection, len(ANSWER))
+            connection.recv(1)
+    tell(1)
+
+
+def exchanged(connections, client):
+    sent, received = connections * len(REQUEST), connections * len(ANSWER)
+    if not client:
+        sent, received = received, sent
+    return {"sent_bytes": sent, "received_bytes": received, "opened_connections": connections,
+            "closed_connections": connections, "failed_connections": 0}
+
+
+def both_ends(t, family, listening, asked, shown):
+    parent = start(t)
+    server, client = containers(t)
+    ports = server.run(serve, family, listening, 2)
+    for port, connections in zip(ports, (30, 7)):
+        client.run(ask, asked, port, connections)
+    settled(parent)
+    peers = client.peers(parent)
+    for port, connections in zip(ports, (30, 7)):
+        endpoint = f"[{shown}]:{port}" if ":" in shown else f"{shown}:{port}"
+        check_peer(t, peers.get(("tcp", "client", endpoint)), exchanged(connections, True),
+                   f"the client's with {endpoint}, of {sorted(peers)}")
+    t.equal(len(peers), 3, f"lines of the client: two endpoints and (other): {sorted(peers)}")
+    peers = server.peers(parent)
+    check_peer(t, peers.get(("tcp", "server", shown)), exchanged(37, False),
+               f"the server's with {shown}, all ports of its clients together, of {sorted(peers)}")
+    for container in (server, client):
+        check_closes(t, parent, container)
+        check_peer(t, container.peers(parent).get(("", "", "(other)")), exchanged(0, True), "(other)")
+
+
+def test_both_ends_over_ipv4(t):
+    both_ends(t, socket.AF_INET, "127.0.0.1", "127.0.0.1", "127.0.0.1")
+
+
+def test_both_ends_over_ipv6(t):
+    both_ends(t, socket.AF_INET6, "::1", "::1", "::1")
+
+
+def test_ipv4_through_ipv6_sockets_is_ipv4(t):
+    both_ends(t, socket.AF_INET, "127.0.0.1", "::ffff:127.0.0.1", "127.0.0.1")
+
+
+def test_connections_that_were_open_before(t):
+    """Which end each is comes from its socket: who was accepted serves."""
+    host.require_bpf()
+    server, client = containers(t)
+    go = os.pipe()
+
+    def be_server(tell):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            tell(listener.getsockname()[1])
+            connection, _ = listener.accept()
+        for _ in range(10):
+            read_exactly(connection, len(REQUEST))
+            connection.sendall(ANSWER)
+
+    def be_client(tell, port):
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            tell(0)
+            os.read(go[0], 1)
+            for _ in range(10):
+                connection.sendall(REQUEST)
+                read_exactly(connection, len(ANSWER))
+            time.sleep(60)
+
+    port, = server.run(be_server)
+    client.run(be_client, port)
+    parent = start(t)
+    os.write(go[1], b"x")
+    settled(parent)
+    bytes_of = {"sent_bytes": 10 * len(REQUEST), "received_bytes": 10 * len(ANSWER)}
+    check_peer(t, client.peers(parent).get(("tcp", "client", f"127.0.0.1:{port}")), bytes_of, "the client's")
+    bytes_of = {"sent_bytes": 10 * len(ANSWER), "received_bytes": 10 * len(REQUEST)}
+    check_peer(t, server.peers(parent).get(("tcp", "server", "127.0.0.1")), bytes_of, "the server's")
+
+
+def test_udp_of_connected_sockets(t):
+    """A socket that is not connected has no peer: what it does is in (other)."""
+    parent = start(t)
+    server, client = containers(t)
+
+    def be_server(tell):
+        receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        receiver.bind(("127.0.0.1", 0))
+        tell(receiver.getsockname()[1])
+        for _ in range(50):
+            data, sender = receiver.recvfrom(2000)
+            receiver.sendto(data * 2, sender)
+
+    def be_client(tell, port):
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sender.connect(("127.0.0.1", port))
+        for _ in range(50):
+            sender.send(b"u" * 400)
+            sender.recv(2000)
+        tell(1)
+
+    port, = server.run(be_server)
+    client.run(be_client, port)
+    settled(parent)
+    expected = {"sent_bytes": 20_000, "sent_messages": 50, "received_bytes": 40_000, "received_messages": 50,
+                "opened_connections": None}
+    check_peer(t, client.peers(parent).get(("udp", "client", f"127.0.0.1:{port}")), expected, "the client's")
+    expected = {"sent_bytes": 40_000, "received_bytes": 20_000}
+    check_peer(t, server.peers(parent).get(("", "", "(other)")), expected, "the server's, in (other)")
+    for container in (server, client):
+        check_closes(t, parent, container)
+
+
+def test_who_is_refused(t):
+    parent = start(t)
+    client, = containers(t, 1)
+
+    def be_refused(tell):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        for _ in range(9):
+            try:
+                socket.create_connection(("127.0.0.1", port))
+            except ConnectionRefusedError:
+                pass
+        tell(port)
+
+    port, = client.run(be_refused)
+    settled(parent)
+    expected = {"sent_bytes": 0, "opened_connections": 0, "failed_connections": 9}
+    check_peer(t, client.peers(parent).get(("tcp", "client", f"127.0.0.1:{port}")), expected, "the refused one's")
+    check_closes(t, parent, client)
+
+
+def ask_many(tell, port, count):
+    """One connection to each of so many addresses, to the first ones some more."""
+    for number in range(count):
+        for _ in range(10 - min(number, 9)):
+            with socket.create_connection((f"127.0.{1 + number // 250}.{1 + number % 250}", port)) as connection:
+                connection.sendall(REQUEST)
+                read_exactly(connection, len(ANSWER))
+    tell(1)
+
+
+def test_those_that_had_most_are_told(t):
+    parent = start(t, peers=3)
+    server, client = containers(t)
+    port, = server.run(serve, socket.AF_INET, "0.0.0.0", 1)
+    client.run(ask_many, port, 8)
+    settled(parent)
+    check_closes(t, parent, client)
+    most = max(len(find(report, "deepmon_peer", container_name=client.name)) for report in parent.reports())
+    t.between(most, 2, 4, "lines of one report: at most three peers and (other)")
+
+
+def test_past_the_bound_of_the_kernel(t):
+    """What finds no room is in (other), and all together is still exact."""
+    parent = start(t, "--max-peers", "64", peers=1000)
+    server, client = containers(t)
+    port, = server.run(serve, socket.AF_INET, "0.0.0.0", 1)
+    client.run(ask_many, port, 300)
+    settled(parent)
+    for container in (server, client):
+        check_closes(t, parent, container)
+    peers = client.peers(parent)
+    t.between(len(peers), 40, 65, "lines of the client")
+    t.true(peers["", "", "(other)"]["sent_bytes"] > 200 * len(REQUEST), "what is in (other)", peers)
+    refused = find(parent.reports()[-1], "deepmon_self")[0].fields["peers_refused"]
+    t.true(refused >= 230, "peers refused", refused)
+
+
+def test_system_groups_take_no_room(t):
+    """Peers are told of containers; a unit with many keeps none of them out."""
+    parent = start(t, "--max-peers", "64", peers=50)
+    server, client = containers(t)
+    unit = t.enter(Cgroup())
+    port, = server.run(serve, socket.AF_INET, "0.0.0.0", 1)
+    done = os.pipe()
+
+    def be_unit():
+        ask(lambda _: None, "127.0.0.1", port, 1)
+        time.sleep(2)  # until it is seen what it is
+        ask_many(lambda _: os.write(done[1], b"x"), port, 200)
+        time.sleep(60)
+
+    unit.run(be_unit)
+    os.read(done[0], 1)
+    client.run(ask_many, port, 20)
+    settled(parent)
+    t.equal(len(client.peers(parent)), 21, f"lines of the container: {sorted(client.peers(parent))}")
+    check_closes(t, parent, client)
+
+
+def test_off_by_default(t):
+    host.require_bpf()
+    parent = execd(t, "--network", "on", interval=0.5)
+    parent.wait_for_batches(2, 10)
+    t.equal(find(parent.points(), "deepmon_peer"), [], "points")
