@@ -43,14 +43,10 @@ static void read_switches(struct told *told, const struct deepmon_options *optio
 		bool on;
 		enum deepmon_entity entity;
 	} entities[] = {
-	    {options->report_containers, DEEPMON_CONTAINER},
-	    {options->report_system, DEEPMON_SYSTEM},
-	    {options->report_processes, DEEPMON_PROCESS},
-	    {options->report_peers, DEEPMON_PEER},
-	    {options->report_totals, DEEPMON_TOTAL},
-	    {options->report_totals, DEEPMON_HOST},
-	    {options->report_zones, DEEPMON_ZONE},
-	    {options->report_self, DEEPMON_SELF},
+	    {options->report_containers, DEEPMON_CONTAINER}, {options->report_system, DEEPMON_SYSTEM},
+	    {options->report_processes, DEEPMON_PROCESS},    {options->report_peers, DEEPMON_PEER},
+	    {options->report_totals, DEEPMON_TOTAL},	     {options->report_totals, DEEPMON_HOST},
+	    {options->report_zones, DEEPMON_ZONE},	     {options->report_self, DEEPMON_SELF},
 	};
 
 	memset(told->tells, true, sizeof(told->tells));

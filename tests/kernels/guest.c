@@ -54,6 +54,7 @@
 #define OF_KERNEL	  "deepmon_total,kind=kernel"
 #define OF_NETWORK	  "deepmon_container_network,container_name=aaaaaaaaaaaa,runtime=docker"
 #define OF_NETWORK_STEADY "deepmon_system_network,cgroup=steady.service"
+#define OF_PEER(address)  "deepmon_peer,container_name=aaaaaaaaaaaa,peer=" address ",protocol=tcp,role=server"
 
 /* The cgroups with work in them. BRIEF is a new one each time. */
 enum { HOUSED, STEADY, MOVED_FROM, MOVED_TO, BRIEF, GROUPS };
@@ -524,7 +525,7 @@ static void keep_capabilities_only(bool little_memlock)
 
 static struct execd start_execd(unsigned with)
 {
-	const char *arguments[40] = {"/deepmon-execd", "--signal", "STDIN", "--energy-source", "none"};
+	const char *arguments[44] = {"/deepmon-execd", "--signal", "STDIN", "--energy-source", "none"};
 	const char **next = arguments + 5;
 	const bool counters = with & COUNTERS;
 	const char *more[][2] = {
@@ -542,6 +543,7 @@ static struct execd start_execd(unsigned with)
 	    {with & FILES ? "--idle-reread" : NULL, "0"},
 	    {with & OTHER_HIERARCHY ? "--cgroup-hierarchy" : NULL, layout->other},
 	    {with & NETWORK ? "--network" : NULL, "on"},
+	    {with & NETWORK ? "--peers" : NULL, "10"},
 	    {with & FENTRY ? "--network-hooks" : NULL, "fentry"},
 	    {with & KPROBES ? "--network-hooks" : NULL, "kprobes"},
 	};
@@ -763,7 +765,7 @@ static void check_count(const struct report reports[2], const char *series, cons
 	double got = grown(reports, series, name);
 
 	note(got == (double)expected && field(&reports[1], series, name) >= 0, "%s of %s: %.0f, of %llu",
-	     name, strchr(series, '='), got, (unsigned long long)expected);
+	     name, strchr(series, '=') + 1, got, (unsigned long long)expected);
 }
 
 static void check_transfers(const struct report reports[2], const char *series, const struct traffic *done)
@@ -778,6 +780,19 @@ static void check_transfers(const struct report reports[2], const char *series, 
 	check_count(reports, series, "udp_received_messages", done->udp_received_messages);
 }
 
+/* The server's clients: half of them came by each address. */
+static void check_peers(const struct report reports[2])
+{
+	static const char *const series[] = {OF_PEER("127.0.0.1"), OF_PEER("::1")};
+	const struct traffic *done = &traffic->side[SERVER];
+
+	for (int i = 0; i < 2; i++) {
+		check_count(reports, series[i], "sent_bytes", done->tcp_sent_bytes / 2);
+		check_count(reports, series[i], "received_bytes", done->tcp_received_bytes / 2);
+		check_count(reports, series[i], "opened_connections", CONNECTIONS + SILENT);
+	}
+}
+
 static void check_network(const struct report reports[2], bool transfers)
 {
 	const unsigned connections = 2 * (CONNECTIONS + SILENT);
@@ -787,6 +802,8 @@ static void check_network(const struct report reports[2], bool transfers)
 		check_transfers(reports, OF_NETWORK_STEADY, &traffic->side[CLIENT]);
 	} else
 		note(field(&reports[1], OF_NETWORK_STEADY, "tcp_sent_bytes") < 0, "no bytes are told");
+	if (transfers)
+		check_peers(reports);
 	check_count(reports, OF_NETWORK, "tcp_opened_active", 0);
 	/* Without transfers, those that a socket's storage tells of; else nobody is seen to have them. */
 	if (transfers)
