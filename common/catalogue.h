@@ -413,6 +413,8 @@
 	  "How many peers are told of each container: those endpoints that it exchanged most bytes with, "   \
 	  "if "                                                                                              \
 	  "Network is on; counters of one go on while it is among them")                                     \
+	X(peer_names, PeerNames, BOOL, "true", 0, 0, "",                                                     \
+	  "Whether a peer that is a container of this host, or that another answers for, goes by its name")  \
 	X(max_peers, MaxPeers, COUNT, "4096", 64, 1048576, "",                                               \
 	  "Peers counted one by one, of all containers; those past it are in their container's (other)")     \
 	X(memory, Memory, CHOICE, "on|off", 0, 0, "",                                                        \

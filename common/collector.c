@@ -20,6 +20,7 @@
 #include "footprint.h"
 #include "log.h"
 #include "namer.h"
+#include "peer_namer.h"
 #include "root.h"
 #include "sample.h"
 #include "self_meter.h"
@@ -30,6 +31,7 @@ struct deepmon {
 	struct hierarchy hierarchy;
 	struct names names;
 	struct namer namer;
+	struct peer_namer peer_namer;
 	struct told told;
 	char sys_root[ROOT_PATH_MAX];
 	struct topology topology;
@@ -134,6 +136,8 @@ static void read_footprints(struct deepmon *collector, uint64_t now_ns, bool fir
 	/* A cgroup that found no slot uses CPU time that is not seen to be its own. */
 	bool cpu_known = collector->kernel && !kernel_slots_refused(collector->kernel);
 
+	if (!footprints_any(&collector->footprints))
+		return;
 	footprints_choose(&collector->footprints, &collector->cgroups, now_ns, cpu_known, first);
 	collector->reading = true;
 	pthread_mutex_unlock(&collector->lock);
@@ -317,6 +321,16 @@ static struct attribution_rules rules_of(const struct deepmon_options *options)
 	return rules;
 }
 
+static bool has_peers(const struct deepmon *collector)
+{
+	return collector->network && collector->options.peers;
+}
+
+static bool names_peers(const struct deepmon *collector)
+{
+	return has_peers(collector) && collector->options.peer_names;
+}
+
 static int begin(struct deepmon *collector)
 {
 	const struct attribution_rules rules = rules_of(&collector->options);
@@ -327,7 +341,7 @@ static int begin(struct deepmon *collector)
 	groups_init(&collector->groups, collector->topology.socket_count, collector->options.max_ended);
 	cgroups_init(&collector->cgroups, &collector->hierarchy, &collector->names, &collector->groups,
 		     (size_t)collector->options.max_cgroups * 2);
-	collector->cgroups.keeps_paths = footprints_any(&collector->footprints);
+	collector->cgroups.keeps_paths = footprints_any(&collector->footprints) || names_peers(collector);
 	r = attribution_init(&collector->attribution, collector->kernel, &collector->topology,
 			     &collector->cgroups, &collector->groups, zone_count, &rules);
 	collector->attribution.network = collector->network;
@@ -337,7 +351,7 @@ static int begin(struct deepmon *collector)
 				   collector->options.max_processes);
 		collector->attribution.processes = &collector->processes;
 	}
-	if (!r && collector->network && collector->options.peers) {
+	if (!r && has_peers(collector)) {
 		const struct peer_maps maps = network_peer_maps(collector->network);
 
 		r = peers_init(&collector->peers, &maps, collector->options.max_peers,
@@ -356,6 +370,9 @@ static int begin(struct deepmon *collector)
 	collector->last_report_ns = clock_ns(CLOCK_MONOTONIC);
 	r = namer_start(&collector->namer, &collector->names, &collector->groups, &collector->cgroups,
 			&collector->lock);
+	if (!r && names_peers(collector))
+		r = peer_namer_start(&collector->peer_namer, &collector->cgroups, &collector->peers,
+				     &collector->options, &collector->logger, &collector->lock);
 	return r ? r : start_thread(collector);
 }
 
@@ -443,6 +460,7 @@ void deepmon_close(struct deepmon *collector)
 	if (collector->has_thread && write(collector->stop_fd, &one, sizeof(one)) == sizeof(one))
 		pthread_join(collector->thread, NULL);
 	namer_stop(&collector->namer);
+	peer_namer_stop(&collector->peer_namer);
 	sample_clear(&collector->sample);
 	processes_clear(&collector->processes);
 	peers_clear(&collector->peers);

@@ -6,7 +6,7 @@
  * agent's intervals reads a sample and hands every metric in it on, by the names of the catalogue.
  *
  * Functions return 0 or a negative errno. The core never prints, exits or changes signal handlers; it
- * runs two threads of its own between deepmon_open and deepmon_close.
+ * runs two threads of its own between deepmon_open and deepmon_close, and with Peers a third.
  */
 #ifndef DEEPMON_H
 #define DEEPMON_H

@@ -204,41 +204,88 @@ void peers_clear(struct peers *peers)
 		free(peers->entries[row].name);
 	free(peers->entries);
 	free(peers->sorted);
+	peer_names_free(peers->names);
 	*peers = (struct peers){0};
 }
 
-/* "10.0.0.7:6379", "[fd00::7]:6379"; of a server's peers, the address alone. */
-static void write_name(const struct peer_key *key, char name[PEER_NAME_MAX])
+static struct endpoint endpoint_of(const struct peer_key *key)
 {
-	char address[INET6_ADDRSTRLEN];
+	struct endpoint endpoint = {.port = key->port, .family = key->family};
+
+	memcpy(endpoint.address, key->address, sizeof(endpoint.address));
+	if (key->port)
+		endpoint.protocol = key->protocol;
+	return endpoint;
+}
+
+/* "10.0.0.7:6379", "[fd00::7]:6379", "redis:6379"; of a server's peers, the address or name alone. */
+static void write_name(const struct peers *peers, const struct peer_key *key, char name[PEER_NAME_MAX])
+{
+	const struct endpoint endpoint = endpoint_of(key);
+	uint16_t port = key->port;
+	const char *known = peers->names ? peer_names_find(peers->names, &endpoint, &port) : NULL;
+	char address[INET6_ADDRSTRLEN] = "?";
 	bool six = key->family == 6;
 
-	if (!inet_ntop(six ? AF_INET6 : AF_INET, key->address, address, sizeof(address)))
-		strcpy(address, "?");
-	if (!key->port)
-		snprintf(name, PEER_NAME_MAX, "%s", address);
+	if (!known)
+		inet_ntop(six ? AF_INET6 : AF_INET, key->address, address, sizeof(address));
+	if (!port)
+		snprintf(name, PEER_NAME_MAX, "%s", known ? known : address);
 	else
-		snprintf(name, PEER_NAME_MAX, six ? "[%s]:%u" : "%s:%u", address, key->port);
+		snprintf(name, PEER_NAME_MAX, six && !known ? "[%s]:%u" : "%s:%u", known ? known : address,
+			 port);
+}
+
+static void give_name(const struct peers *peers, struct peer_entry *entry)
+{
+	char name[PEER_NAME_MAX];
+
+	write_name(peers, &entry->key, name);
+	if (entry->name && strcmp(entry->name, name) == 0)
+		return;
+	free(entry->name);
+	entry->name = strdup(name);
+}
+
+void peers_set_names(struct peers *peers, struct peer_names *names)
+{
+	peer_names_free(peers->names);
+	peers->names = names;
+	peers->names_changed = true;
+}
+
+void peers_each_server(const struct peers *peers, peers_visitor *visit, void *user)
+{
+	for (uint32_t row = 1; row < peers->rows_used; row++) {
+		const struct peer_entry *entry = &peers->entries[row];
+
+		if (entry->state == ENTRY_USED && entry->key.role == PEER_AS_CLIENT) {
+			const struct endpoint endpoint = endpoint_of(&entry->key);
+
+			visit(user, &endpoint);
+		}
+	}
 }
 
 /* Takes in what the row is now: another's, or nobody's. */
-static void look_at(struct peer_entry *entry, const struct peer_row *row, uint64_t now_ns)
+static void look_at(const struct peers *peers, struct peer_entry *entry, const struct peer_row *row,
+		    uint64_t now_ns)
 {
 	struct peer_key key = row->key;
-	char name[PEER_NAME_MAX];
 
 	key.cgroup_id = __atomic_load_n(&row->key.cgroup_id, __ATOMIC_ACQUIRE);
-	if (entry->state != ENTRY_FREE && memcmp(&key, &entry->key, sizeof(key)) == 0)
+	if (entry->state != ENTRY_FREE && memcmp(&key, &entry->key, sizeof(key)) == 0) {
+		if (peers->names_changed)
+			give_name(peers, entry);
 		return;
+	}
 	free(entry->name);
 	entry->name = NULL;
 	entry->state = key.cgroup_id ? ENTRY_USED : ENTRY_FREE;
 	entry->key = key;
 	entry->used_ns = now_ns;
-	if (!key.cgroup_id)
-		return;
-	write_name(&key, name);
-	entry->name = strdup(name);
+	if (key.cgroup_id)
+		give_name(peers, entry);
 }
 
 /* What was added to the row since the last time. */
@@ -320,7 +367,7 @@ static void charge_row(struct peers *peers, const struct cgroups *cgroups, uint3
 	const struct peer_row *row = &peers->maps.rows[index];
 	const struct cgroup *owner;
 
-	look_at(entry, row, now_ns);
+	look_at(peers, entry, row, now_ns);
 	if (entry->state == ENTRY_FREE)
 		return;
 	owner = cgroups_find(cgroups, entry->key.cgroup_id);
@@ -384,4 +431,5 @@ void peers_charge(struct peers *peers, const struct cgroups *cgroups, struct cgr
 			beyond = peers->rows_used + peers->slack;
 		}
 	}
+	peers->names_changed = false;
 }

@@ -12,6 +12,7 @@
 
 #include "../bpf/net.h"
 #include "../bpf/peer.h"
+#include "peer_names.h"
 
 struct cgroup;
 struct cgroups;
@@ -19,7 +20,7 @@ struct cgroups;
 /* What a report tells of no peer goes by this name. */
 #define PEER_UNTOLD "(other)"
 
-/* "[" IPv6 "]:" port, or a container's name and the port. */
+/* An address or a container's name; of a server with its port. */
 #define PEER_NAME_MAX 512
 
 /* All endpoints of one name, protocol and role in a group. */
@@ -67,6 +68,9 @@ struct peers {
 	size_t count;		    /* of names */
 	struct peer_entry *entries; /* by row */
 	struct peer **sorted;	    /* room for all names of a group */
+
+	struct peer_names *names; /* NULL: addresses have none */
+	bool names_changed;	  /* since the last charge */
 };
 
 /* -ENOMEM. All rows are free then, and are given to the kernel. */
@@ -87,6 +91,13 @@ void peers_charge(struct peers *peers, const struct cgroups *cgroups, struct cgr
  * the group itself had since then; the rest of that goes to list->untold. After the report, peers_told.
  */
 void peers_choose(struct peers *peers, struct peer_list *list, const struct net_usage *fresh);
+
+/* What endpoints are called from now on; it is the peers' then, and the one before is freed. */
+void peers_set_names(struct peers *peers, struct peer_names *names);
+
+/* Gets each endpoint that is the server of one of our containers. */
+typedef void peers_visitor(void *user, const struct endpoint *server);
+void peers_each_server(const struct peers *peers, peers_visitor *visit, void *user);
 
 /* What was used up to here is told, or is not to be. */
 void peers_told(struct peer_list *list);

@@ -9,6 +9,8 @@ import time
 from stage import host
 from stage.cgroups import Cgroup
 from stage.lineprotocol import find
+from stage.netns import Namespace
+from stage.process import find_program, wait_until
 
 from support import execd
 from test_network import read_exactly, settled
@@ -28,16 +30,21 @@ SUMS = {  # field of a peer: fields of the container's network
 class Container:
     """A cgroup that deepmon takes for one of Docker's; what runs in it stays until the test ends."""
 
-    def __init__(self, t, docker):
+    def __init__(self, docker, namespace=None):
         self.id = os.urandom(32).hex()
         self.name = self.id[:12]
         self.cgroup = docker.child(self.id)
+        self.namespace = namespace
+        if namespace:
+            self.start(lambda tell: None)  # somebody who has its addresses
 
     def start(self, function, *arguments):
         """Runs it there; what its result(tell) tells can be read from what is returned."""
         told, tell = os.pipe()
 
         def body():
+            if self.namespace:
+                self.namespace.join()
             function(lambda *numbers: os.write(tell, struct.pack(f"{len(numbers)}q", *numbers)), *arguments)
             time.sleep(60)
 
@@ -71,9 +78,9 @@ def hear(pipe):
     return struct.unpack(f"{len(data) // 8}q", data)
 
 
-def containers(t, count=2):
+def containers(t, count=2, namespaces=None):
     docker = t.enter(Cgroup()).child("docker")
-    return [Container(t, docker) for _ in range(count)]
+    return [Container(docker, namespace) for namespace in namespaces or [None] * count]
 
 
 def start(t, *arguments, peers=20):
@@ -320,3 +327,119 @@ def test_off_by_default(t):
     parent = execd(t, "--network", "on", interval=0.5)
     parent.wait_for_batches(2, 10)
     t.equal(find(parent.points(), "deepmon_peer"), [], "points")
+
+
+# ---- Names --------------------------------------------------------------------------------------
+
+
+NAMED_SECONDS = 20  # until what a peer is called is known
+
+
+def two_linked(t):
+    """Two network namespaces with a link between them, by IPv4 and IPv6."""
+    first, second = t.enter(Namespace()), t.enter(Namespace())
+    name = first.link(second, "10.123.7.1/24", "10.123.7.2/24")
+    first.add_address(name, "fd00:7::1/64")
+    second.add_address(name, "fd00:7::2/64")
+    return first, second
+
+
+def ask_again(tell, address, port):
+    """One connection each tenth of a second, for as long as the test takes."""
+    tell(1)
+    while True:
+        ask(lambda _: None, address, port, 1)
+        time.sleep(0.1)
+
+
+def await_peer(parent, container, key):
+    """Waits until the container has a peer that is called so, and returns its figures."""
+    return wait_until(lambda: container.peers(parent).get(key), NAMED_SECONDS,
+                      lambda: f"{key} among the peers of {container.name}: {sorted(container.peers(parent))}")
+
+
+def test_containers_of_this_host_go_by_their_names(t):
+    """By IPv4 and IPv6, at both ends; the two addresses of one are one peer."""
+    server, client = containers(t, namespaces=two_linked(t)[::-1])
+    parent = start(t)
+    port, = server.run(serve_all)
+    for address in ("10.123.7.2", "fd00:7::2"):
+        client.start(ask_again, address, port)
+    await_peer(parent, client, ("tcp", "client", f"{server.name}:{port}"))
+    await_peer(parent, server, ("tcp", "server", client.name))
+    settled(parent)
+    for container in (server, client):
+        check_closes(t, parent, container)
+    addresses = {"10.123.7.2", "fd00:7::2", "10.123.7.1", "fd00:7::1"}
+    last = [point.tags["peer"] for point in find(parent.reports()[-1], "deepmon_peer")
+            if point.tags["container_name"] in (server.name, client.name)]
+    t.equal([peer for peer in last if any(address in peer for address in addresses)], [],
+            "peers that are still called by their addresses")
+
+
+def serve_all(tell):
+    """Serves IPv4 and IPv6 by one port."""
+    listener = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True, backlog=64)
+    tell(listener.getsockname()[1])
+    if os.fork() == 0:
+        while True:
+            connection, _ = listener.accept()
+            read_exactly(connection, len(REQUEST))
+            connection.sendall(ANSWER)
+            connection.close()
+
+
+def test_names_are_optional(t):
+    server, client = containers(t, namespaces=two_linked(t)[::-1])
+    parent = start(t, "--peer-names", "false")
+    port, = server.run(serve, socket.AF_INET, "0.0.0.0", 1)
+    client.run(ask, "10.123.7.2", port, 5)
+    time.sleep(3)
+    settled(parent)
+    t.true(("tcp", "client", f"10.123.7.2:{port}") in client.peers(parent), "the address", client.peers(parent))
+    t.equal([key for key in client.peers(parent) if server.name in key[2]], [], "names")
+
+
+def routed(t, count):
+    """A router and so many namespaces behind it, each with an address of its own."""
+    router = t.enter(Namespace())
+    behind = [t.enter(Namespace()) for _ in range(count)]
+    for number, namespace in enumerate(behind):
+        router.link(namespace, f"10.123.{number}.1/24", f"10.123.{number}.2/24")
+        namespace.ip("route", "add", "default", "via", f"10.123.{number}.1")
+    router.run("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
+    return router, behind
+
+
+def translate(router, *rule):
+    """A rule of NAT in the router's own tables."""
+    router.run(find_program("iptables", "netns", "iptables"), "-t", "nat", "-A", "PREROUTING", "-p", "tcp", *rule)
+
+
+def test_who_answers_behind_a_translated_address(t):
+    """As a published port of Docker's, or a service of Kubernetes: the kernel's connection tracking knows."""
+    router, (first, second, third) = routed(t, 3)
+    server, other, client = containers(t, namespaces=(first, second, third))
+    port, = server.run(serve, socket.AF_INET, "0.0.0.0", 1)
+    other_port, = other.run(serve, socket.AF_INET, "0.0.0.0", 1)
+    translate(router, "-d", "10.99.0.1", "--dport", "8080", "-j", "DNAT", "--to-destination", f"10.123.0.2:{port}")
+    # One address for two that have nothing in common, in turn.
+    translate(router, "-d", "10.99.0.2", "--dport", "80", "-m", "statistic", "--mode", "nth", "--every", "2",
+              "--packet", "0", "-j", "DNAT", "--to-destination", f"10.123.0.2:{port}")
+    translate(router, "-d", "10.99.0.2", "--dport", "80", "-j", "DNAT", "--to-destination",
+              f"10.123.1.2:{other_port}")
+    host.require_bpf()
+    parent = execd(t, "--network", "on", "--peers", "20", interval=0.5, prefix=router.prefix())
+    parent.wait_for_batches(1, 10)
+    client.start(ask_again, "10.99.0.1", 8080)
+    client.start(ask_again, "10.99.0.2", 80)
+    await_peer(parent, client, ("tcp", "client", f"{server.name}:{port}"))
+    await_peer(parent, server, ("tcp", "server", client.name))
+    time.sleep(3)
+    settled(parent)
+    last = sorted(point.tags["peer"] for point in find(parent.reports()[-1], "deepmon_peer",
+                                                       container_name=client.name))
+    t.equal(last, sorted(["(other)", "10.99.0.2:80", f"{server.name}:{port}"]),
+            "the client's peers: who answers, and an address behind which there are two")
+    for container in (server, other, client):
+        check_closes(t, parent, container)
