@@ -54,6 +54,8 @@ void addresses_parse_fib_trie(struct addresses *addresses, const char *text)
 			address = (struct endpoint){.family = 4};
 			for (int i = 0; i < 4; i++)
 				address.address[i] = (uint8_t)bytes[i];
+			if ((bytes[0] | bytes[1] | bytes[2] | bytes[3]) > 255)
+				address.family = 0;
 		} else if (address.family &&
 			   strncmp(line + blanks, "/32 host LOCAL", strlen("/32 host LOCAL")) == 0) {
 			add(addresses, &address);
