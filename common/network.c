@@ -197,6 +197,12 @@ static void say_way(const struct network *network, const struct deepmon_logger *
 	else if (reasons->length)
 		log_info(logger, "network: sends and receives are heard of by %s%s. %s", name,
 			 network->way.hashed ? ", MaxSockets sockets known at a time" : "", reasons->text);
+	if (network->links.few)
+		log_warning(
+		    logger,
+		    "network: /sys/kernel/tracing can't be written, and without it the kernel loses sight "
+		    "of sends and receives where more than a few threads wait in them. Run as root, with "
+		    "tracefs mounted");
 }
 
 int network_open(struct network **opened, const struct network_settings *settings,

@@ -25,7 +25,7 @@ struct hooked {
 };
 
 #define HOOKED_COUNT 6
-_Static_assert(HOOKED_COUNT * 2 <= NETWORK_LINKS_MAX, "a kprobe and a kretprobe for each");
+_Static_assert(HOOKED_COUNT <= NETWORK_HOOKED_MAX, "a kprobe and a kretprobe for each");
 
 static void list_hooked(const struct net_bpf *bpf, struct hooked list[HOOKED_COUNT])
 {
@@ -102,14 +102,25 @@ void network_hooks_choose(struct net_bpf *bpf, enum network_hooks hooks, const s
 	}
 }
 
-static int attach(struct network_links *links, const struct hooked *hooked, bool at_end)
+static int attach_end(struct network_links *links, const struct hooked *hooked)
 {
-	struct bpf_program *program = at_end ? hooked->ends : hooked->begins;
-	struct bpf_link *link = bpf_program__attach_kprobe(program, at_end, hooked->function);
+	struct kretprobe *probe = &links->ends[links->end_count];
+	int r = kretprobe_attach(probe, hooked->ends, hooked->function);
+
+	if (r)
+		return hooked->needed ? r : 0;
+	links->few |= !probe->event[0];
+	links->end_count++;
+	return 0;
+}
+
+static int attach_begin(struct network_links *links, const struct hooked *hooked)
+{
+	struct bpf_link *link = bpf_program__attach_kprobe(hooked->begins, false, hooked->function);
 
 	if (!link)
 		return hooked->needed ? -errno : 0;
-	links->all[links->count++] = link;
+	links->begins[links->begin_count++] = link;
 	return 0;
 }
 
@@ -121,16 +132,19 @@ int network_hooks_attach(struct network_links *links, struct net_bpf *bpf, enum 
 
 	if (hooks != NETWORK_HOOKS_KPROBES)
 		return 0;
+	kretprobe_sweep();
 	list_hooked(bpf, list);
 	for (size_t i = 0; i < HOOKED_COUNT && !r; i++)
-		r = attach(links, &list[i], true);
+		r = attach_end(links, &list[i]);
 	for (size_t i = 0; i < HOOKED_COUNT && !r; i++)
-		r = attach(links, &list[i], false);
+		r = attach_begin(links, &list[i]);
 	return r;
 }
 
 void network_hooks_detach(struct network_links *links)
 {
-	while (links->count)
-		bpf_link__destroy(links->all[--links->count]);
+	while (links->begin_count)
+		bpf_link__destroy(links->begins[--links->begin_count]);
+	while (links->end_count)
+		kretprobe_detach(&links->ends[--links->end_count]);
 }

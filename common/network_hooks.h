@@ -12,6 +12,8 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
+#include "kretprobe.h"
+
 struct net_bpf;
 
 /* In the order of the words of the option NetworkHooks, behind auto. */
@@ -30,12 +32,14 @@ struct network_way {
 extern const struct network_way network_ways[];
 extern const size_t network_way_count;
 
-#define NETWORK_LINKS_MAX 16
+#define NETWORK_HOOKED_MAX 8
 
 /* Kprobes, which stand behind several functions and so are no skeleton's. */
 struct network_links {
-	struct bpf_link *all[NETWORK_LINKS_MAX];
-	size_t count;
+	struct bpf_link *begins[NETWORK_HOOKED_MAX];
+	struct kretprobe ends[NETWORK_HOOKED_MAX];
+	size_t begin_count, end_count;
+	bool few; /* calls that may be under way at a time */
 };
 
 const char *network_hooks_name(enum network_hooks hooks);

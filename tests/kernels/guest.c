@@ -82,6 +82,7 @@ enum {
 	NETWORK = 512,
 	FENTRY = 1024, /* the network by these */
 	KPROBES = 2048,
+	NETWORK_AT_ALL = 4096, /* of what is refused */
 };
 static const struct method {
 	const char *name;
@@ -100,6 +101,7 @@ static const struct method {
     {"network", NETWORK},
     {"network_fentry", NETWORK | FENTRY},
     {"network_kprobes", NETWORK | KPROBES},
+    {"network_capabilities", NETWORK | CAPABILITIES},
     {"hierarchy", OTHER_HIERARCHY},
 };
 
@@ -452,7 +454,9 @@ static void work_in_all(double used[GROUPS])
 static void work_over_network(unsigned with)
 {
 	struct worker server, client;
+	pid_t crowd[CROWD];
 
+	start_crowd(crowd);
 	memset(traffic, 0, sizeof(*traffic));
 	traffic->splice = with & (FENTRY | KPROBES);
 	server = start_process(HOUSED, "server", 0, serve, 0);
@@ -463,6 +467,7 @@ static void work_over_network(unsigned with)
 	let_go(&client);
 	await(&client);
 	await(&server);
+	end_crowd(crowd);
 	note(traffic->side[SERVER].done && traffic->side[CLIENT].done,
 	     "server and client came to their ends");
 }
@@ -958,7 +963,10 @@ static bool measure(const struct execd *execd, unsigned with, unsigned refused)
 		check_counters(reports);
 		/* That it is away is seen at a sample. */
 		check_whole(reports, away, SAMPLE_NS * 1.1);
-	} else if (with & NETWORK)
+	} else if (refused & NETWORK_AT_ALL)
+		note(!strstr(reports[1].text, "_network,") && !strstr(reports[1].text, "deepmon_peer,"),
+		     "no network is told");
+	else if (with & NETWORK)
 		check_network(reports, !(refused & NETWORK));
 	else {
 		check_all(reports, used, with & ~refused);
@@ -971,17 +979,32 @@ static bool measure(const struct execd *execd, unsigned with, unsigned refused)
 	return true;
 }
 
+#define PROBES "/sys/kernel/tracing/kprobe_events"
+
+static bool has_probes(void)
+{
+	char text[8192];
+
+	read_text(PROBES, text, sizeof(text));
+	return strstr(text, "deepmon_");
+}
+
 static void try_method(const struct method *method)
 {
 	static struct report first;
 	uint64_t begun = clock_ns(CLOCK_MONOTONIC);
+
+	if (method->with & KPROBES)
+		write_text(PROBES, "r:deepmon_99999/inet_recvmsg inet_recvmsg\n");
+
 	struct execd execd = start_execd(method->with);
 	struct waiter waiter = {0};
 	bool opened = take_report(&execd, &first), goes_on = opened;
 	const char *log = read_log(true);
 	unsigned refused = (strstr(log, "SmtOverlap: ") ? OVERLAP : 0) |
 			   (strstr(log, "Event: ") ? COUNTERS : 0) | (strstr(log, "File I/O") ? FILES : 0) |
-			   (strstr(log, "bytes and messages are left out") ? NETWORK : 0);
+			   (strstr(log, "bytes and messages are left out") ? NETWORK : 0) |
+			   (strstr(log, "The network is left out") ? NETWORK_AT_ALL : 0);
 
 	why = NULL;
 	calls = method->with & FILES ? 256 : 0;
@@ -991,7 +1014,11 @@ static void try_method(const struct method *method)
 	note(goes_on == opened, "deepmon-execd goes on");
 	if (method->with & NETWORK)
 		waiter = start_waiter(&execd);
+	if (method->with & KPROBES)
+		note(has_probes(), "its return probes are in tracefs");
 	note(stop_execd(&execd) == opened, "deepmon-execd ends %s", opened ? "well" : "with an error");
+	if (method->with & KPROBES)
+		note(!has_probes(), "no probe is left behind, not even one of a process that was killed");
 	if (method->with & NETWORK)
 		note(end_waiter(&waiter), "a thread that waited to receive as it ended goes on");
 	log = read_log(false);
@@ -1039,6 +1066,7 @@ int main(void)
 	choose_layout(getenv("layout"));
 	mount_on("proc", "/proc", "");
 	mount_on("sysfs", "/sys", "");
+	mount_on("tracefs", "/sys/kernel/tracing", "");
 	mount_cgroups();
 	make_fixture();
 	traffic_init();

@@ -27,15 +27,18 @@ from stage.process import Skip, Stopped, find_program, spawn, stop_on_signals, s
 
 LAYOUTS = {"5.10": ("v2", "v1", "hybrid"), "6.1": ("v2", "v1", "hybrid"), "6.12": ("v2",), "newest": ("v2",)}
 METHODS = ("plain", "overlap", "counters", "processes", "interrupts", "all", "hotplug", "capabilities",
-           "memlock", "files", "network", "network_fentry", "network_kprobes")
+           "memlock", "files", "network", "network_fentry", "network_kprobes",
+           "network_capabilities")
 METHODS_V1 = ("hierarchy",)  # beside v1's there are others to choose from
 # What a kernel can't do, and words of each line that deepmon then says. Any other line is a failure.
 NO_OVERLAP = "SmtOverlap: this kernel can't account the overlap"
+NO_NETWORK = "LimitMEMLOCK=infinity"
 REFUSED = {
     ("5.10", "overlap"): [NO_OVERLAP],
     ("5.10", "all"): [NO_OVERLAP],
     ("5.10", "capabilities"): [NO_OVERLAP],
     ("5.10", "files"): ["File I/O is left out"],
+    ("5.10", "network_capabilities"): [NO_NETWORK],
     ("5.10", "memlock"): ["LimitMEMLOCK", "nothing can be measured"],
 }
 # Where the network's sends and receives are heard of, if it is not the first choice.

@@ -14,11 +14,13 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define CONNECTIONS   20 /* over each of IPv4 and IPv6 */
 #define SILENT	      3	 /* on which nothing is sent, more of them */
 #define REFUSALS      2
+#define CROWD	      40
 #define DATAGRAMS     30 /* over each of IPv4, IPv6 and IPv4 through an IPv6 socket */
 #define REQUEST_BYTES 1000
 #define ANSWER_BYTES  50000 /* and a page of a file by sendfile */
@@ -251,6 +253,34 @@ static void send_datagrams(struct traffic *own, int family, bool mapped)
 		own->udp_sent_messages++;
 	}
 	close(fd);
+}
+
+/* Processes that wait to receive, more than the kernel keeps places for at return probes of its own accord.
+ */
+static void start_crowd(pid_t crowd[CROWD])
+{
+	char byte;
+
+	for (int i = 0; i < CROWD; i++) {
+		int fd = loopback_socket(AF_INET, SOCK_DGRAM);
+
+		crowd[i] = fork();
+		if (crowd[i] < 0)
+			give_up("fork");
+		if (!crowd[i]) {
+			recv(fd, &byte, 1, 0);
+			_exit(1);
+		}
+		close(fd);
+	}
+}
+
+static void end_crowd(const pid_t crowd[CROWD])
+{
+	for (int i = 0; i < CROWD; i++) {
+		kill(crowd[i], SIGKILL);
+		waitpid(crowd[i], NULL, 0);
+	}
 }
 
 static void be_refused(void)
