@@ -43,6 +43,7 @@ class Container:
         told, tell = os.pipe()
 
         def body():
+            socket.setdefaulttimeout(60)  # who waits for ever says nothing of why
             if self.namespace:
                 self.namespace.join()
             function(lambda *numbers: os.write(tell, struct.pack(f"{len(numbers)}q", *numbers)), *arguments)
@@ -179,7 +180,7 @@ def test_connections_that_were_open_before(t):
     """Which end each is comes from its socket: who was accepted serves."""
     host.require_bpf()
     server, client = containers(t)
-    go = os.pipe()
+    go, done = os.pipe(), os.pipe()
 
     def be_server(tell):
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -196,12 +197,14 @@ def test_connections_that_were_open_before(t):
             for _ in range(10):
                 connection.sendall(REQUEST)
                 read_exactly(connection, len(ANSWER))
+            os.write(done[1], b"x")
             time.sleep(60)
 
     port, = server.run(be_server)
     client.run(be_client, port)
     parent = start(t)
     os.write(go[1], b"x")
+    os.read(done[0], 1)
     settled(parent)
     bytes_of = {"sent_bytes": 10 * len(REQUEST), "received_bytes": 10 * len(ANSWER)}
     check_peer(t, client.peers(parent).get(("tcp", "client", f"127.0.0.1:{port}")), bytes_of, "the client's")
