@@ -51,7 +51,7 @@ struct peer_place {
 
 /* What is to be known of slots: an element of the map `peer_slots`, written by user space. */
 struct peer_slot {
-	__u64 unwanted; /* its cgroup is no container: no row for it */
+	__u64 unwanted; /* the id of a cgroup that is no container: as long as that has the slot, no rows */
 };
 
 #endif

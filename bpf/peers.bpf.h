@@ -124,7 +124,7 @@ static __noinline __u32 find_row(struct sock *sk, const struct net_socket *socke
 	struct peer_key key = {.protocol = (__u8)protocol};
 	__u32 *known;
 
-	if (!owner || !owner->cgroup_id || !wanted || wanted->unwanted)
+	if (!owner || !owner->cgroup_id || !wanted || wanted->unwanted == owner->cgroup_id)
 		return 0;
 	key.cgroup_id = owner->cgroup_id;
 	key.role = role_of(sk, socket, protocol);

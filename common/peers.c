@@ -422,8 +422,10 @@ void peers_charge(struct peers *peers, const struct cgroups *cgroups, struct cgr
 
 	make_room(peers, cgroups->groups);
 	for (uint32_t slot = 0; slot < owner_count; slot++)
-		peers->maps.slots[slot].unwanted =
-		    owners[slot] && owners[slot]->group->kind != IDENTITY_CONTAINER;
+		if (owners[slot] && owners[slot]->group->kind != IDENTITY_CONTAINER)
+			peers->maps.slots[slot].unwanted = owners[slot]->id;
+		else
+			peers->maps.slots[slot].unwanted = 0;
 	for (uint32_t row = 1; row <= peers->most && row < beyond; row++) {
 		charge_row(peers, cgroups, row, now_ns);
 		if (peers->entries[row].state != ENTRY_FREE && row >= peers->rows_used) {
