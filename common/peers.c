@@ -371,9 +371,9 @@ static void charge_row(struct peers *peers, const struct cgroups *cgroups, uint3
 	if (entry->state == ENTRY_FREE)
 		return;
 	owner = cgroups_find(cgroups, entry->key.cgroup_id);
-	if (owner)
+	/* Not before its slot is: a container must not have less than its peers. */
+	if (owner && owner->slot)
 		charge_entry(peers, owner->group, entry, row, now_ns);
-	/* What a cgroup did that is not known stays its slot's; one that was just made will be. */
 	if (entry->state == ENTRY_TAKEN_BACK && now_ns - entry->used_ns >= GRACE_NS) {
 		take(entry, row);
 		give_again(peers, index, entry);

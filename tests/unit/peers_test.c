@@ -53,6 +53,7 @@ static struct group *container(unsigned number)
 	snprintf(path, sizeof(path), CONTAINER "%02x", number);
 	cgroup = cgroups_add(&cgroups, number, path);
 	ck_assert(cgroup);
+	cgroup->slot = CPU_SLOT_FIRST + number;
 	return cgroup->group;
 }
 
@@ -129,6 +130,10 @@ START_TEST(of_a_cgroup_that_is_not_known_yet)
 	rows[1].used.sent_bytes = 9;
 	charge(SECOND_NS);
 	group = container(7);
+	cgroups_find(&cgroups, 7)->slot = 0; /* which was taken since slots were looked at */
+	charge(SECOND_NS);
+	ck_assert_ptr_null(group->peers.first);
+	cgroups_find(&cgroups, 7)->slot = CPU_SLOT_FIRST;
 	charge(SECOND_NS);
 	ck_assert_uint_eq(fresh_bytes(group, "10.0.0.7:1"), 9);
 }
