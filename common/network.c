@@ -222,11 +222,11 @@ int network_open(struct network **opened, const struct network_settings *setting
 		r = start_some(network, settings, btf, &reasons, &step);
 	libbpf_set_print(print);
 	btf__free(btf);
-	if (r) {
+	if (r || !network) {
 		bpf_object_log_refusal(logger, "the network's accounting", step, r,
 				       "The network is left out");
 		network_close(network);
-		return r;
+		return r ? r : -ENOMEM;
 	}
 	say_way(network, logger, &reasons);
 	*opened = network;

@@ -292,7 +292,7 @@ static void look_at(const struct peers *peers, struct peer_entry *entry, const s
 static struct peer_usage take(struct peer_entry *entry, const struct peer_row *row)
 {
 	const __u64 *now = (const __u64 *)&row->used;
-	struct peer_usage fresh;
+	struct peer_usage fresh = {0};
 	__u64 *taken = (__u64 *)&entry->taken, *out = (__u64 *)&fresh;
 
 	for (size_t i = 0; i < sizeof(fresh) / sizeof(*out); i++) {
