@@ -304,6 +304,41 @@ static struct peer_usage take(struct peer_entry *entry, const struct peer_row *r
 	return fresh;
 }
 
+/*
+ * Drops the names that were not used for so long that their rows went back, too. Those whose rows are in use
+ * are not more than rows: so they find room, and their counters go on.
+ */
+static void drop_unused(struct peers *peers, const struct groups *groups, uint64_t now_ns)
+{
+	for (size_t i = 0; i < groups->count; i++) {
+		struct peer_list *list = &groups->all[i]->peers;
+
+		for (struct peer **link = &list->first; *link;) {
+			struct peer *peer = *link;
+
+			if (now_ns - peer->used_ns < IDLE_NS || !is_nothing(&peer->fresh)) {
+				link = &peer->next;
+				continue;
+			}
+			*link = peer->next;
+			tdelete(peer, &list->by_name, compare_peers);
+			free(peer);
+			peers->count--;
+		}
+	}
+}
+
+/* Groups that ended took theirs with them: so they are counted anew. */
+static void count_names(struct peers *peers, const struct groups *groups, uint64_t now_ns)
+{
+	peers->count = 0;
+	for (size_t i = 0; i < groups->count; i++)
+		for (struct peer *peer = groups->all[i]->peers.first; peer; peer = peer->next)
+			peers->count++;
+	if (peers->count >= peers->most - peers->most / 4)
+		drop_unused(peers, groups, now_ns);
+}
+
 /* NULL: there is no room; its use stays the group's. */
 static struct peer *find_or_add(struct peers *peers, struct peer_list *list, const struct peer_entry *entry)
 {
@@ -382,45 +417,12 @@ static void charge_row(struct peers *peers, const struct cgroups *cgroups, uint3
 	}
 }
 
-/* Of those told of as peers are, the one not used for longest, if it is not wanted for the next report. */
-static void drop_longest_unused(struct peers *peers, const struct groups *groups)
-{
-	struct peer_list *list = NULL;
-	struct peer **longest = NULL, *peer;
-
-	for (size_t i = 0; i < groups->count; i++)
-		for (struct peer **link = &groups->all[i]->peers.first; *link; link = &(*link)->next)
-			if (is_nothing(&(*link)->fresh) &&
-			    (!longest || (*link)->used_ns < (*longest)->used_ns)) {
-				longest = link;
-				list = &groups->all[i]->peers;
-			}
-	if (!longest)
-		return;
-	peer = *longest;
-	*longest = peer->next;
-	tdelete(peer, &list->by_name, compare_peers);
-	free(peer);
-	peers->count--;
-}
-
-/* Groups that ended took theirs with them: so they are counted anew. */
-static void make_room(struct peers *peers, const struct groups *groups)
-{
-	peers->count = 0;
-	for (size_t i = 0; i < groups->count; i++)
-		for (struct peer *peer = groups->all[i]->peers.first; peer; peer = peer->next)
-			peers->count++;
-	if (peers->count >= peers->most)
-		drop_longest_unused(peers, groups);
-}
-
 void peers_charge(struct peers *peers, const struct cgroups *cgroups, struct cgroup *const *owners,
 		  uint32_t owner_count, uint64_t now_ns)
 {
 	uint32_t beyond = peers->rows_used + peers->slack;
 
-	make_room(peers, cgroups->groups);
+	count_names(peers, cgroups->groups, now_ns);
 	for (uint32_t slot = 0; slot < owner_count; slot++)
 		if (owners[slot] && owners[slot]->group->kind != IDENTITY_CONTAINER)
 			peers->maps.slots[slot].unwanted = owners[slot]->id;
