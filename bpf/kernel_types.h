@@ -61,6 +61,18 @@ struct task_struct {
 	struct task_io_accounting ioac;
 };
 
+struct ns_common {
+	unsigned int inum;
+};
+
+struct net {
+	struct ns_common ns;
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
 struct in6_addr {
 	__u8 bytes[16];
 };
@@ -68,9 +80,12 @@ struct in6_addr {
 struct sock_common {
 	unsigned short skc_family;
 	volatile unsigned char skc_state;
+	__u32 skc_rcv_saddr;
 	__u32 skc_daddr; /* the other side's, in the network's byte order, as the port */
 	__u16 skc_dport;
 	struct in6_addr skc_v6_daddr; /* with CONFIG_IPV6 */
+	struct in6_addr skc_v6_rcv_saddr;
+	possible_net_t skc_net;
 };
 
 struct sock {
@@ -82,6 +97,10 @@ struct sock {
 
 struct socket {
 	struct sock *sk;
+};
+
+struct inet_sock {
+	__u16 inet_sport; /* its own port, in the network's byte order */
 };
 
 struct tcp_sock {

@@ -191,6 +191,7 @@ static __always_inline void close(struct sock *sk, int before)
 		count_peer_event(sk, socket, slot, PEER_CLOSED);
 	}
 	socket->open = 0;
+	forget_end(sk, socket);
 }
 
 SEC("tp_btf/inet_sock_set_state")

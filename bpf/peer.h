@@ -33,15 +33,30 @@ struct peer_usage {
 	__u64 opened, failed, closed; /* connections, of TCP */
 };
 
+#define PEER_SEVERAL (~0ull) /* cgroups were seen at the other end */
+
 /* An element of the map `peer_rows`; the first is nobody's. */
 struct peer_row {
 	struct peer_key key;
 	__u32 serial; /* user space adds one when it takes the row back */
 	__u32 padding;
 	struct peer_usage used;
-	__u64 reserved[4];
+	__u64 other; /* the cgroup at the other end, where it was seen; 0: none was; PEER_SEVERAL */
+	__u64 reserved[3];
 };
 _Static_assert(sizeof(struct peer_row) % 64 == 0, "whole cache lines, so that peers do not share any");
+
+/* One end of a connection within a network namespace, until the other is seen. */
+struct peer_end_key {
+	__u32 netns;
+	__u16 port, remote_port; /* in the network's byte order */
+	__u32 addresses;
+	__u32 family;
+};
+struct peer_end {
+	__u64 cgroup_id;
+	__u32 row, serial;
+};
 
 /* What is kept with a socket of it. */
 struct peer_place {

@@ -46,6 +46,13 @@ struct {
 	__type(value, struct peer_slot);
 } peer_slots SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1); /* set at open: MaxPeers; what finds no room goes without a name */
+	__type(key, struct peer_end_key);
+	__type(value, struct peer_end);
+} peer_ends SEC(".maps");
+
 static __always_inline struct peer_row *row_at(__u32 index)
 {
 	return index ? bpf_map_lookup_elem(&peer_rows, &index) : NULL;
@@ -64,6 +71,7 @@ static __noinline __u32 take_row(struct peer_key *key)
 	row = row_at(index);
 	if (!row)
 		return 0;
+	row->other = 0;
 	row->key = *key;
 	if (bpf_map_update_elem(&row_by_peer, key, &index, BPF_NOEXIST)) {
 		__u32 *theirs = bpf_map_lookup_elem(&row_by_peer, key);
@@ -75,31 +83,35 @@ static __noinline __u32 take_row(struct peer_key *key)
 	return index;
 }
 
+/* The address at the other side, and of the socket itself. Returns 4 or 6; IPv4 through an IPv6 socket is 4.
+ */
+static __always_inline __u8 read_addresses(struct sock_common *common, __u32 there[4], __u32 here[4])
+{
+	if (BPF_CORE_READ(common, skc_family) == AF_INET6 && bpf_core_field_exists(common->skc_v6_daddr)) {
+		bpf_core_read(there, 16, &common->skc_v6_daddr);
+		bpf_core_read(here, 16, &common->skc_v6_rcv_saddr);
+		if (there[0] || there[1] || there[2] != __builtin_bswap32(0xffff))
+			return 6;
+	}
+	/* An IPv6 socket has these, too. */
+	there[0] = BPF_CORE_READ(common, skc_daddr);
+	here[0] = BPF_CORE_READ(common, skc_rcv_saddr);
+	there[1] = there[2] = there[3] = here[1] = here[2] = here[3] = 0;
+	return 4;
+}
+
 /* Fills in who is at the other side. False: nobody, or nobody in particular. */
 static __always_inline bool find_endpoint(struct sock *sk, struct peer_key *key)
 {
 	struct sock_common *common = &sk->__sk_common;
-
-	/* IPv4 in IPv6 has the address in both places. */
-	__u32 four = BPF_CORE_READ(common, skc_daddr);
 	__u16 port = BPF_CORE_READ(common, skc_dport);
+	__u32 there[4], here[4];
 
 	if (!port)
 		return false;
 	key->port = key->role == PEER_AS_SERVER ? 0 : __builtin_bswap16(port);
-	key->family = 4;
-	if (BPF_CORE_READ(common, skc_family) == 10 && bpf_core_field_exists(common->skc_v6_daddr)) {
-		__u32 words[4];
-
-		bpf_core_read(words, sizeof(words), &common->skc_v6_daddr);
-		if (words[0] || words[1] || words[2] != __builtin_bswap32(0xffff)) {
-			key->family = 6;
-			__builtin_memcpy(key->address, words, sizeof(words));
-			return true;
-		}
-		four = words[3];
-	}
-	__builtin_memcpy(key->address, &four, sizeof(four));
+	key->family = read_addresses(common, there, here);
+	__builtin_memcpy(key->address, there, sizeof(there));
 	return true;
 }
 
@@ -134,6 +146,74 @@ static __noinline __u32 find_row(struct sock *sk, const struct net_socket *socke
 	return known ? *known : take_row(&key);
 }
 
+/*
+ * What an end of a connection within its own network namespace goes by: to the loopback, or to an address of
+ * its own. The addresses are in it so that both ends have the same. False: it is none.
+ */
+static __always_inline bool end_key(struct sock *sk, bool reverse, struct peer_end_key *key)
+{
+	struct sock_common *common = &sk->__sk_common;
+	__u32 there[4], here[4];
+	__u8 family = read_addresses(common, there, here);
+	__u16 remote = BPF_CORE_READ(common, skc_dport), port;
+
+	/* Not skc_num, which is gone before the end is heard of. */
+	port = BPF_CORE_READ((struct inet_sock *)sk, inet_sport);
+	*key = (struct peer_end_key){.netns = BPF_CORE_READ(common, skc_net.net, ns.inum),
+				     .port = reverse ? remote : port,
+				     .remote_port = reverse ? port : remote,
+				     .addresses = there[0] ^ here[0],
+				     .family = family};
+	if (family == 4)
+		return there[0] == here[0] ||
+		       (there[0] & __builtin_bswap32(0xff000000)) == __builtin_bswap32(0x7f000000);
+	return there[0] == here[0] && there[1] == here[1] && there[2] == here[2] && there[3] == here[3];
+}
+
+static __always_inline void see_other(struct peer_row *row, __u64 cgroup_id)
+{
+	__u64 before = row->other;
+
+	if (before != cgroup_id)
+		row->other = before ? PEER_SEVERAL : cgroup_id;
+}
+
+/*
+ * Within a network namespace addresses tell nothing of who is at the other end, as in a pod: there each end
+ * waits here for the other, and they tell each other.
+ */
+static __noinline int meet_other_end(struct sock *sk, __u32 index)
+{
+	struct peer_row *row = row_at(index), *others;
+	struct peer_end_key key;
+	struct peer_end *other, own;
+
+	if (!row || BPF_CORE_READ(sk, __sk_common.skc_state) == STATE_CLOSE || !end_key(sk, true, &key))
+		return 0;
+	other = bpf_map_lookup_elem(&peer_ends, &key);
+	if (!other) {
+		end_key(sk, false, &key);
+		own = (struct peer_end){row->key.cgroup_id, index, row->serial};
+		bpf_map_update_elem(&peer_ends, &key, &own, BPF_ANY);
+		return 0;
+	}
+	own = *other;
+	bpf_map_delete_elem(&peer_ends, &key);
+	see_other(row, own.cgroup_id);
+	others = row_at(own.row);
+	if (others && others->serial == own.serial)
+		see_other(others, row->key.cgroup_id);
+	return 0;
+}
+
+static __always_inline void forget_end(struct sock *sk, const struct net_socket *socket)
+{
+	struct peer_end_key key;
+
+	if (with_peers && socket->peer.row && end_key(sk, false, &key))
+		bpf_map_delete_elem(&peer_ends, &key);
+}
+
 /* NULL: it has none, or is none's to know. */
 static __always_inline struct peer_usage *peer_of(struct sock *sk, struct net_socket *socket, __u32 slot,
 						  __u16 protocol)
@@ -147,8 +227,10 @@ static __always_inline struct peer_usage *peer_of(struct sock *sk, struct net_so
 	row = row_at(index);
 	if (!row)
 		return NULL;
-	if (socket)
+	if (socket) {
 		socket->peer = (struct peer_place){index, row->serial};
+		meet_other_end(sk, index);
+	}
 	return &row->used;
 }
 

@@ -356,6 +356,7 @@ static int begin(struct deepmon *collector)
 
 		r = peers_init(&collector->peers, &maps, collector->options.max_peers,
 			       collector->options.peers, collector->topology.cpu_count);
+		collector->peers.names_met = collector->options.peer_names;
 		collector->attribution.peers = &collector->peers;
 	}
 	if (r)

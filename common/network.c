@@ -81,6 +81,7 @@ static void size_maps(const struct network *network, const struct network_settin
 		bpf_map__set_max_entries(bpf->maps.peer_rows, settings->max_peers + 1);
 		bpf_map__set_max_entries(bpf->maps.row_by_peer, settings->max_peers);
 		bpf_map__set_max_entries(bpf->maps.free_rows, settings->max_peers);
+		bpf_map__set_max_entries(bpf->maps.peer_ends, settings->max_peers);
 		bpf_map__set_max_entries(bpf->maps.peer_slots, kernel_slot_count(settings->kernel));
 	}
 	if (network->way.hooks == NETWORK_HOOKS_KPROBES)

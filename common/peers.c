@@ -24,6 +24,7 @@ enum entry_state { ENTRY_FREE, ENTRY_USED, ENTRY_TAKEN_BACK };
 struct peer_entry {
 	enum entry_state state;
 	struct peer_key key;
+	uint64_t other;		 /* the row's, as of when it was given its name */
 	struct peer_usage taken; /* what the row held when it was last read */
 	uint64_t used_ns;	 /* when something was added to it, or it was taken back */
 	char *name;
@@ -218,15 +219,28 @@ static struct endpoint endpoint_of(const struct peer_key *key)
 	return endpoint;
 }
 
-/* "10.0.0.7:6379", "[fd00::7]:6379", "redis:6379"; of a server's peers, the address or name alone. */
-static void write_name(const struct peers *peers, const struct peer_key *key, char name[PEER_NAME_MAX])
+/* NULL: it is none, or not known. */
+static const char *name_of_container(const struct cgroups *cgroups, uint64_t cgroup_id)
 {
+	const struct cgroup *cgroup =
+	    cgroup_id && cgroup_id != PEER_SEVERAL ? cgroups_find(cgroups, cgroup_id) : NULL;
+
+	return cgroup && cgroup->group->kind == IDENTITY_CONTAINER ? cgroup->group->name : NULL;
+}
+
+/* "10.0.0.7:6379", "[fd00::7]:6379", "redis:6379"; of a server's peers, the address or name alone. */
+static void write_name(const struct peers *peers, const struct cgroups *cgroups,
+		       const struct peer_entry *entry, char name[PEER_NAME_MAX])
+{
+	const struct peer_key *key = &entry->key;
 	const struct endpoint endpoint = endpoint_of(key);
 	uint16_t port = key->port;
-	const char *known = peers->names ? peer_names_find(peers->names, &endpoint, &port) : NULL;
+	const char *known = peers->names_met ? name_of_container(cgroups, entry->other) : NULL;
 	char address[INET6_ADDRSTRLEN] = "?";
 	bool six = key->family == 6;
 
+	if (!known && peers->names)
+		known = peer_names_find(peers->names, &endpoint, &port);
 	if (!known)
 		inet_ntop(six ? AF_INET6 : AF_INET, key->address, address, sizeof(address));
 	if (!port)
@@ -236,11 +250,11 @@ static void write_name(const struct peers *peers, const struct peer_key *key, ch
 			 port);
 }
 
-static void give_name(const struct peers *peers, struct peer_entry *entry)
+static void give_name(const struct peers *peers, const struct cgroups *cgroups, struct peer_entry *entry)
 {
 	char name[PEER_NAME_MAX];
 
-	write_name(peers, &entry->key, name);
+	write_name(peers, cgroups, entry, name);
 	if (entry->name && strcmp(entry->name, name) == 0)
 		return;
 	free(entry->name);
@@ -268,24 +282,29 @@ void peers_each_server(const struct peers *peers, peers_visitor *visit, void *us
 }
 
 /* Takes in what the row is now: another's, or nobody's. */
-static void look_at(const struct peers *peers, struct peer_entry *entry, const struct peer_row *row,
-		    uint64_t now_ns)
+static void look_at(const struct peers *peers, const struct cgroups *cgroups, struct peer_entry *entry,
+		    const struct peer_row *row, uint64_t now_ns)
 {
+	uint64_t other = __atomic_load_n(&row->other, __ATOMIC_RELAXED);
 	struct peer_key key = row->key;
 
 	key.cgroup_id = __atomic_load_n(&row->key.cgroup_id, __ATOMIC_ACQUIRE);
 	if (entry->state != ENTRY_FREE && memcmp(&key, &entry->key, sizeof(key)) == 0) {
-		if (peers->names_changed)
-			give_name(peers, entry);
+		/* A container may have another name by now. */
+		if (peers->names_changed || other != entry->other || other) {
+			entry->other = other;
+			give_name(peers, cgroups, entry);
+		}
 		return;
 	}
 	free(entry->name);
 	entry->name = NULL;
 	entry->state = key.cgroup_id ? ENTRY_USED : ENTRY_FREE;
 	entry->key = key;
+	entry->other = other;
 	entry->used_ns = now_ns;
 	if (key.cgroup_id)
-		give_name(peers, entry);
+		give_name(peers, cgroups, entry);
 }
 
 /* What was added to the row since the last time. */
@@ -402,7 +421,7 @@ static void charge_row(struct peers *peers, const struct cgroups *cgroups, uint3
 	const struct peer_row *row = &peers->maps.rows[index];
 	const struct cgroup *owner;
 
-	look_at(peers, entry, row, now_ns);
+	look_at(peers, cgroups, entry, row, now_ns);
 	if (entry->state == ENTRY_FREE)
 		return;
 	owner = cgroups_find(cgroups, entry->key.cgroup_id);

@@ -71,6 +71,7 @@ struct peers {
 
 	struct peer_names *names; /* NULL: addresses have none */
 	bool names_changed;	  /* since the last charge */
+	bool names_met; /* a peer goes by the name of the container that the kernel saw at the other end */
 };
 
 /* -ENOMEM. All rows are free then, and are given to the kernel. */

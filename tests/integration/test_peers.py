@@ -84,9 +84,11 @@ def containers(t, count=2, namespaces=None):
     return [Container(docker, namespace) for namespace in namespaces or [None] * count]
 
 
-def start(t, *arguments, peers=20):
+def start(t, *arguments, peers=20, names=False):
+    """Peers go by their addresses, if names are not what the test is about."""
     host.require_bpf()
-    parent = execd(t, "--network", "on", "--peers", str(peers), *arguments, interval=0.5)
+    parent = execd(t, "--network", "on", "--peers", str(peers), "--peer-names", str(names).lower(), *arguments,
+                   interval=0.5)
     parent.wait_for_batches(1, 10)
     return parent
 
@@ -364,7 +366,7 @@ def await_peer(parent, container, key):
 def test_containers_of_this_host_go_by_their_names(t):
     """By IPv4 and IPv6, at both ends; the two addresses of one are one peer."""
     server, client = containers(t, namespaces=two_linked(t)[::-1])
-    parent = start(t)
+    parent = start(t, names=True)
     port, = server.run(serve_all)
     for address in ("10.123.7.2", "fd00:7::2"):
         client.start(ask_again, address, port)
@@ -392,9 +394,45 @@ def serve_all(tell):
             connection.close()
 
 
+def test_within_one_network(t):
+    """As in a pod, where addresses tell nothing: each end is seen by the other, by whatever address they meet."""
+    server, client = containers(t, namespaces=[t.enter(Namespace())] * 2)
+    parent = start(t, names=True)
+    port, = server.run(serve_all)
+    for address, connections in (("127.0.0.1", 5), ("::1", 6), ("::ffff:127.0.0.1", 7), ("127.0.0.9", 8)):
+        client.run(ask, address, port, connections)
+    settled(parent)
+    for container in (server, client):
+        check_closes(t, parent, container)
+    check_peer(t, client.peers(parent).get(("tcp", "client", f"{server.name}:{port}")), exchanged(26, True),
+               f"the client's, of {sorted(client.peers(parent))}")
+    check_peer(t, server.peers(parent).get(("tcp", "server", client.name)), exchanged(26, False),
+               f"the server's, of {sorted(server.peers(parent))}")
+
+
+def test_several_at_the_other_end(t):
+    """Clients of two containers come from one address: it is called by neither."""
+    network = t.enter(Namespace())
+    server, one, other = containers(t, namespaces=[network] * 3)
+    parent = start(t, names=True)
+    port, = server.run(serve_all)
+    for client in (one, other):
+        client.run(ask, "127.0.0.1", port, 10)
+    settled(parent)
+    one.run(ask, "127.0.0.1", port, 10)
+    settled(parent)
+    last = [point.tags["peer"] for point in find(parent.reports()[-1], "deepmon_peer", container_name=server.name)]
+    t.true(not {one.name, other.name} & set(last), "the server's last peers", last)
+    for container in (server, one, other):
+        check_closes(t, parent, container)
+    for client, connections in ((one, 20), (other, 10)):
+        check_peer(t, client.peers(parent).get(("tcp", "client", f"{server.name}:{port}")),
+                   exchanged(connections, True), f"a client's, of {sorted(client.peers(parent))}")
+
+
 def test_names_are_optional(t):
     server, client = containers(t, namespaces=two_linked(t)[::-1])
-    parent = start(t, "--peer-names", "false")
+    parent = start(t)
     port, = server.run(serve, socket.AF_INET, "0.0.0.0", 1)
     client.run(ask, "10.123.7.2", port, 5)
     time.sleep(3)

@@ -283,6 +283,36 @@ START_TEST(names)
 }
 END_TEST
 
+/* The kernel saw whose socket is at the other end. */
+START_TEST(names_of_who_was_met)
+{
+	struct group *group = container(1), *other = container(2);
+	char text[64];
+
+	fill(1, 1, "127.0.0.1:80/tcp", PEER_AS_CLIENT);
+	rows[1].other = 2;
+	charge(SECOND_NS);
+	rows[1].used.sent_bytes = 1;
+	charge(SECOND_NS);
+	ck_assert_uint_eq(fresh_bytes(group, "127.0.0.1:80"), 1);
+	peers.names_met = true;
+	rows[1].used.sent_bytes += 2;
+	charge(SECOND_NS);
+	snprintf(text, sizeof(text), "%s:80", other->name);
+	ck_assert_uint_eq(fresh_bytes(group, text), 2);
+	/* A unit is not called by name, nor is one of several. */
+	ck_assert(cgroups_add(&cgroups, 3, "/system.slice/cron.service"));
+	rows[1].other = 3;
+	rows[1].used.sent_bytes += 4;
+	charge(SECOND_NS);
+	ck_assert_uint_eq(fresh_bytes(group, "127.0.0.1:80"), 5);
+	rows[1].other = PEER_SEVERAL;
+	rows[1].used.sent_bytes += 8;
+	charge(SECOND_NS);
+	ck_assert_uint_eq(fresh_bytes(group, "127.0.0.1:80"), 13);
+}
+END_TEST
+
 static size_t count_peers(const struct group *group)
 {
 	size_t count = 0;
@@ -394,6 +424,7 @@ int main(void)
 	tcase_add_test(all, a_row_that_changed_hands_unseen);
 	tcase_add_test(all, what_is_told_and_the_rest);
 	tcase_add_test(all, names);
+	tcase_add_test(all, names_of_who_was_met);
 	tcase_add_test(all, names_have_a_bound);
 	tcase_add_test(all, names_that_find_no_room);
 	tcase_add_test(all, of_two_groups_that_become_one);
