@@ -7,6 +7,8 @@
 
 #include "transaction.h"
 
+#include "peer.h"
+
 /* Counts of one slot: an element of the map `net_usage`. All CPUs add to it, atomically; it only grows. */
 struct net_usage {
 	__u64 tcp_sent_bytes, tcp_sent_messages; /* a message: a call that sent, or received, something */
@@ -58,6 +60,12 @@ struct net_socket {
 	__u8 open;	 /* whether its opening was counted */
 	__u8 uncounted;	 /* an opening that waits for its owner to be known */
 	__u8 padding;
+	struct peer_place peer;
+};
+
+/* What the kernel's storage of sockets keeps: the same, and its transactions. */
+struct net_conversation {
+	struct net_socket socket; /* first: what is kept is one, wherever that is */
 	struct transaction tcp;
 	struct http_connection http;
 	struct transaction_queue queue;

@@ -231,7 +231,7 @@ static void run(uint64_t seed)
 		snprintf(containers[i].id, sizeof(containers[i].id), "%064x", i + 1);
 		rename_it(&containers[i]);
 	}
-	ck_assert_int_eq(namer_start(&namer, &names, &groups, &cgroups, &lock), 0);
+	ck_assert_int_eq(namer_start(&namer, &names, &groups, &cgroups, NULL, &lock), 0);
 	for (random_step = 0; random_step < STEPS; random_step++) {
 		step();
 		usleep((useconds_t)random_below(3000));
