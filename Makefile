@@ -172,7 +172,7 @@ fuzz: $(fuzzers)
 
 # Everything again with the compiler's checks of memory and arithmetic: SANITIZE_TESTS are words of
 # integration tests' names. Not collectd's: its daemon would have to be built so, too.
-SANITIZE_TESTS ?= execd faults.a_counter faults.no_ faults.nothing accounting churn docs.lines
+SANITIZE_TESTS ?= execd doctor cgroup_files faults.a_counter faults.no_ faults.nothing accounting churn docs.lines
 .PHONY: test-sanitize
 test-sanitize: deps
 	$(MAKE) BUILD=$(BUILD)/sanitize WERROR=-Werror \
@@ -207,7 +207,7 @@ deps deps-lint deps-kernels deps-deb:
 .PHONY: deps-npm
 deps-npm:
 	@test -d $(BUILD)/npm/node_modules/@influxdata/influxdb-client || ! command -v npm > /dev/null || \
-	    npm install --silent --no-audit --no-fund --prefix $(BUILD)/npm @influxdata/influxdb-client@1.35.0 || \
+	    npm install --silent --no-audit --no-fund --fetch-retries=0 --prefix $(BUILD)/npm @influxdata/influxdb-client@1.35.0 || \
 	    echo '# @influxdata/influxdb-client was not to be had'
 
 # The skeletons and the wildcards need what deps installs, so the work is a make of its own after it.
@@ -229,6 +229,11 @@ $(BUILD)/tests/kernels/guest: $(BUILD)/tests/kernels/guest.o
 test-kernels: deps-kernels
 	@$(MAKE) --silent WERROR=-Werror all $(BUILD)/tests/kernels/guest
 	@BUILD=$(BUILD) $(PYTHON) tests/kernels/run.py $(KERNELS)
+
+# collectd's own unit with our drop-in under a real systemd, of Debian 12, in the emulator: some minutes.
+.PHONY: test-systemd
+test-systemd: deps deps-kernels deb
+	@BUILD=$(BUILD) $(PYTHON) tests/kernels/systemd.py
 
 # ---- Lint --------------------------------------------------------------------------------------
 
@@ -351,6 +356,7 @@ help:
 	@echo 'make test-sanitize  unit and integration tests with the compiler'"'"'s checks of memory and arithmetic'
 	@echo 'make test-threads  those of threads under ThreadSanitizer (THREAD_TESTS="identity kubernetes")'
 	@echo 'make test-kernels  on Linux 5.10 to the newest, under emulation (KERNELS="5.10 6.12")'
+	@echo 'make test-systemd  the package and the drop-in under a real systemd, under emulation'
 	@echo 'make lint       clang-format, clang-tidy and cppcheck'
 	@echo 'make bench      what deepmon costs, beside what it is compared with'
 	@echo '                (BENCH_SECONDS=0.3, ROUNDS=5; README=1 writes the table into README.md)'

@@ -6,6 +6,7 @@
 #ifndef DEEPMON_BPF_HTTP_BPF_H
 #define DEEPMON_BPF_HTTP_BPF_H
 
+#include "http_head.h"
 #include "transactions.bpf.h"
 #include "user_bytes.bpf.h"
 
@@ -219,25 +220,59 @@ static __always_inline void read_http(struct net_conversation *conversation, __u
 	count_http_bytes(conversation, slot, side, call->counted);
 }
 
+/*
+ * Bytes before those of this call that no call told of: taken by splice, say, or by mapping pages. TCP's own
+ * numbers tell; where something is between the program and TCP they count other bytes.
+ */
+static __always_inline __u32 unseen_bytes(struct sock *sk, struct net_conversation *conversation,
+					  __u64 length, bool sent)
+{
+	struct tcp_sock *tcp = (struct tcp_sock *)sk;
+	__u32 next = sent ? BPF_CORE_READ(tcp, write_seq) : BPF_CORE_READ(tcp, copied_seq);
+	__u32 *known = &conversation->sequences[sent], bit = 1u << sent;
+	__u32 unseen = conversation->followed & bit ? next - *known - (__u32)length : 0;
+
+	*known = next;
+	conversation->followed |= bit;
+	if (!unseen || BPF_CORE_READ(tcp, inet_conn.icsk_ulp_ops))
+		return 0;
+	/* The end of the stream counts as one byte, and is read with the last. */
+	if (!sent && sk->sk_shutdown & SHUTDOWN_RECEIVE && next == BPF_CORE_READ(tcp, rcv_nxt))
+		unseen--;
+	return unseen;
+}
+
+static __always_inline void pass_over_unread(struct net_conversation *conversation, __u32 slot, __u32 side,
+					     __u64 length, __u64 now_ns)
+{
+	__u8 phase = conversation->http.phase;
+	__u32 events = 0;
+
+	http_skip(&conversation->http, side, length, &events);
+	handle_events(conversation, slot, side, events, now_ns);
+	if (phase == HTTP_PHASE_FOLLOWED && !(events & HTTP_LOST))
+		count_http_bytes(conversation, slot, side, length);
+}
+
 /* A call sent or received so many bytes. */
-static __always_inline void feed_http(struct net_conversation *conversation, __u32 slot, __u32 side,
-				      __u64 length, bool sent, __u64 now_ns)
+static __always_inline void feed_http(struct sock *sk, struct net_conversation *conversation, __u32 slot,
+				      __u32 side, __u64 length, bool sent, __u64 now_ns)
 {
 	struct http_connection *connection = &conversation->http;
 	__u8 phase = connection->phase;
-	__u32 events = 0;
+	__u32 events = 0, unseen;
 
 	if (phase > HTTP_PHASE_FOLLOWED)
 		return;
 	http_begin(connection, side, &events);
+	unseen = unseen_bytes(sk, conversation, length, sent);
+	if (unseen)
+		pass_over_unread(conversation, slot, side, unseen, now_ns);
 	if (http_wants(connection, side) < length) {
 		read_http(conversation, slot, side, length, sent, now_ns);
 		return;
 	}
-	http_skip(connection, side, length, &events);
-	handle_events(conversation, slot, side, events, now_ns);
-	if (phase == HTTP_PHASE_FOLLOWED)
-		count_http_bytes(conversation, slot, side, length);
+	pass_over_unread(conversation, slot, side, length, now_ns);
 }
 
 /* The server sends no more. What it sent last was the end of the response. */

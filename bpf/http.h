@@ -23,9 +23,10 @@
  * Each step adds to `events` (enum http_event), of each kind at most one. A side writes what it owns of the
  * connection, and `phase`, so two CPUs may put in one side each.
  *
+ * At the beginning of a chunk http_head.h may take a usual head at once.
+ *
  * In a BPF program that is one bpf_loop. Let chunk, position and length stand in a map, not on the stack:
- * what the verifier knows of their values it tries one by one, and the 13,000 instructions that it has to
- * check become half a million.
+ * what the verifier knows of their values it tries one by one.
  */
 #ifndef DEEPMON_BPF_HTTP_H
 #define DEEPMON_BPF_HTTP_H
@@ -44,7 +45,6 @@
 #define HTTP_RUNS_MAX	64	/* so many that began otherwise, and the connection is no HTTP */
 #define HTTP_KINDS	32	/* outstanding requests of which the kind is kept */
 #define HTTP_METHOD_MAX 64
-#define HTTP_LINES	32 /* of a head that is taken at once */
 
 enum http_side {
 	HTTP_REQUESTS,	/* bytes from the client to the server */
@@ -996,148 +996,6 @@ HTTP_GLOBAL __u32 http_try_leap(struct http_reader *reader, const struct http_ch
 	return http_leap(reader, http_eight(chunk->words, position), http_eight(chunk->words, position + 8),
 			 length - position);
 }
-
-/* ---- A whole head at once ------------------------------------------------------------------------ */
-
-/* "GET / HTTP/1.1\r\n": the position after it, and the method; 0: it is not of that form. */
-static __always_inline __u32 http_request_line(struct http_reader *reader, const struct http_chunk *chunk,
-					       __u32 length)
-{
-	__u32 letters = http_plain(chunk->words[0], ' ' + 1), end;
-	__u64 version;
-
-	if (letters > 7 || http_byte(chunk, letters) != ' ' || http_byte(chunk, letters + 1) <= ' ')
-		return 0;
-	reader->number = chunk->words[0] & ((1ULL << (letters * 8 & 63)) - 1);
-	end = http_find_less(reader, chunk, letters + 1, length, ' ');
-	if (end + 1 >= length || end < letters + 11)
-		return 0;
-	version = http_eight(chunk->words, end - 8) & ~HTTP_LETTERS(0, 0, 0, 0, 0, 0, 0, 1);
-	if (version != HTTP_LETTERS('H', 'T', 'T', 'P', '/', '1', '.', '0') ||
-	    http_byte(chunk, end - 9) != ' ' || http_byte(chunk, end) != '\r' ||
-	    http_byte(chunk, end + 1) != '\n')
-		return 0;
-	reader->method = http_method_of(reader->number);
-	return reader->method == HTTP_METHOD_OTHER ? 0 : end + 2;
-}
-
-/* "HTTP/1.1 200 OK\r\n", likewise with the status. */
-static __always_inline __u32 http_status_line(struct http_reader *reader, const struct http_chunk *chunk,
-					      __u32 length)
-{
-	__u64 version = chunk->words[0] & ~HTTP_LETTERS(0, 0, 0, 0, 0, 0, 0, 1);
-	__u32 end;
-
-	if (version != HTTP_LETTERS('H', 'T', 'T', 'P', '/', '1', '.', '0') ||
-	    !http_is_status(chunk->words[1]) || (__u8)(chunk->words[1] >> 32) != ' ')
-		return 0;
-	reader->status = http_status(chunk->words[1]);
-	end = http_find_less(reader, chunk, 13, length, '\n' + 1);
-	return end < length && http_byte(chunk, end) == '\n' ? end + 1 : 0;
-}
-
-/* The number of "Content-Length: 12\r\n" and the position after it; 0: it is not of that form. */
-static __always_inline __u32 http_length_line(struct http_reader *reader, const struct http_chunk *chunk,
-					      __u32 position, __u32 length)
-{
-	__u64 digits = http_eight(chunk->words, position + 16), number = 0;
-	__u32 count = 0;
-
-	if (!http_is_length(http_eight(chunk->words, position + 8)) ||
-	    http_byte(chunk, position + 15) != ' ' || reader->flags & HTTP_HAS_LENGTH)
-		return 0;
-	for (; count < 7 && http_is_digit((__u8)digits); count++) {
-		number = number * 10 + (digits & 15);
-		digits >>= 8;
-	}
-	position += 16 + count;
-	if (!count || position + 1 >= length || (__u8)digits != '\r' ||
-	    http_byte(chunk, position + 1) != '\n')
-		return 0;
-	reader->flags |= HTTP_HAS_LENGTH;
-	reader->length = number;
-	return position + 2;
-}
-
-/* "Transfer-Encoding: chunked\r\n" */
-static __always_inline __u32 http_encoding_line(struct http_reader *reader, const struct http_chunk *chunk,
-						__u32 position, __u32 length)
-{
-	if (position + 28 > length || reader->flags & HTTP_HAS_ENCODING ||
-	    (http_eight(chunk->words, position + 8) | HTTP_FOLD_ENCODING) !=
-		HTTP_LETTERS('-', 'e', 'n', 'c', 'o', 'd', 'i', 'n') ||
-	    (http_eight(chunk->words, position + 16) | 0x20) !=
-		HTTP_LETTERS('g', ':', ' ', 'c', 'h', 'u', 'n', 'k') ||
-	    (__u32)http_eight(chunk->words, position + 24) !=
-		(__u32)HTTP_LETTERS('e', 'd', '\r', '\n', 0, 0, 0, 0))
-		return 0;
-	reader->flags |= HTTP_HAS_ENCODING | HTTP_IS_CHUNKED;
-	return position + 28;
-}
-
-/* The next line after that at `position`, 0 if it can't be told, or 1: it is the empty one. */
-HTTP_GLOBAL __u32 http_field_line(struct http_reader *reader, const struct http_chunk *chunk, __u32 position,
-				  __u32 length)
-{
-	__u64 word;
-	__u8 letter;
-
-	if (!reader || !chunk)
-		return 0;
-	word = http_eight(chunk->words, position);
-	letter = http_lower((__u8)word);
-
-	if (letter <= ' ')
-		return (__u16)word == (__u16)HTTP_LETTERS('\r', '\n', 0, 0, 0, 0, 0, 0) ? 1 : 0;
-	if (letter == 'c' && http_is_content(word) && http_lower(http_byte(chunk, position + 8)) == 'l')
-		return http_length_line(reader, chunk, position, length);
-	if (letter == 't' && http_is_transfer(word))
-		return http_encoding_line(reader, chunk, position, length);
-	position = http_find_less(reader, chunk, position, length, '\n' + 1);
-	return position < length && http_byte(chunk, position) == '\n' ? position + 1 : 0;
-}
-
-/*
- * A head of the usual form that begins with the chunk and is whole in it: the position after it, and its
- * events all together but for HTTP_TARGET. 0, and nothing has happened: it is for http_next. To be called
- * where a message may begin.
- */
-HTTP_GLOBAL __u32 http_head(struct http_connection *connection, __u32 side, const struct http_chunk *chunk,
-			    __u32 length, __u32 *events)
-{
-	struct http_reader *reader;
-	__u32 position, next = 0;
-
-	if (!connection || !chunk || !events || length < 16 || length > HTTP_CHUNK)
-		return 0;
-	reader = &connection->readers[side & 1];
-	if (reader->state != HTTP_STATE_START || connection->phase > HTTP_PHASE_FOLLOWED)
-		return 0;
-	if (side == HTTP_REQUESTS ? connection->requested - connection->answered >= HTTP_KINDS
-				  : connection->phase == HTTP_PHASE_UNDECIDED)
-		return 0;
-	reader->flags = 0;
-	reader->status = 0;
-	position = side == HTTP_REQUESTS ? http_request_line(reader, chunk, length)
-					 : http_status_line(reader, chunk, length);
-	for (__u32 i = 0; i < HTTP_LINES && position && position + 1 < length; i++) {
-		next = http_field_line(reader, chunk, position, length);
-		if (next < 2)
-			break;
-		position = http_any(reader, next);
-	}
-	if (!position || next != 1)
-		return 0;
-	*events |= HTTP_BEGAN | HTTP_LINE;
-	if (side == HTTP_REQUESTS) {
-		connection->phase = HTTP_PHASE_FOLLOWED;
-		http_expect(connection);
-	}
-	http_head_ended(connection, side, events);
-	return position + 2;
-}
-
-/* ---- Step by step -------------------------------------------------------------------------------- */
 
 /*
  * One step through `length`, at most HTTP_CHUNK, bytes of a side that were read: takes one or more from

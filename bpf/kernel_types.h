@@ -115,7 +115,13 @@ struct inet_sock {
 	__u16 inet_sport; /* its own port, in the network's byte order */
 };
 
+struct inet_connection_sock {
+	void *icsk_ulp_ops; /* what is between the program and TCP, as TLS in the kernel */
+};
+
 struct tcp_sock {
+	struct inet_connection_sock inet_conn;
+	__u32 write_seq;  /* the sequence number of what is sent next */
 	__u32 srtt_us;	  /* smoothed round-trip time, in eighths of a microsecond */
 	__u32 rcv_nxt;	  /* the sequence number that is to come next, */
 	__u32 copied_seq; /* and that to be read next */

@@ -85,7 +85,7 @@ static __always_inline void feed(struct sock *sk, struct net_conversation *conve
 	count_tcp(conversation, slot, transaction_feed(&conversation->tcp, side, bytes, now_ns, &result),
 		  &result);
 	if (with_http)
-		feed_http(conversation, slot, side, bytes, sent, now_ns);
+		feed_http(sk, conversation, slot, side, bytes, sent, now_ns);
 }
 
 /* The server sends no more: what is under way is complete. */
@@ -112,18 +112,18 @@ static __always_inline int end_of_stream(struct sock *sk)
 }
 
 /*
- * Where the verifier does not know sk to be a socket, its fields are read another way. `followed` is
+ * Where the verifier does not know sk to be a socket, its fields are read another way. `follow` is
  * constant: what transactions of HTTP take, kernels of the other hooks refuse even where it is never run.
  */
 static __always_inline int transfer_by(struct sock *sk, __u16 family, __u16 protocol, int length, bool sent,
-				       bool followed)
+				       bool follow)
 {
 	if (length < 0 || (family != AF_INET && family != AF_INET6) ||
 	    (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP))
 		return 0;
 	if (!length)
-		return followed && with_transactions && protocol == IPPROTO_TCP && !sent ? end_of_stream(sk)
-											 : 0;
+		return follow && with_transactions && protocol == IPPROTO_TCP && !sent ? end_of_stream(sk)
+										       : 0;
 
 	struct net_socket *socket = protocol == IPPROTO_TCP ? socket_of(sk) : NULL;
 	__u32 slot = own(socket);
@@ -141,7 +141,7 @@ static __always_inline int transfer_by(struct sock *sk, __u16 family, __u16 prot
 	add(sent ? &usage->tcp_sent_messages : &usage->tcp_received_messages, 1);
 	if (socket)
 		count_late(sk, socket, slot, usage);
-	if (followed && socket && with_transactions)
+	if (follow && socket && with_transactions)
 		feed(sk, (struct net_conversation *)socket, slot, (__u64)length, sent);
 	count_peer_transfer(sk, socket, slot, protocol, length, sent);
 	if (!sent) {
@@ -151,9 +151,9 @@ static __always_inline int transfer_by(struct sock *sk, __u16 family, __u16 prot
 	return 0;
 }
 
-static __always_inline int transfer(struct sock *sk, int length, bool sent, bool followed)
+static __always_inline int transfer(struct sock *sk, int length, bool sent, bool follow)
 {
-	return sk ? transfer_by(sk, sk->__sk_common.skc_family, sk->sk_protocol, length, sent, followed) : 0;
+	return sk ? transfer_by(sk, sk->__sk_common.skc_family, sk->sk_protocol, length, sent, follow) : 0;
 }
 
 SEC("tp_btf/sock_send_length")

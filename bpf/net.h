@@ -70,7 +70,9 @@ struct net_conversation {
 	struct http_connection http;
 	struct transaction_queue queue;
 	__u32 http_pending; /* bytes of what may be the first request */
-	__u32 reserved;
+	__u32 sequences[2]; /* TCP's numbers of what comes next, by direction, as of the last call */
+	__u8 followed;	    /* a bit for each direction (1: sent) of which those are known */
+	__u8 reserved[3];
 };
 
 #endif

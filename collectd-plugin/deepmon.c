@@ -129,8 +129,7 @@ static void dispatch_record(const struct deepmon_record *record, cdtime_t time)
 		snprintf(list.plugin, sizeof(list.plugin), "deepmon");
 		snprintf(list.plugin_instance, sizeof(list.plugin_instance), "%s", instance);
 		snprintf(list.type, sizeof(list.type), "%s", metrics[i].collectd_type);
-		identifier_join(list.type_instance, sizeof(list.type_instance), metrics[i].collectd_instance,
-				record->qualifier, false);
+		identifier_type_instance(record, &metrics[i], list.type_instance, sizeof(list.type_instance));
 		plugin_dispatch_values(&list);
 	}
 }

@@ -52,26 +52,32 @@ static bool join(char *name, size_t *length, size_t room, const char *first, con
 	       add(name, length, room, second);
 }
 
-/* Whether a text has a '_' where another may have had something else. */
-static bool is_ambiguous(const char *text)
+static bool is_text(const char *text)
 {
-	bool slash = strchr(text, '/'), line = strchr(text, '_');
+	size_t length = 1;
 
-	for (; *text; text += deepmon_utf8_length(text))
-		if (!deepmon_utf8_length(text))
-			return true;
-	return slash && line;
+	for (; *text && length; text += length)
+		length = deepmon_utf8_length(text);
+	return length > 0;
 }
 
-void identifier_join(char *name, size_t size, const char *first, const char *second, bool taken)
+void identifier_join(char *name, size_t size, const char *first, const char *second, bool hashed)
 {
 	size_t length;
 
-	if (join(name, &length, size - 1, first, second) && !taken && !is_ambiguous(first) &&
-	    !is_ambiguous(second))
+	if (join(name, &length, size - 1, first, second) && !hashed && is_text(first) && is_text(second))
 		return;
 	join(name, &length, size - 1 - HASH_LENGTH, first, second);
 	snprintf(name + length, size - length, "~%016llx", (unsigned long long)hash_of(first, second));
+}
+
+/* Of others in the report nothing is known here, so a '_' may be mistaken for a '/'. */
+void identifier_type_instance(const struct deepmon_record *record, const struct deepmon_metric *metric,
+			      char *name, size_t size)
+{
+	bool mistakable = strchr(record->qualifier, '/') && strchr(record->qualifier, '_');
+
+	identifier_join(name, size, metric->collectd_instance, record->qualifier, mistakable);
 }
 
 /* ---- Those of one report ---------------------------------------------------------------------- */
@@ -98,34 +104,51 @@ static int compare(const void *a, const void *b)
 	return compare_told(left->instance, right->instance);
 }
 
-static bool is_plain(const struct deepmon_record *record)
+/* Of those told alike, what has a '_' where the other has a '/' comes first. */
+static int compare_all(const void *a, const void *b)
 {
-	return strchr(record->instance, '_') && !strchr(record->instance, '/');
+	int order = compare(a, b);
+
+	if (order)
+		return order;
+	return strcmp((*(const struct deepmon_record *const *)b)->instance,
+		      (*(const struct deepmon_record *const *)a)->instance);
+}
+
+static void drop_repeated(struct identifiers *identifiers)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < identifiers->count; i++)
+		if (!kept || compare_all(&identifiers->told[kept - 1], &identifiers->told[i]))
+			identifiers->told[kept++] = identifiers->told[i];
+	identifiers->count = kept;
 }
 
 int identifiers_take(struct identifiers *identifiers, const struct deepmon_sample *sample)
 {
 	identifiers->count = 0;
 	if (sample->record_count > identifiers->room) {
-		const struct deepmon_record **plain =
-		    realloc(identifiers->plain, sample->record_count * sizeof(const struct deepmon_record *));
+		const struct deepmon_record **told =
+		    realloc(identifiers->told, sample->record_count * sizeof(const struct deepmon_record *));
 
-		if (!plain)
+		if (!told)
 			return -ENOMEM;
-		identifiers->plain = plain;
+		identifiers->told = told;
 		identifiers->room = sample->record_count;
 	}
 	for (size_t i = 0; i < sample->record_count; i++)
-		if (is_plain(&sample->records[i]))
-			identifiers->plain[identifiers->count++] = &sample->records[i];
+		if (strpbrk(sample->records[i].instance, "/_"))
+			identifiers->told[identifiers->count++] = &sample->records[i];
 	if (identifiers->count)
-		qsort(identifiers->plain, identifiers->count, sizeof(*identifiers->plain), compare);
+		qsort(identifiers->told, identifiers->count, sizeof(*identifiers->told), compare_all);
+	drop_repeated(identifiers);
 	return 0;
 }
 
 void identifiers_clear(struct identifiers *identifiers)
 {
-	free(identifiers->plain);
+	free(identifiers->told);
 	*identifiers = (struct identifiers){0};
 }
 
@@ -145,13 +168,24 @@ static const char *of_what(const struct deepmon_record *record, char name[OF_WHA
 	return entity;
 }
 
+/* Whether another is told by the name that this one would have. */
+static bool is_taken(const struct identifiers *identifiers, const struct deepmon_record *record)
+{
+	const struct deepmon_record **found;
+
+	if (!identifiers->count || !strchr(record->instance, '/'))
+		return false;
+	found = bsearch(&record, identifiers->told, identifiers->count, sizeof(*identifiers->told), compare);
+	while (found && found > identifiers->told && compare(found - 1, found) == 0)
+		found--;
+	return found && strcmp((*found)->instance, record->instance) != 0;
+}
+
 void identifier_instance(const struct identifiers *identifiers, const struct deepmon_record *record,
 			 char *name, size_t size)
 {
 	char what[OF_WHAT_MAX];
-	bool taken =
-	    identifiers->count && strchr(record->instance, '/') &&
-	    bsearch(&record, identifiers->plain, identifiers->count, sizeof(*identifiers->plain), compare);
 
-	identifier_join(name, size, of_what(record, what), record->instance, taken);
+	identifier_join(name, size, of_what(record, what), record->instance,
+			is_taken(identifiers, record));
 }

@@ -9,11 +9,11 @@
 #include "../common/deepmon.h"
 
 /*
- * The instances of a report that have a '_' and no '/', and so are told as they are: those with a '/' that
- * would become the same must give way.
+ * The instances of a report that have a '/' or a '_' in them: where two become the same, the one with more
+ * '_' is told as it is, and the other must give way.
  */
 struct identifiers {
-	const struct deepmon_record **plain; /* sorted by entity and instance */
+	const struct deepmon_record **told; /* one of each instance, sorted as they are told */
 	size_t count, room;
 };
 
@@ -25,10 +25,14 @@ void identifiers_clear(struct identifiers *identifiers);
 void identifier_instance(const struct identifiers *identifiers, const struct deepmon_record *record,
 			 char *name, size_t size);
 
+/* The type instance of one of its metrics: "cycles", "package-powercap". */
+void identifier_type_instance(const struct deepmon_record *record, const struct deepmon_metric *metric,
+			      char *name, size_t size);
+
 /*
- * Joins two parts with '-', of which one may be "". The name ends in '~' and a hash of what was given where
- * something had to be cut or might be mistaken for another's.
+ * Joins two parts with '-', of which one may be "". The name ends in '~' and a hash of what was given if that
+ * is wanted, or something had to be cut or was no text.
  */
-void identifier_join(char *name, size_t size, const char *first, const char *second, bool taken);
+void identifier_join(char *name, size_t size, const char *first, const char *second, bool hashed);
 
 #endif

@@ -24,12 +24,16 @@ bool bpf_object_has_btf(void)
 	return access(BPF_OBJECT_BTF, R_OK) == 0;
 }
 
-/* libbpf's first warning since it was silenced: which program it was, or which map. It takes no argument. */
+/*
+ * libbpf's first warning since it was silenced, which has no argument to be put into: which program it was,
+ * or which map. That it could not raise the limit of locked memory comes before, and is none of it
+ * since 5.11.
+ */
 static _Thread_local char first_warning[256];
 
 static int keep_quiet(enum libbpf_print_level level, const char *format, va_list args)
 {
-	if (level == LIBBPF_WARN && !*first_warning) {
+	if (level == LIBBPF_WARN && !*first_warning && !strstr(format, "RLIMIT_MEMLOCK")) {
 		vsnprintf(first_warning, sizeof(first_warning), format, args);
 		first_warning[strcspn(first_warning, "\n")] = '\0';
 	}

@@ -28,6 +28,7 @@
 /* Texts that an option was given, each ended by NUL, one behind the other. */
 struct deepmon_list {
 	uint32_t count, length;
+	bool recorded; /* a recording's: the next text that is set takes the place of all */
 	char texts[DEEPMON_LIST_MAX];
 };
 
@@ -323,8 +324,9 @@ struct deepmon_recording {
 };
 
 /*
- * Tells of a recording, and sets the options as they were when it was made. Either may be NULL. -errno if the
- * file can't be read. -EBADMSG: it is no recording. -EPROTONOSUPPORT: it is of a later deepmon.
+ * Tells of a recording, and sets the options as they were when it was made; what is then set of a LIST takes
+ * the place of what was recorded of it. Either may be NULL. -errno if the file can't be read. -EBADMSG: it is
+ * no recording. -EPROTONOSUPPORT: it is of a later deepmon.
  */
 int deepmon_recording_read(const char *path, struct deepmon_recording *recording,
 			   struct deepmon_options *options);

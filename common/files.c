@@ -36,21 +36,47 @@ static const struct way {
 
 /* What this kernel has. */
 struct features {
-	bool submit_req; /* a tracepoint of that name, not submit_sqe */
-	bool typed;	 /* bpf_rdonly_cast */
+	/* Whose first argument is the request: the tracepoint io_uring_submit_req, or before Linux 6.3 _sqe.
+	 */
+	bool submit_req, submit_sqe;
+	bool complete; /* the second argument of io_uring_complete is the request */
+	bool typed;    /* bpf_rdonly_cast */
 };
+
+/* Whether an argument of a tracepoint, from 1, is a pointer; to that struct, or if NULL, to anything. */
+static bool takes_pointer(const struct btf *btf, const char *tracepoint, uint32_t argument, const char *to)
+{
+	int id = btf__find_by_name_kind(btf, tracepoint, BTF_KIND_TYPEDEF);
+	const struct btf_type *type =
+	    id > 0 ? btf__type_by_id(btf, btf__type_by_id(btf, (uint32_t)id)->type) : NULL;
+	const struct btf_type *proto = type ? btf__type_by_id(btf, type->type) : NULL;
+
+	if (!proto || !btf_is_func_proto(proto) || btf_vlen(proto) <= argument)
+		return false;
+	type = btf__type_by_id(btf, btf_params(proto)[argument].type);
+	if (!type || !btf_is_ptr(type))
+		return false;
+	type = btf__type_by_id(btf, type->type);
+	return !to || (type && !strcmp(btf__name_by_offset(btf, type->name_off), to));
+}
 
 static void find_features(struct features *features)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
 
-	*features = (struct features){false, false};
+	*features = (struct features){0};
 	if (!btf)
 		return;
-	features->submit_req =
-	    btf__find_by_name_kind(btf, "btf_trace_io_uring_submit_req", BTF_KIND_TYPEDEF) > 0;
+	features->submit_req = takes_pointer(btf, "btf_trace_io_uring_submit_req", 1, "io_kiocb");
+	features->submit_sqe = takes_pointer(btf, "btf_trace_io_uring_submit_sqe", 1, "io_kiocb");
+	features->complete = takes_pointer(btf, "btf_trace_io_uring_complete", 2, NULL);
 	features->typed = btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
 	btf__free(btf);
+}
+
+static bool has_uring(const struct features *features)
+{
+	return features->complete && (features->submit_req || features->submit_sqe);
 }
 
 static bool begins_with(const char *text, const char *with)
@@ -60,20 +86,16 @@ static bool begins_with(const char *text, const char *with)
 
 static void choose_programs(const struct files *files, const struct features *features, const struct way *way)
 {
-	struct bpf_program *program;
+	const struct bpf_object *object = files->bpf->obj;
+	struct bpf_program *program = NULL;
 
-	bpf_object__for_each_program(program, files->bpf->obj)
-	{
-		const char *section = bpf_program__section_name(program);
-
+	while ((program = bpf_object__next_program(object, program)))
 		bpf_program__set_autoload(program,
-					  begins_with(section, way->section) ||
-					      (way->uring && begins_with(section, "tp_btf/io_uring_")));
-	}
-	/* One of the two is there. */
+					  begins_with(bpf_program__section_name(program), way->section));
 	bpf_program__set_autoload(files->bpf->progs.files_uring_submit, way->uring && features->submit_req);
 	bpf_program__set_autoload(files->bpf->progs.files_uring_submit_before,
-				  way->uring && !features->submit_req);
+				  way->uring && features->submit_sqe);
+	bpf_program__set_autoload(files->bpf->progs.files_uring_complete, way->uring);
 }
 
 static int share_maps(const struct files *files, const struct files_settings *settings)
@@ -165,13 +187,14 @@ int files_open(struct files **opened, const struct files_settings *settings,
 		return -ENOMEM;
 	print = bpf_object_silence();
 	find_features(&features);
-	while (way < sizeof(ways) / sizeof(ways[0])) {
+	for (; way < sizeof(ways) / sizeof(ways[0]); way++) {
+		if (ways[way].uring && !has_uring(&features))
+			continue;
 		r = load(files, settings, &features, &ways[way]);
 		if (!r)
 			break;
 		files_bpf__destroy(files->bpf);
 		files->bpf = NULL;
-		way++;
 	}
 	if (!r && files->set_count)
 		r = bpf_mapping_open(&files->paths, files->bpf->maps.file_paths);

@@ -24,9 +24,11 @@ struct group_file {
 	uint32_t device, generation;
 	char *path;			      /* as its container sees it; NULL: not known */
 	struct file_counts fresh;	      /* since the last report */
+	uint64_t bytes_before;		      /* those that were fresh in the last report */
 	struct file_counts told[FILE_SCOPES]; /* in those reports that told of it there */
 	uint64_t missed;		      /* bytes of it, at most, that are not in fresh */
 	bool telling[FILE_SCOPES];	      /* in the report that is being made */
+	uint64_t last_used;		      /* by when it was charged; to compare */
 	bool unwanted;
 };
 

@@ -19,6 +19,7 @@
 #include "privileges.h"
 #include "runtimes.h"
 #include "selection.h"
+#include "trouble.h"
 
 /* A daemon that takes longer is busy; it is asked again later. */
 #define ASK_TIMEOUT_MS 300
@@ -120,7 +121,8 @@ static bool is_podman(const char *runtime)
 	return runtime && strcmp(runtime, "podman") == 0;
 }
 
-static void find_runtime(const char *name, const char *path, const struct deepmon_logger *logger)
+static void find_runtime(const char *name, const char *path, const struct deepmon_logger *logger,
+			 struct trouble *denied)
 {
 	char remedy[PRIVILEGES_REMEDY_MAX];
 	/* Not access, which goes by what started us. */
@@ -137,10 +139,7 @@ static void find_runtime(const char *name, const char *path, const struct deepmo
 	}
 	privileges_remedy(PRIVILEGE(CAP_DAC_READ_SEARCH), remedy, sizeof(remedy));
 	finding_add(logger, DEEPMON_FOUND_MISSING, "runtime", name, remedy, "%s: %s", path, strerror(error));
-	log_warning(logger,
-		    "%s: %s can't be read (%s): its containers go by the first digits of their ids. Run as "
-		    "root, or give the process CAP_DAC_READ_SEARCH",
-		    name, path, strerror(error));
+	trouble_add(denied, -error, "%s", path);
 }
 
 void names_find(const struct names *names, const struct deepmon_logger *logger)
@@ -154,12 +153,20 @@ void names_find(const struct names *names, const struct deepmon_logger *logger)
 	    {"podman", names->podman_root, "/overlay-containers"},
 	    {"kubernetes", names->kubernetes_log_root, "/containers"},
 	};
-	char path[PATH_MAX];
+	struct trouble denied = {0};
+	char path[PATH_MAX], text[TROUBLE_FIRST_MAX + 128];
 
 	for (size_t i = 0; i < sizeof(runtimes) / sizeof(runtimes[0]); i++) {
 		snprintf(path, sizeof(path), "%s%s", runtimes[i].root, runtimes[i].below);
-		find_runtime(runtimes[i].name, path, logger);
+		find_runtime(runtimes[i].name, path, logger, &denied);
 	}
+	trouble_text(&denied, text, sizeof(text));
+	if (denied.count)
+		log_warning(
+		    logger,
+		    "containers go by the first digits of their ids where what names them can't be read: "
+		    "%s: run as root, or give the process CAP_DAC_READ_SEARCH",
+		    text);
 	if (!*names->docker_socket)
 		finding_add(logger, DEEPMON_FOUND_OFF, "runtime", "docker's socket", "",
 			    "DockerSocket is empty");

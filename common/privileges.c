@@ -17,6 +17,7 @@
 
 /* Those that the packaging gives, in the words of setcap and of a unit of systemd. */
 #define GRANT_SETCAP "cap_bpf,cap_perfmon,cap_dac_read_search,cap_sys_ptrace+ep"
+#define GRANTED	     (PRIVILEGES_OF_BPF | PRIVILEGE(CAP_DAC_READ_SEARCH) | PRIVILEGE(CAP_SYS_PTRACE))
 #define GRANT_UNIT   "CAP_BPF CAP_PERFMON CAP_DAC_READ_SEARCH CAP_SYS_PTRACE"
 
 static const struct {
@@ -84,7 +85,8 @@ static void list(uint64_t capabilities, char *text, size_t size)
 void privileges_remedy(uint64_t capabilities, char *remedy, size_t size)
 {
 	const struct status status = read_status();
-	uint64_t forbidden = lacking(capabilities, status.bounding);
+	/* A file that has more capabilities than are allowed is not executed at all. */
+	uint64_t forbidden = (capabilities | GRANTED) & ~status.bounding;
 	char names[128], exe[PATH_MAX];
 	ssize_t length = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 

@@ -97,6 +97,15 @@ int deepmon_open_replay(struct deepmon **opened, const char *path, const struct 
 	return r;
 }
 
+/* They can be changed, but not taken back one by one. */
+static void mark_lists(struct deepmon_options *options)
+{
+	for (size_t i = 0; i < deepmon_option_count; i++)
+		if (deepmon_option_table[i].type == DEEPMON_OPTION_LIST)
+			((struct deepmon_list *)((char *)options + deepmon_option_table[i].offset))
+			    ->recorded = true;
+}
+
 static int play_options(struct player *player, struct deepmon_options *options)
 {
 	struct recording_in record;
@@ -115,6 +124,7 @@ static int play_options(struct player *player, struct deepmon_options *options)
 		if (!record.bad && strcmp(name, "Record") != 0)
 			deepmon_options_set(options, name, value, why, sizeof(why));
 	}
+	mark_lists(options);
 	return r;
 }
 

@@ -107,9 +107,11 @@ static int add(struct deepmon_list *list, const char *value, size_t length, char
 
 int selection_add(struct deepmon_list *list, const char *value, char *why, size_t why_size)
 {
-	const uint32_t count = list->count, end = list->length;
+	const struct deepmon_list before = *list;
 	int r = 0;
 
+	if (list->recorded)
+		list->count = list->length = 0;
 	while (*value && !r) {
 		size_t length = first_length(value);
 
@@ -117,10 +119,10 @@ int selection_add(struct deepmon_list *list, const char *value, char *why, size_
 			r = add(list, value, length, why, why_size);
 		value += length + (value[length] == ',');
 	}
-	if (r) {
-		list->count = count;
-		list->length = end;
-	}
+	if (r)
+		*list = before;
+	else
+		list->recorded = false;
 	return r;
 }
 

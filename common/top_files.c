@@ -58,6 +58,12 @@ static void subtract(struct file_counts *from, const struct file_counts *counts)
 	from->writes -= counts->writes;
 }
 
+/* Whether a report may tell of its files. */
+static bool is_wanted(const struct top_files *top, const struct group *group)
+{
+	return top->told[FILE_SCOPE_HOST] || group->kind == IDENTITY_CONTAINER;
+}
+
 static void charge_entry(struct top_files *top, const struct cgroups *cgroups, size_t place,
 			 const struct file_entry *entry)
 {
@@ -73,13 +79,14 @@ static void charge_entry(struct top_files *top, const struct cgroups *cgroups, s
 	if (!fresh.reads && !fresh.writes)
 		return;
 	cgroup = cgroups_find(cgroups, entry->key.cgroup_id);
-	if (!cgroup || top->count == 2 * top->most)
+	if (!cgroup || !is_wanted(top, cgroup->group) || top->count == 2 * top->most)
 		return;
 	file = group_files_find_or_add(&cgroup->group->files, &entry->key, &added);
 	if (!file)
 		return;
 	top->count += added;
 	file_counts_add(&file->fresh, &fresh);
+	file->last_used = top->charges;
 	if (is_new)
 		file->missed += entry->missed;
 	take_path(top, file, place, entry->serial);
@@ -96,12 +103,27 @@ static size_t rank_all(struct top_files *top, const struct groups *groups)
 	return count;
 }
 
+static int compare_numbers(uint64_t a, uint64_t b)
+{
+	return a > b ? -1 : a < b;
+}
+
+/* Those with most bytes first. */
 static int compare_bytes(const void *a, const void *b)
 {
-	uint64_t left = group_file_bytes(((const struct ranked *)a)->file);
-	uint64_t right = group_file_bytes(((const struct ranked *)b)->file);
+	return compare_numbers(group_file_bytes(((const struct ranked *)a)->file),
+			       group_file_bytes(((const struct ranked *)b)->file));
+}
 
-	return left > right ? -1 : left < right;
+/* Those that matter most: by the last report's, too, as with this one all begin with nothing. */
+static int compare_worth(const void *a, const void *b)
+{
+	const struct group_file *left = ((const struct ranked *)a)->file,
+				*right = ((const struct ranked *)b)->file;
+	int order = compare_numbers(left->bytes_before + group_file_bytes(left),
+				    right->bytes_before + group_file_bytes(right));
+
+	return order ? order : compare_numbers(left->last_used, right->last_used);
 }
 
 /* Those with least make room. What they had is in the rest, then. */
@@ -111,7 +133,7 @@ static void forget_least(struct top_files *top, const struct groups *groups)
 	top->count = rank_all(top, groups);
 	if (top->count <= top->most)
 		return;
-	qsort(top->ranking, top->count, sizeof(*top->ranking), compare_bytes);
+	qsort(top->ranking, top->count, sizeof(*top->ranking), compare_worth);
 	while (top->count > top->most)
 		top->ranking[--top->count].file->unwanted = true;
 	for (size_t i = 0; i < groups->count; i++)
@@ -121,6 +143,8 @@ static void forget_least(struct top_files *top, const struct groups *groups)
 void top_files_charge(struct top_files *top, const struct cgroups *cgroups, const struct groups *groups)
 {
 	size_t count = files_read_sets(top->files, top->sets);
+
+	top->charges++;
 
 	for (size_t set = 0; set < count; set++)
 		for (size_t place = 0; place < FILE_PLACES; place++)
@@ -182,6 +206,7 @@ static uint64_t end_report(struct group_files *files, size_t *told)
 			(*told)++;
 			least = bytes < least ? bytes : least;
 		}
+		file->bytes_before = bytes;
 		file->fresh = (struct file_counts){0};
 		file->missed = 0;
 		memset(file->telling, false, sizeof(file->telling));

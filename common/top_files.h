@@ -19,6 +19,7 @@ struct top_files {
 	size_t told[FILE_SCOPES];  /* how many a report tells of the host, and of each container; 0: none */
 	size_t most;		   /* kept over all groups */
 	size_t count;
+	uint64_t charges;	  /* so far */
 	struct file_set *sets;	  /* room for all */
 	struct file_entry *taken; /* by set and place: as of the last time */
 	struct ranked *ranking;	  /* room for twice `most` */

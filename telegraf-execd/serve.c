@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "line_protocol.h"
@@ -18,7 +19,8 @@
 #include "output.h"
 #include "say.h"
 
-#define DRAIN_MS 1000 /* of a batch that the agent is still reading when it asks for the end */
+#define LEFT_OUT_SECONDS 60
+#define DRAIN_MS	 1000 /* of a batch that the agent is still reading when it asks for the end */
 
 enum { STANDARD_INPUT, STANDARD_OUTPUT, SIGNALS, TIMER, DESCRIPTORS };
 
@@ -28,7 +30,10 @@ struct server {
 	const struct deepmon_logger *logger;
 	struct pollfd fds[DESCRIPTORS];
 	struct output output;
-	uint64_t left_out; /* reports that were asked for while the last was not read yet */
+	uint64_t reports,
+	    left_out;	      /* left out: asked for while the last was not read yet, and not told of yet */
+	time_t left_out_said; /* CLOCK_MONOTONIC; 0: never */
+	bool mismatch_said;
 };
 
 /* What a look at the descriptors comes to. */
@@ -73,22 +78,47 @@ static int open_timer(double seconds)
 	return fd < 0 ? -errno : fd;
 }
 
+/* Once: an agent's setting and ours that differ look like an agent that gathers nothing. */
+static void say_mismatch(struct server *server, const char *what)
+{
+	if (!server->mismatch_said)
+		say(server->logger, DEEPMON_WARNING,
+		    "%s came, which asks for no report here: --signal must be the same word as signal in "
+		    "Telegraf's "
+		    "configuration",
+		    what);
+	server->mismatch_said = true;
+}
+
+static void say_end(const struct server *server)
+{
+	if (!server->reports)
+		say(server->logger, DEEPMON_INFO,
+		    "standard input has ended before a report was due, and so does deepmon: an agent holds "
+		    "it open; "
+		    "--once reports without one");
+}
+
 /* Newlines ask where the mode says so; the end of standard input is the end in each mode. */
-static void read_input(const struct server *server, struct asked *asked)
+static void read_input(struct server *server, struct asked *asked)
 {
 	char bytes[256];
 	ssize_t length = read(STDIN_FILENO, bytes, sizeof(bytes));
 
 	if (length < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
-	if (length <= 0)
+	if (length <= 0) {
 		asked->end = true;
+		say_end(server);
+	}
+	if (length > 0 && server->settings->signal != SIGNAL_STDIN)
+		say_mismatch(server, "a newline");
 	for (ssize_t i = 0; i < length; i++)
 		asked->reports += server->settings->signal == SIGNAL_STDIN && bytes[i] == '\n';
 }
 
 /* Of those that an agent can be told to send only that of the mode asks; the others do no harm. */
-static void read_signals(const struct server *server, struct asked *asked)
+static void read_signals(struct server *server, struct asked *asked)
 {
 	static const uint32_t asking[] = {
 	    [SIGNAL_HUP] = SIGHUP, [SIGNAL_USR1] = SIGUSR1, [SIGNAL_USR2] = SIGUSR2};
@@ -99,6 +129,10 @@ static void read_signals(const struct server *server, struct asked *asked)
 			asked->end = true;
 		else if (info.ssi_signo == asking[server->settings->signal])
 			asked->reports++;
+		else
+			say_mismatch(server, info.ssi_signo == SIGHUP	 ? "SIGHUP"
+					     : info.ssi_signo == SIGUSR1 ? "SIGUSR1"
+									 : "SIGUSR2");
 	}
 }
 
@@ -110,11 +144,18 @@ static void read_timer(const struct server *server, struct asked *asked)
 		asked->reports++;
 }
 
-/* The whole batch has been read, so what was left out meanwhile can be told. */
-static void say_left_out(struct server *server)
+/* The whole batch has been read, so what was left out meanwhile can be told: once a minute, and at the end.
+ */
+static void say_left_out(struct server *server, bool end)
 {
-	if (!server->left_out || output_pending(&server->output))
+	struct timespec now;
+
+	if (!server->left_out || (output_pending(&server->output) && !end))
 		return;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (server->left_out_said && now.tv_sec - server->left_out_said < LEFT_OUT_SECONDS && !end)
+		return;
+	server->left_out_said = now.tv_sec;
 	say(server->logger, DEEPMON_WARNING,
 	    "%" PRIu64 " reports were left out while the agent did not read; the next ones cover their time",
 	    server->left_out);
@@ -131,6 +172,7 @@ static int report(struct server *server)
 	}
 	if (deepmon_read(server->collector, &sample))
 		return 0; /* a gap, and the next one covers it */
+	server->reports++;
 	line_protocol_write(output_begin(&server->output), sample);
 	return output_end(&server->output);
 }
@@ -158,7 +200,7 @@ static int turn(struct server *server)
 		return -EPIPE;
 	if (fds[STANDARD_OUTPUT].revents)
 		r = output_write(&server->output);
-	say_left_out(server);
+	say_left_out(server, false);
 	while (!r && asked.reports-- > 0)
 		r = report(server);
 	return r;
@@ -172,6 +214,7 @@ static int serve(struct server *server)
 		r = turn(server);
 	if (r > 0)
 		r = output_drain(&server->output, DRAIN_MS);
+	say_left_out(server, true);
 	output_close(&server->output);
 	return r == -EPIPE || r == -ETIMEDOUT ? 0 : r; /* nobody reads: there is nothing more to do */
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 # Shown beside those that have a goal.
 ALSO_SHOWN = ("pingpong_loss_percent_empty", "pingpong_loss_percent_none", "switch_smt_vs_empty",
-              "sample_vs_cgroups_plugin_1000")
+              "sample_vs_cgroups_plugin_1000", "http_cpu_loss_percent", "http_cpu_loss_percent_tcp")
 
 BEGIN, END = "<!-- generated: bench -->", "<!-- end -->"
 

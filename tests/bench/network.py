@@ -76,11 +76,11 @@ class NetworkBench:
             self.figures.notes.append("The network is not measured: it takes two CPUs.")
             return
         with contextlib.ExitStack() as stack:
-            server, self.client = (stack.enter_context(Cgroup()) for _ in range(2))
+            self.server, self.client = (stack.enter_context(Cgroup()) for _ in range(2))
             self.cpus = cpus[0], cpus[-1]
             self.nginx = stack.enter_context(
-                Nginx(self.state / "nginx", prefix=[*server.prefix(), *pinned(self.cpus[0])]))
-            self.stream = stack.enter_context(contextlib.closing(Stream(server, self.cpus[0])))
+                Nginx(self.state / "nginx", prefix=[*self.server.prefix(), *pinned(self.cpus[0])]))
+            self.stream = stack.enter_context(contextlib.closing(Stream(self.server, self.cpus[0])))
             affinity = os.sched_getaffinity(0)
             found = [self.round(number) for number in range(rounds)]
             os.sched_setaffinity(0, affinity)
@@ -93,19 +93,22 @@ class NetworkBench:
         for name in names:
             with ExecdParent(self.build / "deepmon-execd", MODES[name], interval=1) as parent:
                 parent.wait_for_batches(1, 20)
-                found[name] = self.requests(), self.bytes()
+                found[name] = *self.requests(), self.bytes()
         self.say("network: " + ", ".join(f"{name} {rate:.0f} requests/s {stream / 1e9:.2f} GB/s"
-                                         for name, (rate, stream) in found.items()))
+                                         for name, (rate, _, stream) in found.items()))
         return found
 
     def requests(self):
+        """Requests per second, and per second of CPU time of both, which others on this host disturb less."""
         command = [*self.client.prefix(), *pinned(self.cpus[1]), find_program("wrk", None, "wrk"), "-t1",
                    f"-c{CONNECTIONS}", "-d1", self.nginx.url()]
+        began = self.server.usage_ns() + self.client.usage_ns()
         said = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
-        found = re.search(r"Requests/sec: *([0-9.]+)", said)
-        if not found:
+        used = self.server.usage_ns() + self.client.usage_ns() - began
+        rate, count = re.search(r"Requests/sec: *([0-9.]+)", said), re.search(r"(\d+) requests in", said)
+        if not rate or not count:
             raise StageError(f"wrk said nothing of requests: {said[-200:]}")
-        return float(found.group(1))
+        return float(rate.group(1)), int(count.group(1)) / used * 1e9
 
     def bytes(self):
         os.sched_setaffinity(0, {self.cpus[1]})
@@ -114,14 +117,17 @@ class NetworkBench:
     def tell(self, found):
         rows = []
         for name in MODES:
-            requests, stream = zip(*(one[name] for one in found))
+            requests, by_cpu, stream = zip(*(one[name] for one in found))
             self.figures.add(f"http_rps_{name}", "1/s", requests)
+            self.figures.add(f"http_requests_per_cpu_second_{name}", "1/s", by_cpu)
             self.figures.add(f"stream_rate_{name}", "B/s", stream)
-            rows.append([name, f"{statistics.median(requests):.0f}", f"{statistics.median(stream) / 1e9:.2f}"])
-        for figure, name in (("", "http"), ("_tcp", "tcp")):
-            losses = [[100 * (1 - one[name][which] / one["off"][which]) for one in found] for which in (0, 1)]
-            self.figures.add(f"http_rps_loss_percent{figure}", "%", losses[0], most=3)
-            self.figures.add(f"stream_loss_percent{figure}", "%", losses[1], most=2)
+            rows.append([name, f"{statistics.median(requests):.0f}", f"{statistics.median(by_cpu):.0f}",
+                         f"{statistics.median(stream) / 1e9:.2f}"])
+        for end, name in (("", "http"), ("_tcp", "tcp")):
+            for which, figure, most in ((0, "http_rps_loss_percent", 3), (1, "http_cpu_loss_percent", None),
+                                        (2, "stream_loss_percent", 2)):
+                self.figures.add(f"{figure}{end}", "%",
+                                 [100 * (1 - one[name][which] / one["off"][which]) for one in found], most=most)
         self.figures.tables.append(Table(
             "The network: wrk against nginx, one small file, and one stream over loopback; off, on with TCP "
-            "transactions, and with HTTP.", ["Network", "requests/s", "GB/s"], rows))
+            "transactions, and with HTTP.", ["Network", "requests/s", "requests/CPU s", "GB/s"], rows))

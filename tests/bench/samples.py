@@ -125,7 +125,8 @@ class Sampler:
         self.containers = containers
         self.execd = ExecdParent(
             host.built(build, "deepmon-execd"),
-            ["--sample-interval", "60", "--docker-root", containers.docker_root, *arguments],
+            ["--sample-interval", "60", "--docker-root", containers.docker_root, "--max-containers", "65536",
+             *arguments],
             signal="STDIN", ticking=False)
 
     def __enter__(self):

@@ -31,7 +31,7 @@ COLUMNS = {
     "counters": "CyclesEvent: … can't be counted …",
     "network, file I/O, processes": "Network, FileIO, Processes: … left out …",
     "energy (RAPL)": "no energy: powercap: … Permission denied …",
-    "names of Docker's": "docker: … can't be read …",
+    "names of Docker's": "containers go by the first digits of their ids … Permission denied …",
 }
 SAYS_SO = "the line that says so"
 

@@ -1,19 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-only
 """What collectd's stock writers make of our values: each is run for real, and what arrived is read back."""
 
-import http.server
 import json
 import re
-import socket
 import subprocess
-import threading
 import time
 import urllib.request
 
-from stage import host, lineprotocol
-from stage.collectd import Collectd, plugin_block, stock_plugins
+from stage import host, lineprotocol, writers
+from stage.collectd import Collectd
 from stage.influxd import STOCK_TYPES
-from stage.process import Skip, find_program, free_port, wait_until
+from stage.process import find_program, free_port, wait_until
 from stage.rapl import PackageTree
 
 from support import CPUS, TYPES, collectd, csv, influxd, sysroot_options
@@ -21,20 +18,6 @@ from support import CPUS, TYPES, collectd, csv, influxd, sysroot_options
 # The CPU time of all that is no container: it is there on each host and grows.
 SYSTEM = ("deepmon", "total-system", "deepmon_cpu_ns")
 SECOND_NS = 1_000_000_000
-
-
-def require_plugin(name, package):
-    """Skip if one of collectd's own plugins lacks its library."""
-    path = stock_plugins() / f"{name}.so"
-    linked = subprocess.run(["ldd", path], capture_output=True, check=False).stdout.decode()
-    if not path.exists() or "not found" in linked:
-        raise Skip(f"collectd's plugin {name} lacks something here (Debian package {package})", needs="collectd")
-
-
-def stock(name, options=None, package="collectd-core"):
-    """Configuration that loads one of collectd's own plugins."""
-    require_plugin(name, package)
-    return f"LoadPlugin {name}\n{plugin_block(name, options or {})}"
 
 
 def check_system(t, points, what):
@@ -68,8 +51,8 @@ def test_rrdtool(t):
     host.require_bpf()
     rrdtool = find_program("rrdtool", "rrdtool", "rrdtool")
     directory = t.state / "rrd"
-    daemon = collectd(t, interval=1, more=stock("rrdtool", {"DataDir": str(directory), "CacheTimeout": 0,
-                                                            "CreateFilesAsync": False}, "librrd8"))
+    daemon = collectd(t, interval=1, more=writers.configured("rrdtool", {"DataDir": str(directory), "CacheTimeout": 0,
+                                                                         "CreateFilesAsync": False}))
     pattern = "*/deepmon-total-system/deepmon_cpu_ns.rrd"
     path = wait_until(lambda: next(iter(directory.glob(pattern)), None), 15, "a round robin database")
     points = []
@@ -110,13 +93,8 @@ def test_write_influxdb_udp(t):
     beside the gauges' floats in the one field that this writer has, and InfluxDB refuses one of the two."""
     host.require_bpf()
     influx = influxd(t)
-    require_plugin("write_influxdb_udp", "collectd-core")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
-        receiver.bind(("127.0.0.1", 0))
-        receiver.settimeout(10)
-        port = receiver.getsockname()[1]
-        collectd(t, interval=1, more="LoadPlugin write_influxdb_udp\n<Plugin write_influxdb_udp>\n"
-                                     f'  Server "127.0.0.1" "{port}"\n  StoreRates true\n</Plugin>')
+    with writers.udp_receiver() as receiver:
+        collectd(t, interval=1, more=writers.write_influxdb_udp(receiver.getsockname()[1]))
         rates, rejected, deadline = [], [], time.monotonic() + 20
         while len(rates) < 3 and time.monotonic() < deadline:
             for line in receiver.recv(65536).decode(errors="surrogateescape").splitlines():
@@ -131,53 +109,24 @@ def test_write_influxdb_udp(t):
     t.equal(len(influx.query("SHOW MEASUREMENTS")), 1, "measurements")
 
 
-class Receiver(http.server.BaseHTTPRequestHandler):
-    """Keeps the JSON that is posted."""
-
-    def do_POST(self):  # pylint: disable=invalid-name
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.bodies.append((self.path, body))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_):  # pylint: disable=arguments-differ
-        pass
-
-
-def receiver(t):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    server.bodies = []
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    t.stack.callback(lambda: (server.shutdown(), server.server_close(), thread.join()))
-    return server
-
-
-def write_http(server, *options):
-    require_plugin("write_http", "libcurl3-gnutls libyajl2")
-    url = f"http://127.0.0.1:{server.server_address[1]}"
-    return "\n".join(["LoadPlugin write_http", "<Plugin write_http>", '  <Node "test">', f'    URL "{url}"',
-                      '    Format "JSON"', "    BufferSize 65536", *options, "  </Node>", "</Plugin>"])
-
-
 def test_write_http(t):
     host.require_bpf()
-    server = receiver(t)
-    collectd(t, interval=1, more=write_http(server, "    StoreRates false"))
+    server = t.enter(writers.http_receiver())
+    collectd(t, interval=1, more=writers.write_http(server, "    StoreRates false"))
 
     def sent():
-        lists = [each for _, body in list(server.bodies) for each in json.loads(body)]
+        lists = [each for body in list(server.bodies) for each in json.loads(body)]
         return [(each["time"], each["values"][0]) for each in lists
                 if (each["plugin"], each["plugin_instance"], each["type"]) == SYSTEM and not each["type_instance"]]
 
-    check_system(t, wait_until(lambda: (found := sent()) and len(found) >= 3 and found, 20, "three values"), "write_http")
+    wait_until(lambda: len(sent()) >= 3, 20, "three values")
+    check_system(t, sent(), "write_http")
 
 
 def test_write_prometheus(t):
     host.require_bpf()
     port = free_port()
-    collectd(t, interval=1, more=stock("write_prometheus", {"Port": port, "Host": "127.0.0.1"},
-                                       "libmicrohttpd12 libprotobuf-c1"))
+    collectd(t, interval=1, more=writers.configured("write_prometheus", {"Port": port, "Host": "127.0.0.1"}))
     line = re.compile(r'^collectd_deepmon_deepmon_cpu_ns_total\{deepmon="total-system",instance="stage"\} (\d+) (\d+)$',
                       re.MULTILINE)
     points = []
@@ -202,7 +151,7 @@ def test_write_prometheus(t):
 def notifications(server):
     """[(severity, message)] of ours."""
     found = []
-    for _, body in list(server.bodies):
+    for body in list(server.bodies):
         for each in json.loads(body):
             if each["labels"]["alertname"].startswith("collectd_deepmon"):
                 found.append((each["labels"]["severity"], each["annotations"]["summary"]))
@@ -211,9 +160,9 @@ def notifications(server):
 
 def test_notifications_of_what_fails_and_recovers(t):
     host.require_bpf()
-    server = receiver(t)
+    server = t.enter(writers.http_receiver())
     tree = t.enter(PackageTree(t.state / "sys"))
-    more = write_http(server, "    Notifications true", "    Metrics false")
+    more = writers.write_http(server, "    Notifications true", "    Metrics false")
     collectd(t, sysroot_options(tree.root) | {"SampleInterval": 0.2}, interval=1, more=more)
     time.sleep(2)
     tree.make_unreadable(1)
@@ -232,10 +181,10 @@ def test_notifications_of_what_fails_and_recovers(t):
 def test_notifications_are_bounded(t):
     """Many counters that go and come back."""
     host.require_bpf()
-    server = receiver(t)
+    server = t.enter(writers.http_receiver())
     packages = 20
     tree = t.enter(PackageTree(t.state / "sys", packages))
-    more = write_http(server, "    Notifications true", "    Metrics false")
+    more = writers.write_http(server, "    Notifications true", "    Metrics false")
     daemon = collectd(t, sysroot_options(tree.root) | {"SampleInterval": 0.05, "MaxLogLines": 12}, interval=1,
                       more=more)
     for package in range(1, packages):

@@ -20,6 +20,9 @@ from support import SOURCE, collectd, csv, execd, influxd, sysroot_options
 README = SOURCE / "README.md"
 COLLECTD_CONF = SOURCE / "collectd-plugin" / "collectd.conf"
 TELEGRAF_CONF = SOURCE / "telegraf-execd" / "telegraf.conf"
+# Asks a server of its own over HTTP, again and again: busy enough.
+SERVE_AND_SPIN = ("sh", "-c", "httpd -p 127.0.0.1:8080 -h /; "
+                  "while :; do wget -q -O /dev/null http://127.0.0.1:8080/bin/busybox; done")
 PAGES = (SOURCE / "collectd-plugin" / "deepmon.5", SOURCE / "telegraf-execd" / "deepmon-execd.8")
 PYTHON_TYPES = {int: "integer", float: "float", str: "string"}
 
@@ -42,7 +45,8 @@ def test_generated_documents_are_fresh(t):
                        (PAGES[1], "execd.own")):
         t.true(f"generated: {part}" in path.read_text(), f"{path.name} has a region for {part}")
     for path, text in ((SOURCE / "collectd-plugin" / "types.db", catalogue(t, "types.db")),
-                       *((path, catalogue(t, "fill", path)) for path in (README, COLLECTD_CONF, TELEGRAF_CONF, *PAGES))):
+                       *((path, catalogue(t, "fill", path))
+                         for path in (README, COLLECTD_CONF, TELEGRAF_CONF, *PAGES))):
         name = path.relative_to(SOURCE)
         t.true(path.read_text() == text, f"{name} agrees with the catalogues: run make docs",
                f"{name} differs")
@@ -98,12 +102,13 @@ def test_one_file_serves_both(t):
 
 
 def busy_container(t):
-    """A container that is busy, and counters that are simulated: the options to see both."""
+    """A container that is busy, also on its network, and counters that are simulated: the options to see both."""
     dockerd = t.enter(Dockerd(t.state / "dockerd"))
-    dockerd.docker.run("busy", "sh", "-c", "while true; do echo busy > /busy; done")
+    dockerd.docker.run("busy", *SERVE_AND_SPIN)
     simulator = t.enter(RaplSim(t.state / "rapl", t.built("rapl-sim"), domains="package,core,dram"))
     return sysroot_options(simulator.root) | {"DockerRoot": str(dockerd.data_root),
-                                              "DockerSocket": str(dockerd.socket)}
+                                              "DockerSocket": str(dockerd.socket),
+                                              "Network": "on", "HTTP": "on", "LatencyBuckets": "true"}
 
 
 def documented(t):
@@ -137,7 +142,8 @@ def test_lines_are_documented(t):
         never -= seen[measurement]
         if never:
             t.note(f"{measurement}: {', '.join(sorted(never))} did not occur here")
-    missing = {"deepmon_container", "deepmon_container_energy", "deepmon_total", "deepmon_zone_energy"}
+    missing = {"deepmon_container", "deepmon_container_energy", "deepmon_total", "deepmon_zone_energy",
+               "deepmon_container_network", "deepmon_container_transactions", "deepmon_container_buckets"}
     t.equal(missing - seen.keys(), set(), "measurements that did not come")
 
 
@@ -162,6 +168,8 @@ def test_identifiers_in_collectd_are_documented(t):
     more, directory = csv(t)
     collectd(t, busy_container(t), interval=1, more=more)
     wait_until(lambda: list(directory.glob("*/deepmon-container-busy/power-*")), 15, "power of the container")
+    wait_until(lambda: list(directory.glob("*/deepmon-container-busy/total_requests-http-server*")), 15,
+               "its transactions")
     known = re.compile("|".join(identifier_pattern(entity, instance, name, type_instance, qualifier)
                                 for entity, instance, name, _, type_instance, qualifier
                                 in rows(t, "collectd-rows")))
@@ -255,7 +263,7 @@ def test_readme_queries(t):
     """Each finds something, of the path whose names it has."""
     host.require_bpf()
     influx = influxd(t)
-    options = busy_container(t) | {"FileIO": "full", "LatencyBuckets": "true"}
+    options = busy_container(t)
     execd(t, *command_line(options), interval=1, forward=influx.write)
     collectd(t, options, interval=1, network_port=influx.collectd_port)
     time.sleep(6)

@@ -96,27 +96,42 @@ def test_each_zone_is_taken_or_rejected_with_its_reason(t):
     t.equal(sources, {"powercap": "ok", "perf": "off", "msr": "off", "hwmon": "off"}, "sources of energy")
 
 
-def test_what_it_says_mends_it(t):
-    """An ordinary user's binary: the command that the doctor gives is run, and eBPF works."""
-    host.require_bpf()
+def user_binary(t):
+    """The binary where an ordinary user may run it."""
     directory = Path(t.enter(tempfile.TemporaryDirectory(prefix="deepmon-test-", dir="/tmp")))
     directory.chmod(0o755)
-    binary = shutil.copy(t.built("deepmon-execd"), directory)
-    setpriv = find_program("setpriv", None, "util-linux")
+    return shutil.copy(t.built("deepmon-execd"), directory)
+
+
+def accounting(binary, *setpriv):
+    """The row of the CPU accounting that an ordinary user gets, with more words for setpriv."""
+    command = [find_program("setpriv", None, "util-linux"), "--reuid=65534", "--regid=65534", "--clear-groups",
+               "--inh-caps=-all", *setpriv, "sh", "-c", 'exec "$0" "$@"', binary, "--doctor=json"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+    return next(row for row in json.loads(done.stdout)["findings"] if row["name"] == "CPU accounting")
+
+
+def test_what_it_says_mends_it(t):
+    """The command that the doctor gives for an ordinary user's binary is run, and eBPF works."""
+    host.require_bpf()
     find_program("setcap", None, "libcap2-bin")
-    command = [setpriv, "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all",
-               "sh", "-c", 'exec "$0" "$@"', binary, "--doctor=json"]
-
-    def accounting():
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
-        return next(row for row in json.loads(done.stdout)["findings"] if row["name"] == "CPU accounting")
-
-    before = accounting()
+    binary = user_binary(t)
+    before = accounting(binary)
     t.equal((before["state"], before["remedy"].split()[0]), ("missing", "setcap"), f"before ({before})")
     t.note(before["remedy"])
     subprocess.run(["sh", "-c", before["remedy"]], check=True, timeout=10)
-    after = accounting()
+    after = accounting(binary)
     t.equal((after["state"], after["remedy"]), ("ok", ""), f"after ({after})")
+
+
+def test_it_says_nothing_that_would_not_mend(t):
+    """setcap has no effect where the file's capabilities count nothing, or what started it forbids them."""
+    host.require_bpf()
+    binary = user_binary(t)
+    row = accounting(binary, "--no-new-privs")
+    t.true(row["remedy"].startswith("AmbientCapabilities=CAP_BPF CAP_PERFMON"), "without new privileges", row)
+    row = accounting(binary, "--bounding-set=-bpf")
+    t.true("CAP_BPF:" in row["remedy"] and "CapabilityBoundingSet=" in row["remedy"], "bound to others", row)
 
 
 def test_all_is_well_where_nothing_lacks(t):

@@ -9,9 +9,15 @@ from pathlib import Path
 
 from stage import host, leftovers
 from stage.collectd import Collectd
+from stage.execd_parent import command_line
 from stage.process import children_of, wait_until
 
 ENDINGS = int(os.environ.get("ENDINGS") or 5)
+
+# Where there are no counters of the hardware, this one is the kernel's own.
+COUNTERS = {"CyclesEvent": "cpu-clock"}
+
+MODES = ["none", "STDIN", "SIGHUP", "SIGUSR1", "SIGUSR2"]
 
 # An agent that starts deepmon-execd as Telegraf does and reads what it writes.
 AGENT = """
@@ -34,7 +40,7 @@ def check_all_gone(t, pid, held, what):
 
 def test_collectd_is_killed(t):
     host.require_bpf()
-    daemon = Collectd(t.state / "collectd", t.built("deepmon.so"), interval=1)
+    daemon = Collectd(t.state / "collectd", t.built("deepmon.so"), COUNTERS, interval=1)
     total = 0
     for turn in range(ENDINGS):
         with daemon:
@@ -42,27 +48,43 @@ def test_collectd_is_killed(t):
             held = wait_until(lambda: leftovers.held_by(pid), 10, "programs of deepmon in collectd")
             total += len(held)
             t.equal(children_of(pid), {}, "processes that it started")
+            t.true(leftovers.perf_events_of(pid), "performance counters that it has open")
             daemon.process.kill()
             t.equal(daemon.process.wait(10), -signal.SIGKILL, "how it ended")
         check_all_gone(t, pid, held, f"end {turn + 1} of collectd")
     t.note(f"{ENDINGS} times, {total} programs, maps and links")
 
 
+def start_parent(t, mode):
+    """An agent that has deepmon-execd running; and its process, the pid of the latter, and what that holds."""
+    # The report that the agent waits for comes by itself in one mode only.
+    agent = AGENT if mode == "none" else AGENT.replace("child.stdout.readline()\n", "", 1)
+    parent = t.enter(subprocess.Popen([sys.executable, "-c", agent, t.built("deepmon-execd"), "--signal", mode,
+                                       "--interval", "0.2", *command_line(COUNTERS)], stdout=subprocess.PIPE))
+    t.stack.callback(parent.kill)
+    return parent, int(parent.stdout.readline())
+
+
+def held_by_execd(pid):
+    def all_kinds():
+        found = leftovers.held_by(pid)
+        return {kind for kind, _ in found} >= set(leftovers.OPEN) and found
+
+    return wait_until(all_kinds, 20, f"programs of process {pid}")
+
+
 def test_the_parent_of_execd_is_killed(t):
+    """One for each of Telegraf's signals at a time."""
     host.require_bpf()
-    modes = ["none", "STDIN", "SIGHUP", "SIGUSR1", "SIGUSR2"]
     total = 0
-    for turn in range(ENDINGS):
-        mode = modes[turn % len(modes)]
-        # The report that the agent waits for comes by itself in one mode only.
-        agent = AGENT if mode == "none" else AGENT.replace("child.stdout.readline()\n", "", 1)
-        with subprocess.Popen([sys.executable, "-c", agent, t.built("deepmon-execd"), "--signal", mode,
-                               "--interval", "0.2"], stdout=subprocess.PIPE) as parent:
-            pid = int(parent.stdout.readline())
-            held = wait_until(lambda: (found := leftovers.held_by(pid))
-                              and {kind for kind, _ in found} >= set(leftovers.OPEN) and found, 10, "its programs")
-            total += len(held)
+    for _ in range(0, ENDINGS, len(MODES)):
+        parents = {mode: start_parent(t, mode) for mode in MODES}
+        held = {mode: held_by_execd(pid) for mode, (_, pid) in parents.items()}
+        for mode, (parent, pid) in parents.items():
+            total += len(held[mode])
+            t.true(leftovers.perf_events_of(pid), f"{mode}: performance counters that it has open")
             parent.kill()
             parent.wait()
-        check_all_gone(t, pid, held, f"end {turn + 1}, with --signal {mode}")
+        for mode, (_, pid) in parents.items():
+            check_all_gone(t, pid, held[mode], f"end with --signal {mode}")
     t.note(f"{ENDINGS} times, {total} programs, maps and links")

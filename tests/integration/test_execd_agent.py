@@ -41,6 +41,40 @@ def test_each_signal_gives_one_report(t):
                 f"{mode}: reports, status and what it took to end it")
 
 
+def test_it_is_started_again_whatever_ended_it(t):
+    host.require_bpf()
+    parent = execd(t, interval=0.3, restart_delay=0.3)
+    for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV):
+        parent.wait_for_batches(len(parent.batches) + 2, 10)
+        starts = parent.starts
+        parent.process.send_signal(number)
+        wait_until(lambda: parent.starts > starts, 5, f"another start after {number.name}")
+    parent.wait_for_batches(len(parent.batches) + 2, 10)
+    samples = [one(report, "deepmon_self").fields["samples"] for report in parent.reports()]
+    t.note(f"samples taken: {samples}")
+    t.equal(len([later for earlier, later in zip(samples, samples[1:]) if later < earlier]), 3,
+            "times that the counters began again")
+    t.equal((parent.stop().status, parent.starts), (0, 4), "status at last, and starts")
+
+
+def test_a_signal_that_is_not_that_of_the_mode_is_told_of(t):
+    """Otherwise it would look as if nothing were measured."""
+    host.require_bpf()
+    for mode, other in (("STDIN", "SIGUSR1"), ("SIGHUP", "newline"), ("none", "SIGHUP")):
+        parent = execd(t, signal=mode, interval=60, ticking=False)
+        time.sleep(1)
+        for _ in range(3):
+            if other == "newline":
+                parent.process.stdin.write(b"\n")
+            else:
+                parent.process.send_signal(SIGNALS[other])
+            time.sleep(0.1)
+        parent.stop()
+        t.equal(parent.batches, [], f"{mode}: reports")
+        t.one_line(parent.stderr_lines, other, "--signal must be the same word")
+        t.one_line(parent.stderr_lines, "standard input has ended before a report was due")
+
+
 class Slow:
     """deepmon-execd with a pipe of one page to write reports or log lines to, which nobody reads until the test
     does: in such a one there is no room as soon as there is something."""

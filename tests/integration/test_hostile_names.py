@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-only
 """Containers of names that no tool expects, through both agents into a real InfluxDB; and one that goes away."""
 
+import json
 import os
 import re
 import time
+import urllib.request
 from pathlib import Path
 
-from stage import host
+from stage import host, writers
 from stage.cgroups import Container
 from stage.execd_parent import command_line
 from stage.influxd import STOCK_TYPES
-from stage.process import wait_until
+from stage.process import free_port, wait_until
 
 from support import collectd, csv, execd, influxd
 
@@ -109,8 +111,57 @@ def test_hostile_names_on_both_paths(t):
     t.equal(len(known), len(instances()), f"identifiers in csv and in InfluxDB ({sorted(known)})")
     bad = [line for line in daemon.log() if re.search(r"\[(error|err)\]", line)]
     t.equal(bad, [], "errors in collectd's log")
-    said = [line for line in influx.output.read_text(errors="replace").splitlines() if re.search("lvl=(error|warn)", line)]
+    said = [line for line in influx.output.read_text(errors="replace").splitlines()
+            if re.search("lvl=(error|warn)", line)]
     t.equal(said[:3], [], "what InfluxDB complains of")
+
+
+def test_hostile_names_through_other_writers(t):
+    """JSON stays JSON, Prometheus' text its text, and an InfluxDB takes the lines of write_influxdb_udp."""
+    host.require_bpf()
+    influx = influxd(t)
+    options = make_containers(t) | {"Image": "team/web"}
+    port = free_port()
+    server, receiver = t.enter(writers.http_receiver()), t.enter(writers.udp_receiver())
+    daemon = collectd(t, options, interval=1, more="\n".join([
+        writers.write_http(server, "    StoreRates false"),
+        writers.configured("write_prometheus", {"Port": port, "Host": "127.0.0.1"}),
+        writers.write_influxdb_udp(receiver.getsockname()[1])]))
+
+    def posted():
+        lists = [each for body in list(server.bodies) for each in json.loads(body)]
+        return {each["plugin_instance"].removeprefix("container-") for each in lists
+                if each["plugin"] == "deepmon" and each["plugin_instance"].startswith("container-")} - {"(other)"}
+
+    def scraped():
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+        label = r'[a-z_]+="(?:[^"\\\n]|\\[\\"n])*"'
+        lines = [line for line in text.splitlines() if line.startswith("collectd_deepmon")]
+        strange = [line for line in lines if not re.fullmatch(rf"\w+{{{label}(?:,{label})*}} \S+ \d+", line)]
+        t.equal(strange[:3], [], "lines that are not Prometheus' text")
+        found = re.findall(r'deepmon="container-((?:[^"\\]|\\.)*)"', "\n".join(lines))
+        return {re.sub(r"\\(.)", r"\1", each) for each in found} - {"(other)"}
+
+    wait_until(lambda: len(posted()) >= len(NAMES) and len(scraped()) >= len(NAMES), 30,
+               lambda: f"{len(NAMES)} names in write_http ({len(posted())}) and write_prometheus ({len(scraped())})")
+    # This writer has a ? for each byte that is no ASCII, and the one below more backslashes than there are.
+    ascii_only = [re.sub("[^\x00-\x7f]", lambda found: "?" * len(found[0].encode()), text) for text in expected(1)]
+    check_names(t, "write_http", posted(), ascii_only)
+    check_names(t, "write_prometheus", scraped(), expected(1))
+    rejected, deadline = [], time.monotonic() + 3
+    while time.monotonic() < deadline:
+        for line in receiver.recv(65536).splitlines():
+            result = influx.write_once(line, "deepmon")
+            rejected += [(line, result.error)] if result.rejected else []
+    t.equal(rejected[:3], [], "lines of write_influxdb_udp that InfluxDB refused")
+    rows = influx.query('SHOW TAG VALUES FROM deepmon WITH KEY = "instance"')
+    told = {row["value"].removeprefix("container-") for row in rows if row["value"].startswith("container-")}
+    more_backslashes = [re.sub(r'(["\\])', r"\\\1", text) for text in expected(1)]
+    check_names(t, "write_influxdb_udp", told - {"(other)"}, more_backslashes)
+    # write_prometheus says of itself that its library's options are out of order.
+    bad = [line for line in daemon.log() if re.search(r"\[(error|err)\]", line) and "MHD_OPTION" not in line]
+    t.equal(bad, [], "errors in collectd's log")
 
 
 def resident(process):
@@ -123,8 +174,11 @@ def test_influxdb_goes_away_and_comes_back(t):
     t.true(STOCK_TYPES.exists(), "collectd's types.db")
     influx = influxd(t)
     more, directory = csv(t)
-    parent = execd(t, interval=0.5, forward=influx.write)
-    daemon = collectd(t, interval=1, network_port=influx.collectd_port, more=more)
+    # What else comes and goes on this host would make memory grow on its own: collectd keeps what it has seen.
+    options = {"Container": "/^none of this name$/", "ReportSystem": False}
+    parent = execd(t, *command_line({name: str(value).lower() for name, value in options.items()}), interval=0.5,
+                   forward=influx.write)
+    daemon = collectd(t, options, interval=1, network_port=influx.collectd_port, more=more)
 
     def last(database, query):
         rows = influx.query(query, database)

@@ -2,8 +2,11 @@
 """Names of any bytes at all as line protocol, read by a real InfluxDB and written by InfluxData's own client."""
 
 import json
+import math
+import random
 import re
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
@@ -38,10 +41,13 @@ def told(name, tag):
     return (text.rstrip("\\") or "_") if tag else text
 
 
+def lines(t, data, *arguments):
+    return subprocess.run([t.built("lines"), *arguments], input=data, capture_output=True, check=True,
+                          timeout=30).stdout
+
+
 def written(t, names):
-    done = subprocess.run([t.built("lines")], input=b"".join(name + b"\0" for name in names),
-                          capture_output=True, check=True, timeout=30)
-    return done.stdout
+    return lines(t, b"".join(name + b"\0" for name in names))
 
 
 def expected(names):
@@ -70,7 +76,8 @@ def test_any_name_arrives_in_influxdb(t):
                  if number not in arrived or value_of(wanted[number]) != value_of(arrived[number])]
         t.equal(wrong[:5], [], f"{what} that are others in InfluxDB ({len(wrong)} of {len(wanted)})")
     keys = {row["tagKey"] for row in influx.query("SHOW TAG KEYS FROM deepmon_container")}
-    t.equal(keys ^ ({key for _, key, _ in wanted.values()} | {"number", "value"}), set(), "tags' keys on one side alone")
+    t.equal(keys ^ ({key for _, key, _ in wanted.values()} | {"number", "value"}), set(),
+            "tags' keys on one side alone")
 
 
 def test_any_name_is_read_by_another_decoder(t):
@@ -83,6 +90,30 @@ def test_any_name_is_read_by_another_decoder(t):
         value, key, text = wanted[number]
         t.equal((point.tags["value"], point.tags.get(key), point.fields["text"]), (value, "key", text),
                 f"name {names[number // 2]!r}")
+
+
+def test_any_number_comes_back_from_influxdb(t):
+    """64 bits each, as an integer, of which InfluxDB has 63 bits, and as a double."""
+    edges = [bits + more for bits in (0, 1 << 31, 1 << 32, 1 << 53, 1 << 63, 0x3ff << 52, 0x7ff << 52, 0x10 << 48)
+             for more in (-1, 0, 1)]
+    doubles = [0.1, 0.1 + 0.2, 1 / 3, 100.0, 1e21, 1e23, 5e-324, 2.2250738585072014e-308, 1.7976931348623157e308]
+    numbers = [bits % (1 << 64) for bits in edges]
+    numbers += [struct.unpack("Q", struct.pack("d", value))[0] for value in doubles]
+    numbers += [random.getrandbits(64) for _ in range(2000)]
+    body = lines(t, struct.pack(f"{len(numbers)}Q", *numbers), "numbers")
+    influx = influxd(t)
+    result = influx.write(body)
+    t.equal((result.rejected, result.error), (0, ""), "lines that InfluxDB refused")
+    rows = {int(row["number"]): row for row in
+            influx.query("SELECT cpu_time_ns, cpu_usage_percent FROM deepmon_container GROUP BY number")}
+    for index, bits in enumerate(numbers):
+        (value,) = struct.unpack("d", struct.pack("Q", bits))
+        wanted = value if math.isfinite(value) else None  # what is no number is left out
+        whole, double = rows[index]["cpu_time_ns"], rows[index]["cpu_usage_percent"]
+        # JSON has a double without a fraction as 281202512569107940, which Python takes for an integer.
+        t.equal((whole, None if double is None else float(double)), (min(bits, (1 << 63) - 1), wanted),
+                f"what InfluxDB has of the bits {bits:#x}")
+    t.note(f"{len(numbers)} numbers")
 
 
 def node_client(t):
@@ -102,10 +133,10 @@ def test_the_same_escaping_as_influxdatas_client(t):
     done = subprocess.run([node, LINES / "escape.mjs", directory], capture_output=True, check=True, timeout=30,
                           input=json.dumps([name.decode() for name in names]).encode())
     theirs = json.loads(done.stdout)
-    lines = written(t, names).decode().splitlines()
+    ours = written(t, names).decode().splitlines()
     t.note(f"{len(names)} names")
     t.true(len(names) > 500, "names to compare", len(names))
     for index, (name, (tag, quoted)) in enumerate(zip(names, theirs)):
         line = f"deepmon_container,number={2 * index},value={tag},{tag}=key cpu_time_ns={2 * index}i,text={quoted} " \
                "1700000000000000000"
-        t.equal(lines[2 * index], line, f"the line of {name!r}")
+        t.equal(ours[2 * index], line, f"the line of {name!r}")

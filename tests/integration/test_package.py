@@ -3,13 +3,14 @@
 capabilities that it gives, and no others."""
 
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
 
 from stage import host
 from stage.cgroups import Container, burn_ns
-from stage.chroot import Chroot
+from stage.chroot import Chroot, dependencies
 from stage.lineprotocol import find, parse_line
 from stage.process import find_program, spawn, stop_process, wait_until
 from stage.rapl import PackageTree
@@ -48,8 +49,7 @@ def field(package, name):
 
 def chroot_with(t, package):
     """A bare Debian with what the package depends on and collectd, and then the package itself."""
-    needed = [re.split(r"[ :]", name.strip())[0] for name in field(package, "Depends").split(",")]
-    debian = t.enter(Chroot(t.state, t.build, [*needed, "collectd-core"]))
+    debian = t.enter(Chroot(t.state, t.build, [*dependencies(package), "collectd-core"]))
     debian.path("/tmp/deepmon.deb").write_bytes(Path(package).read_bytes())
     debian.ask("dpkg", "-i", "/tmp/deepmon.deb")
     debian.ask("useradd", "--system", "--groups", "deepmon", "agent")
@@ -188,6 +188,8 @@ def test_collectd_works_by_the_capabilities_of_the_drop_in(t):
                        lambda: f"values of eBPF as {user} ({log.read_text() if log.exists() else 'no log'})")
         finally:
             stop_process(daemon)
+        inside = [pid for pid in Path("/proc").glob("[0-9]*/root") if str(debian.root) in os.path.realpath(pid)]
+        t.equal(inside, [], f"processes left in the chroot by collectd as {user}")
         t.true("eBPF" not in log.read_text(), f"nothing is refused as {user}", log.read_text())
         t.note(f"{' '.join(start)} as {user}, bound to {' '.join(bound)}: values of eBPF")
 

@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-only
 """Transactions over TCP and of HTTP, held against what real servers and clients say of them themselves."""
 
-import heapq
 import json
 import math
 import os
 import random
 import re
-import select
 import socket
 import struct
 import subprocess
@@ -15,6 +13,7 @@ import time
 
 from stage import host
 from stage.cgroups import Cgroup
+from stage.late import REQUESTS as DELAYED, ask_late, serve_late
 from stage.lineprotocol import find
 from stage.namespaces import LinkedNamespaces
 from stage.nginx import Nginx
@@ -223,6 +222,41 @@ def test_long_bodies_both_ways(t):
     check_all(t, watched, served)  # the interim responses, too
 
 
+def take_by_splice(address, length, told):
+    """Reads heads, and splices bodies of that length out of the socket, of ten responses."""
+    out, into = os.pipe()
+    with socket.create_connection(address) as connection, open("/dev/null", "wb") as nowhere:
+        for _ in range(10):
+            connection.sendall(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                head += connection.recv(1)
+            left = length
+            while left:
+                count = os.splice(connection.fileno(), into, min(left, 65536))
+                left -= count
+                while count:
+                    count -= os.splice(out, nowhere.fileno(), count)
+    os.write(told, b"x")
+    time.sleep(60)
+
+
+def test_bodies_taken_by_splice(t):
+    """No call tells of them; TCP's own numbers do."""
+    watched = Watched(t)
+    nginx = t.enter(Nginx(t.state / "nginx", prefix=watched.server.prefix(), big=300_000))
+    told = os.pipe()
+    watched.client.run(take_by_splice, ("127.0.0.1", nginx.port), 300_000, told[1])
+    os.read(told[0], 1)
+    served = nginx.served()
+    t.equal(len(served), 10, "requests that nginx logged")
+    watched.report()
+    # The last body has no call after it that could show that it went by.
+    figures = watched.told(watched.client, "http", "client")
+    t.equal((figures["transactions"], figures["unanswered"]), (9, 1), "responses to the client")
+    t.equal(watched.told(watched.server, "http", "server")["transactions"], 10, "responses of the server")
+
+
 def test_two_network_namespaces(t):
     watched = Watched(t)
     spaces = t.enter(LinkedNamespaces())
@@ -293,73 +327,7 @@ def test_a_unix_socket_is_not_counted(t):
 
 # ---- Percentiles --------------------------------------------------------------------------------
 
-DELAYED = 4000
 PERCENTILES = (50, 75, 90, 99, 99.9, 99.99, 99.999)
-
-
-def delays():
-    """From 4 ms to 0.4 s, each as likely as twice that; the longest stand apart, as tails do."""
-    dice = random.Random(5)
-    drawn = [0.004 * math.exp(dice.random() * math.log(100)) for _ in range(DELAYED - 40)]
-    drawn += [0.5 * 1.02 ** step for step in range(40)]
-    dice.shuffle(drawn)
-    return drawn
-
-
-def serve_late(ready, told):
-    """Answers each request after the delay that is its turn, and tells how long each has really taken."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-    os.write(ready, struct.pack("q", listener.getsockname()[1]))
-    poll, sockets, due, true, turn = select.epoll(), {}, [], [], iter(delays())
-    poll.register(listener, select.EPOLLIN)
-    while len(true) < DELAYED:
-        wait = max(0, due[0][0] - time.monotonic()) if due else -1
-        for fd, _ in poll.poll(wait if due else None):
-            if fd == listener.fileno():
-                connection, _ = listener.accept()
-                sockets[connection.fileno()] = connection
-                poll.register(connection, select.EPOLLIN)
-                continue
-            data = sockets[fd].recv(1000)
-            now = time.monotonic()
-            if data:
-                heapq.heappush(due, (now + next(turn), now, fd))
-            else:
-                poll.unregister(fd)
-        while due and due[0][0] <= time.monotonic():
-            _, began, fd = heapq.heappop(due)
-            sockets[fd].sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-            true.append(time.monotonic() - began)
-    os.write(told, json.dumps(true).encode())
-    time.sleep(60)
-
-
-def ask_late(port, told):
-    """As many at once as there are connections; tells how long each has taken for us."""
-    poll, asked, true, left = select.epoll(), {}, [], DELAYED
-
-    def ask(connection):
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: late\r\n\r\n")
-        asked[connection.fileno()] = (connection, time.monotonic())
-
-    for _ in range(64):
-        connection = socket.create_connection(("127.0.0.1", port))
-        poll.register(connection, select.EPOLLIN)
-        ask(connection)
-        left -= 1
-    while len(true) < DELAYED:
-        for fd, _ in poll.poll():
-            connection, began = asked[fd]
-            connection.recv(1000)
-            true.append(time.monotonic() - began)
-            if left:
-                ask(connection)
-                left -= 1
-            else:
-                poll.unregister(fd)
-                connection.close()
-    os.write(told, json.dumps(true).encode())
-    time.sleep(60)
 
 
 def read_all(pipe):

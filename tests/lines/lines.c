@@ -33,7 +33,7 @@ static void write_name(const char *name, const char *key, unsigned number)
 	line_protocol_write(stdout, &sample);
 }
 
-int main(void)
+static void write_names(void)
 {
 	char *name = NULL, key[4096];
 	size_t size = 0;
@@ -45,5 +45,37 @@ int main(void)
 		write_name(name, key, number++);
 	}
 	free(name);
+}
+
+static void write_numbers(void)
+{
+	char text[16];
+	struct deepmon_record record = {
+	    .entity = DEEPMON_CONTAINER,
+	    .subject = DEEPMON_SUBJECT_CPU,
+	    .instance = "",
+	    .qualifier = "",
+	    .labels = {{"number", text, true}},
+	    .label_count = 1,
+	    .valid = 1ull << DEEPMON_INDEX_CPU_cpu_time_ns | 1ull << DEEPMON_INDEX_CPU_cpu_usage_percent,
+	};
+	const struct deepmon_sample sample = {
+	    .time_ns = 1700000000000000000u, .records = &record, .record_count = 1};
+	uint64_t bits;
+
+	for (unsigned number = 0; fread(&bits, sizeof(bits), 1, stdin) == 1; number++) {
+		snprintf(text, sizeof(text), "%u", number);
+		record.values.cpu.cpu_time_ns = bits;
+		memcpy(&record.values.cpu.cpu_usage_percent, &bits, sizeof(bits));
+		line_protocol_write(stdout, &sample);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && strcmp(argv[1], "numbers") == 0)
+		write_numbers();
+	else
+		write_names();
 	return fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -3,6 +3,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -23,6 +24,12 @@ exec chroot "$0" "$@"
 """
 
 
+def dependencies(package):
+    """The names of the packages that a .deb depends on."""
+    listed = subprocess.run(["dpkg-deb", "-f", package, "Depends"], stdout=subprocess.PIPE, check=True, text=True)
+    return [re.split(r"[ :]", name.strip())[0] for name in listed.stdout.split(",")]
+
+
 def suite():
     for line in Path("/etc/os-release").read_text().splitlines():
         if line.startswith("VERSION_CODENAME="):
@@ -30,7 +37,7 @@ def suite():
     raise Skip("/etc/os-release tells no release", needs="chroot")
 
 
-def make_base(archive, packages):
+def make_base(archive, packages, seconds):
     """Essential packages and those named; kept from run to run."""
     program = find_program("mmdebstrap", "chroot", "mmdebstrap")
     sources = next((path for path in SOURCES if Path(path).exists() and Path(path).stat().st_size), None)
@@ -41,10 +48,10 @@ def make_base(archive, packages):
     try:
         done = subprocess.run([program, "--quiet", "--mode=root", "--variant=apt",
                                f"--include={','.join(packages)}", suite(), aside, sources],
-                              stdin=subprocess.DEVNULL, capture_output=True, timeout=MAKE_SECONDS, check=False)
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired as error:
         aside.unlink(missing_ok=True)
-        raise Skip(f"a Debian of its own was not made within {MAKE_SECONDS} s", needs="chroot") from error
+        raise Skip(f"a Debian of its own was not made within {seconds} s", needs="chroot") from error
     if done.returncode:
         aside.unlink(missing_ok=True)
         words = done.stderr.decode(errors="replace").strip().splitlines()[-3:]
@@ -53,9 +60,13 @@ def make_base(archive, packages):
 
 
 class Chroot:
-    """Unpacked for one test. `packages` are what the one to be tested depends on, and what the test needs."""
+    """Unpacked for one test. `packages` are what the one to be tested depends on, and what the test needs.
 
-    def __init__(self, state, build, packages):
+    It is made within `seconds`, or the test is skipped.
+    """
+
+    def __init__(self, state, build, packages, seconds=MAKE_SECONDS):
+        self.seconds = seconds
         self.root = Path(state) / "root"
         self.packages = sorted(packages)
         key = hashlib.sha256(" ".join([suite(), *self.packages]).encode()).hexdigest()[:12]
@@ -65,7 +76,7 @@ class Chroot:
         if os.geteuid() != 0:
             raise Skip("only root can make a Debian of its own", needs="chroot")
         if not self.archive.exists():
-            make_base(self.archive, self.packages)
+            make_base(self.archive, self.packages, self.seconds)
         self.root.mkdir(parents=True)
         try:
             subprocess.run(["tar", "-x", "-f", self.archive, "-C", self.root, "--exclude=./dev/*"],
@@ -83,9 +94,13 @@ class Chroot:
         return self.root / str(path).lstrip("/")
 
     def command(self, *words):
-        """What runs that command in it, as root unless it is prefixed with more."""
-        return [find_program("unshare", None, "util-linux"), "--mount", "--fork", "--kill-child", "sh", "-c", ENTER,
-                str(self.root), *map(str, words)]
+        """What becomes that command in it, as root unless it is prefixed with more.
+
+        Nothing forks on the way, so that who is stopped is the command itself: a signal at the parent's death
+        is forgotten when a process changes its user.
+        """
+        return [find_program("unshare", None, "util-linux"), "--mount", "sh", "-c", ENTER, str(self.root),
+                *map(str, words)]
 
     def run(self, *words, seconds=60):
         """A finished process, its output as text."""

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-only
 """A stand-in for Telegraf's execd input: what it does to the process that it starts, and no more.
 
-Signals and newlines at each interval; a line of stderr over 64 KiB ends the reading of stderr for good;
+Signals and newlines at each interval; a process that ends is started again after a delay, if the test gives
+one; a line of stderr over 64 KiB ends the reading of stderr for good;
 to stop, stdin is closed, SIGTERM follows 5 s later and SIGKILL 5 s after that. Lines are handed on as
 they are; only the host tag that the agent would add is left out.
 """
@@ -52,9 +53,11 @@ class ExecdParent:
     prefix: list = field(default_factory=list)
     ticking: bool = True  # False: the test itself calls tick()
     log: Path = None  # where stderr is kept, too
+    restart_delay: float = None  # seconds; None: one that has ended is not started again
 
     def __post_init__(self):
         self.process = None
+        self.starts = 0
         self.batches = []
         self.stderr_lines = []
         self.stderr_ended = False  # by a line too long, as Telegraf's reader
@@ -73,16 +76,30 @@ class ExecdParent:
     def __enter__(self):
         if not Path(self.program).exists():
             raise StageError(f"{self.program} is missing: build it first (make)")
+        self.start()
+        if self.signal != "none" and self.ticking:
+            self.work(self.tick_on)
+        if self.restart_delay is not None:
+            self.work(self.restart_on)
+        return self
+
+    def start(self):
         self.process = spawn(self.command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, bufsize=0)
-        workers = [self.read_stdout, self.read_stderr]
-        if self.signal != "none" and self.ticking:
-            workers.append(self.tick_on)
-        for worker in workers:
-            thread = threading.Thread(target=worker, daemon=True)
-            thread.start()
-            self.threads.append(thread)
-        return self
+        self.starts += 1
+        self.work(self.read_stdout)
+        self.work(self.read_stderr)
+
+    def work(self, function):
+        thread = threading.Thread(target=function, daemon=True)
+        thread.start()
+        self.threads.append(thread)
+
+    def restart_on(self):
+        """Telegraf looks at the exit and not at its status."""
+        while not self.ending.wait(0.05):
+            if self.process.poll() is not None and not self.ending.wait(self.restart_delay):
+                self.start()
 
     def __exit__(self, *_):
         self.stop()

@@ -24,6 +24,17 @@ def held_by(pid):
     return found
 
 
+def perf_events_of(pid):
+    """How many performance counters a process has open; they end with the last descriptor, or map that has them."""
+    count = 0
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            count += os.readlink(entry) == "anon_inode:[perf_event]"
+        except OSError:
+            continue  # closed meanwhile
+    return count
+
+
 def exists(kind, number):
     try:
         os.close(call(OPEN[kind], words(number)))

@@ -194,13 +194,17 @@ def main(directory, arguments=None):
     if options.list:
         print("\n".join(name for name, _ in tests))
         return 0
-    build = Path(options.build).absolute()
+    return run(dict(tests), Path(options.build).absolute())
+
+
+def run(tests, build):
+    """Runs {name: function}; the status to exit with."""
     required = set(filter(None, os.environ.get("DEEPMON_REQUIRE", "").replace(",", " ").split()))
     report = Report(required)
     stop_on_signals()
     print("TAP version 13")
     try:
-        for name, function in tests:
+        for name, function in tests.items():
             state = build / "integration" / name
             shutil.rmtree(state, ignore_errors=True)
             state.mkdir(parents=True)

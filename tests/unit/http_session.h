@@ -15,6 +15,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../../bpf/http_head.h"
 #include "../../bpf/transaction.h"
 
 #define SESSION_MAX 65536

@@ -42,28 +42,25 @@ START_TEST(what_fits_is_told_as_it_is)
 }
 END_TEST
 
-/* Each would be another's name without its hash. */
-static const char *const mistakable[] = {"a_b/c",
-					 "a/b_c",
-					 "a\nb",
-					 "a\tb",
-					 "a\x7f"
-					 "b",
-					 "a\xff"
-					 "b",
-					 "a\xed\xa0\x80"
-					 "b"};
+/* What is no text, and would be another's name without its hash. */
+static const char *const strange[] = {"a\nb", "a\tb",
+				      "a\x7f"
+				      "b",
+				      "a\xff"
+				      "b",
+				      "a\xed\xa0\x80"
+				      "b"};
 
-START_TEST(what_may_be_mistaken_has_a_hash)
+START_TEST(what_is_no_text_has_a_hash)
 {
-	static char others[COUNT(mistakable)][NAME_SIZE];
-	const char *name = join("container", mistakable[_i]);
+	static char others[COUNT(strange)][NAME_SIZE];
+	const char *name = join("container", strange[_i]);
 	const char *hash = strrchr(name, '~');
 
 	ck_assert(hash && strlen(hash) == 17 && strspn(hash + 1, "0123456789abcdef") == 16);
 	ck_assert(!strpbrk(name, "/\n\t\x7f\xff\xed"));
-	for (size_t i = 0; i < COUNT(mistakable); i++) {
-		snprintf(others[i], NAME_SIZE, "%s", join("container", mistakable[i]));
+	for (size_t i = 0; i < COUNT(strange); i++) {
+		snprintf(others[i], NAME_SIZE, "%s", join("container", strange[i]));
 		for (size_t other = 0; other < i; other++)
 			ck_assert_str_ne(others[i], others[other]);
 	}
@@ -115,13 +112,18 @@ static const struct deepmon_record records[] = {
     {.entity = DEEPMON_SYSTEM, .instance = "a_b"},	{.entity = DEEPMON_CONTAINER, .instance = "c_d"},
     {.entity = DEEPMON_CONTAINER, .instance = "a/b"},	{.entity = DEEPMON_CONTAINER, .instance = "c/d"},
     {.entity = DEEPMON_CONTAINER, .instance = "plain"}, {.entity = DEEPMON_CONTAINER, .instance = "c_d"},
+    {.entity = DEEPMON_CONTAINER, .instance = "e_f/g"}, {.entity = DEEPMON_CONTAINER, .instance = "e/f_g"},
+    {.entity = DEEPMON_CONTAINER, .instance = "e/f/g"}, {.entity = DEEPMON_CONTAINER, .instance = "h_i/j"},
+    {.entity = DEEPMON_CONTAINER, .instance = "c/d"},
 };
 
-/* "c/d" would be "c_d", which is there; "a_b" is of another entity. */
+/* "c/d" would be "c_d", which is there; "a_b" is of another entity, and nothing is like "h_i/j". */
 START_TEST(one_gives_way_to_another)
 {
-	static const char *const begin[] = {"system-a_b",     "container-c_d",	 "container-a_b",
-					    "container-c_d~", "container-plain", "container-c_d"};
+	static const char *const begin[] = {"system-a_b",      "container-c_d",	   "container-a_b",
+					    "container-c_d~",  "container-plain",  "container-c_d",
+					    "container-e_f_g", "container-e_f_g~", "container-e_f_g~",
+					    "container-h_i_j", "container-c_d~"};
 	const struct deepmon_sample sample = {.records = records, .record_count = COUNT(records)};
 	const struct deepmon_sample without = {.records = records + 2, .record_count = 3};
 	struct identifiers identifiers = {0};
@@ -142,6 +144,26 @@ START_TEST(one_gives_way_to_another)
 }
 END_TEST
 
+static const struct {
+	const char *qualifier, *begin;
+} qualifiers[] = {{"", "cycles"},
+		  {"nginx", "cycles-nginx"},
+		  {"kworker/0:1", "cycles-kworker_0:1"},
+		  {"a_b", "cycles-a_b"},
+		  {"a_b/0", "cycles-a_b_0~"}};
+
+START_TEST(a_type_instance)
+{
+	const struct deepmon_metric metric = {.collectd_instance = "cycles"};
+	const struct deepmon_record record = {.qualifier = qualifiers[_i].qualifier};
+	size_t length = strlen(qualifiers[_i].begin);
+
+	identifier_type_instance(&record, &metric, joined, sizeof(joined));
+	ck_assert_int_eq(strncmp(joined, qualifiers[_i].begin, length), 0);
+	ck_assert_int_eq(joined[length] != '\0', qualifiers[_i].begin[length - 1] == '~');
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("identifier");
@@ -149,10 +171,11 @@ int main(void)
 	SRunner *runner = srunner_create(suite);
 
 	tcase_add_loop_test(names, what_fits_is_told_as_it_is, 0, COUNT(plain));
-	tcase_add_loop_test(names, what_may_be_mistaken_has_a_hash, 0, COUNT(mistakable));
+	tcase_add_loop_test(names, what_is_no_text_has_a_hash, 0, COUNT(strange));
 	tcase_add_test(names, long_names_stay_apart);
 	tcase_add_test(names, a_character_is_not_cut_in_two);
 	tcase_add_test(names, one_gives_way_to_another);
+	tcase_add_loop_test(names, a_type_instance, 0, COUNT(qualifiers));
 	suite_add_tcase(suite, names);
 	srunner_run_all(runner, CK_NORMAL);
 

@@ -140,6 +140,7 @@ START_TEST(what_it_is_of)
 {
 	struct deepmon_recording about;
 	struct deepmon_options own;
+	char why[256];
 
 	ck_assert_int_eq(deepmon_recording_read(path, &about, &own), 0);
 	ck_assert_uint_eq(about.samples, REPORTS);
@@ -148,7 +149,15 @@ START_TEST(what_it_is_of)
 	ck_assert(!about.cut);
 	ck_assert_str_eq(about.version, DEEPMON_VERSION);
 	ck_assert_str_eq(own.experiment, "night run");
-	ck_assert(!memcmp(&own.container, &options.container, sizeof(own.container)));
+	ck_assert_uint_eq(own.container.count, 1);
+	ck_assert_str_eq(own.container.texts, "/a,b/");
+	/* What is set then takes its place, if it can be set; what follows is added. */
+	ck_assert_int_ne(deepmon_options_set(&own, "Container", "/(/", why, sizeof(why)), 0);
+	ck_assert_str_eq(own.container.texts, "/a,b/");
+	set(&own, "Container", "c");
+	set(&own, "Container", "d");
+	ck_assert_uint_eq(own.container.count, 2);
+	ck_assert_str_eq(own.container.texts, "c");
 	/* Else a replay would begin a recording. */
 	ck_assert_str_eq(own.record, "");
 }

@@ -3,12 +3,10 @@
  * Files in a report: those with most bytes, of the host and of a container, and the rest. Made by hand, in
  * place of common/files.c.
  */
-#define FAKE_FILES
 #include "sample_look.h"
 
 #include "fake_kernel.h"
 
-#define SETS	   4
 #define WEB	   "/lxc.payload.web"
 #define UNIT	   "/system.slice/cron.service"
 #define WEB_CGROUP 5
@@ -23,49 +21,17 @@ static struct groups groups;
 static struct cgroups cgroups;
 static struct attribution attribution;
 static struct top_files top_files;
-static struct file_set sets[SETS];
-static uint32_t file_round, slot_of[UNIT_CGROUP + 1];
-static uint64_t worth, times, now;
-
-size_t files_set_count(const struct files *files)
-{
-	(void)files;
-	return SETS;
-}
-
-size_t files_read_sets(const struct files *files, struct file_set *read)
-{
-	(void)files;
-	memcpy(read, sets, sizeof(sets));
-	return SETS;
-}
-
-int files_path(const struct files *files, size_t place, uint64_t serial, char *path, size_t most)
-{
-	const struct file_entry *entry = &sets[place / FILE_PLACES].places[place % FILE_PLACES];
-
-	(void)files;
-	if (entry->serial != serial || entry->key.inode == 404)
-		return -ENOENT;
-	snprintf(path, most, "/%llu", (unsigned long long)entry->key.inode % 100000);
-	return 0;
-}
-
-void files_begin_round(const struct files *files, uint64_t in_worth)
-{
-	(void)files;
-	file_round++;
-	worth = in_worth;
-}
+static uint32_t slot_of[UNIT_CGROUP + 1];
+static uint64_t times, now;
 
 static void set_up(void)
 {
 	const struct attribution_rules rules = {.overlap_ratio_ppm = SMT_RATIO_DEFAULT};
 	const size_t told[FILE_SCOPES] = {2, 1};
 
-	memset(sets, 0, sizeof(sets));
+	memset(fake_file_sets, 0, sizeof(fake_file_sets));
 	memset(fake_file_io, 0, sizeof(fake_file_io));
-	file_round = 1;
+	fake_file_round = 1;
 	now = 0;
 	kernel = fake_kernel_new(1, 16);
 	topology = (struct topology){.cpu_count = 1, .socket_count = 1};
@@ -73,7 +39,7 @@ static void set_up(void)
 	groups_init(&groups, 1, 10);
 	cgroups_init(&cgroups, NULL, &names, &groups, 16);
 	ck_assert_int_eq(attribution_init(&attribution, kernel, &topology, &cgroups, &groups, 0, &rules), 0);
-	fake_files = (struct files *)&sets;
+	fake_files = (struct files *)fake_file_sets;
 	attribution.file_io = (struct file_io *)fake_file_io;
 	attribution.top_files = &top_files;
 	ck_assert_int_eq(top_files_init(&top_files, fake_files, 100, told), 0);
@@ -98,9 +64,9 @@ static void tear_down(void)
 static void use(uint64_t cgroup_id, uint64_t inode, uint64_t bytes)
 {
 	const struct file_key key = {.cgroup_id = cgroup_id, .inode = inode, .device = 8 << 20 | 3};
-	struct file_set *set = &sets[file_set_of(&key, SETS)];
+	struct file_set *set = &fake_file_sets[file_set_of(&key, FAKE_FILE_SETS)];
 
-	file_set_begin(set, file_round);
+	file_set_begin(set, fake_file_round);
 	file_entry_add(file_set_enter(set, &key), false, bytes);
 	fake_file_io[slot_of[cgroup_id]].written_bytes += bytes;
 	fake_file_io[slot_of[cgroup_id]].writes++;
@@ -219,7 +185,24 @@ START_TEST(any_number_of_files)
 		told = of_web("/7");
 		ck_assert_double_eq(told + of_web(OTHER), (round + 1) * (500 + 300));
 		/* Two are told of the host; a container's want all their paths. */
-		ck_assert_uint_eq(worth, 0);
+		ck_assert_uint_eq(fake_file_worth, 0);
+	}
+}
+END_TEST
+
+/* As many others as there is room for are used meanwhile: whose bytes are told goes on. */
+START_TEST(the_used_are_kept)
+{
+	attribution_begin(&attribution);
+	for (uint64_t round = 0; round < 10; round++) {
+		use(UNIT_CGROUP, 1, 1000);
+		attribution_charge(&attribution, NULL, ++now);
+		report();
+		ck_assert_double_eq(of_host("cron.service", "/1"), 1000. * (double)(round + 1));
+		/* All of the next sample begin with nothing. */
+		for (uint64_t inode = 0; inode < FILE_PLACES; inode++)
+			use(WEB_CGROUP, 1000 + round * FILE_PLACES + inode, 0);
+		attribution_charge(&attribution, NULL, ++now);
 	}
 }
 END_TEST
@@ -231,12 +214,12 @@ START_TEST(worth_of_the_host_alone)
 	attribution_begin(&attribution);
 	use(WEB_CGROUP, 1, 1000);
 	report();
-	ck_assert_uint_eq(worth, 0);
+	ck_assert_uint_eq(fake_file_worth, 0);
 	use(WEB_CGROUP, 1, 1000);
 	use(WEB_CGROUP, 2, 400);
 	use(WEB_CGROUP, 3, 10);
 	report();
-	ck_assert_uint_eq(worth, 100);
+	ck_assert_uint_eq(fake_file_worth, 100);
 	ck_assert_uint_eq(count_of(DEEPMON_CONTAINER_FILE, DEEPMON_SUBJECT_FILE_USE), 0);
 }
 END_TEST
@@ -254,6 +237,7 @@ int main(void)
 	tcase_add_test(test, one_without_a_path);
 	tcase_add_test(test, two_of_one_path);
 	tcase_add_test(test, any_number_of_files);
+	tcase_add_test(test, the_used_are_kept);
 	tcase_add_test(test, worth_of_the_host_alone);
 	suite_add_tcase(suite, test);
 	runner = srunner_create(suite);
