@@ -39,14 +39,14 @@ struct {
 
 struct http_context {
 	struct http_call *call;
-	struct net_socket *socket;
+	struct net_conversation *conversation;
 };
 
-static __always_inline void count_http(const struct net_socket *socket, __u32 slot, __u32 outcome,
+static __always_inline void count_http(const struct net_conversation *conversation, __u32 slot, __u32 outcome,
 				       __u64 latency_ns)
 {
-	struct net_transactions *transactions = transactions_of(slot, NET_HTTP, socket);
-	__u32 class = socket->http.responses.status / 100 - 2;
+	struct net_transactions *transactions = transactions_of(slot, NET_HTTP, conversation);
+	__u32 class = conversation->http.responses.status / 100 - 2;
 
 	if (!transactions)
 		return;
@@ -54,35 +54,36 @@ static __always_inline void count_http(const struct net_socket *socket, __u32 sl
 	if (class < NET_STATUS_CLASSES)
 		__sync_fetch_and_add(&transactions->status[class], 1);
 	if (outcome == TRANSACTION_ANSWERED)
-		latency_add(slot, socket->role == NET_SERVER ? LATENCY_HTTP_SERVER : LATENCY_HTTP_CLIENT,
-			    latency_ns);
+		latency_add(
+		    slot, conversation->socket.role == NET_SERVER ? LATENCY_HTTP_SERVER : LATENCY_HTTP_CLIENT,
+		    latency_ns);
 }
 
-static __always_inline void handle_events(struct net_socket *socket, __u32 slot, __u32 side, __u32 events,
-					  __u64 now_ns)
+static __always_inline void handle_events(struct net_conversation *conversation, __u32 slot, __u32 side,
+					  __u32 events, __u64 now_ns)
 {
 	__u64 latency_ns = 0;
 	__u32 outcome;
 
 	if (!(events & (HTTP_BEGAN | HTTP_LINE | HTTP_ANSWERED)))
 		return;
-	outcome = transaction_http(&socket->queue, side, events, now_ns, &latency_ns);
+	outcome = transaction_http(&conversation->queue, side, events, now_ns, &latency_ns);
 	if (outcome != TRANSACTION_NONE)
-		count_http(socket, slot, outcome, latency_ns);
+		count_http(conversation, slot, outcome, latency_ns);
 }
 
 /* Bytes that a step took belong to HTTP; before the first request line is complete, they may. */
-static __always_inline void count_bytes(struct http_call *call, struct net_socket *socket, __u8 phase,
-					__u32 events, __u64 bytes)
+static __always_inline void count_bytes(struct http_call *call, struct net_conversation *conversation,
+					__u8 phase, __u32 events, __u64 bytes)
 {
 	if (phase == HTTP_PHASE_FOLLOWED) {
 		call->counted += bytes;
 	} else if (phase == HTTP_PHASE_UNDECIDED) {
 		if (events & HTTP_BEGAN)
-			socket->http_pending = 0;
-		socket->http_pending += (__u32)bytes;
+			conversation->http_pending = 0;
+		conversation->http_pending += (__u32)bytes;
 		if (events & HTTP_LINE)
-			call->counted += socket->http_pending;
+			call->counted += conversation->http_pending;
 	}
 }
 
@@ -154,40 +155,40 @@ static __always_inline void take_from_chunk(struct http_call *call, struct http_
 static long http_step(__u32 index, struct http_context *context)
 {
 	struct http_call *call = context->call;
-	struct net_socket *socket = context->socket;
+	struct net_conversation *conversation = context->conversation;
 	__u32 side = call->side, position = call->position;
-	__u8 phase = socket->http.phase;
+	__u8 phase = conversation->http.phase;
 
 	call->events = 0;
 	if (position < call->length && position < HTTP_CHUNK) {
 		/* The next message, which may have a head that can be taken at once. */
-		if (position && socket->http.readers[side & 1].state == HTTP_STATE_START) {
+		if (position && conversation->http.readers[side & 1].state == HTTP_STATE_START) {
 			give_back(call);
 			return 0;
 		}
-		take_from_chunk(call, &socket->http, position);
+		take_from_chunk(call, &conversation->http, position);
 	} else if (!call->left) {
 		return 1;
-	} else if (http_wants(&socket->http, side)) {
-		call->taken = skip_bytes(call, http_wants(&socket->http, side));
-		http_skip(&socket->http, side, call->taken, &call->events);
+	} else if (http_wants(&conversation->http, side)) {
+		call->taken = skip_bytes(call, http_wants(&conversation->http, side));
+		http_skip(&conversation->http, side, call->taken, &call->events);
 	} else if (read_chunk(call)) {
 		return 0;
 	} else {
 		/* It must be read and can't be: given up. */
 		call->taken = call->left;
 		call->left = 0;
-		http_skip(&socket->http, side, call->taken, &call->events);
+		http_skip(&conversation->http, side, call->taken, &call->events);
 	}
-	count_bytes(call, socket, phase, call->events, call->taken);
-	handle_events(socket, call->slot, side, call->events, call->now_ns);
+	count_bytes(call, conversation, phase, call->events, call->taken);
+	handle_events(conversation, call->slot, side, call->events, call->now_ns);
 	return 0;
 }
 
-static __always_inline void count_http_bytes(const struct net_socket *socket, __u32 slot, __u32 side,
-					     __u64 bytes)
+static __always_inline void count_http_bytes(const struct net_conversation *conversation, __u32 slot,
+					     __u32 side, __u64 bytes)
 {
-	struct net_transactions *transactions = bytes ? transactions_of(slot, NET_HTTP, socket) : NULL;
+	struct net_transactions *transactions = bytes ? transactions_of(slot, NET_HTTP, conversation) : NULL;
 
 	if (transactions)
 		__sync_fetch_and_add(side == HTTP_REQUESTS ? &transactions->request_bytes
@@ -196,15 +197,15 @@ static __always_inline void count_http_bytes(const struct net_socket *socket, __
 }
 
 /* Some of the call's bytes must be read. */
-static __always_inline void read_http(struct net_socket *socket, __u32 slot, __u32 side, __u64 length,
-				      bool sent, __u64 now_ns)
+static __always_inline void read_http(struct net_conversation *conversation, __u32 slot, __u32 side,
+				      __u64 length, bool sent, __u64 now_ns)
 {
 	__u32 which = sent, events = 0;
 	struct http_call *call = bpf_map_lookup_elem(&http_calls, &which);
-	struct http_context context = {call, socket};
+	struct http_context context = {call, conversation};
 
 	if (!call || !user_bytes_find(&call->bytes, sent)) {
-		http_skip(&socket->http, side, length, &events);
+		http_skip(&conversation->http, side, length, &events);
 		return;
 	}
 	call->position = call->length = 0;
@@ -215,23 +216,24 @@ static __always_inline void read_http(struct net_socket *socket, __u32 slot, __u
 	call->slot = slot;
 	bpf_loop(HTTP_STEPS_MAX, http_step, &context, 0);
 	if (call->left)
-		http_skip(&socket->http, side, call->left + 1, &events);
-	count_http_bytes(socket, slot, side, call->counted);
+		http_skip(&conversation->http, side, call->left + 1, &events);
+	count_http_bytes(conversation, slot, side, call->counted);
 }
 
 /*
  * Bytes before those of this call that no call told of: taken by splice, say, or by mapping pages. TCP's own
  * numbers tell; where something is between the program and TCP they count other bytes.
  */
-static __always_inline __u32 unseen_bytes(struct sock *sk, struct net_socket *socket, __u64 length, bool sent)
+static __always_inline __u32 unseen_bytes(struct sock *sk, struct net_conversation *conversation,
+					  __u64 length, bool sent)
 {
 	struct tcp_sock *tcp = (struct tcp_sock *)sk;
 	__u32 next = sent ? BPF_CORE_READ(tcp, write_seq) : BPF_CORE_READ(tcp, copied_seq);
-	__u32 *known = &socket->sequences[sent], bit = 1u << sent;
-	__u32 unseen = socket->followed & bit ? next - *known - (__u32)length : 0;
+	__u32 *known = &conversation->sequences[sent], bit = 1u << sent;
+	__u32 unseen = conversation->followed & bit ? next - *known - (__u32)length : 0;
 
 	*known = next;
-	socket->followed |= bit;
+	conversation->followed |= bit;
 	if (!unseen || BPF_CORE_READ(tcp, inet_conn.icsk_ulp_ops))
 		return 0;
 	/* The end of the stream counts as one byte, and is read with the last. */
@@ -240,54 +242,54 @@ static __always_inline __u32 unseen_bytes(struct sock *sk, struct net_socket *so
 	return unseen;
 }
 
-static __always_inline void pass_over_unread(struct net_socket *socket, __u32 slot, __u32 side, __u64 length,
-					     __u64 now_ns)
+static __always_inline void pass_over_unread(struct net_conversation *conversation, __u32 slot, __u32 side,
+					     __u64 length, __u64 now_ns)
 {
-	__u8 phase = socket->http.phase;
+	__u8 phase = conversation->http.phase;
 	__u32 events = 0;
 
-	http_skip(&socket->http, side, length, &events);
-	handle_events(socket, slot, side, events, now_ns);
+	http_skip(&conversation->http, side, length, &events);
+	handle_events(conversation, slot, side, events, now_ns);
 	if (phase == HTTP_PHASE_FOLLOWED && !(events & HTTP_LOST))
-		count_http_bytes(socket, slot, side, length);
+		count_http_bytes(conversation, slot, side, length);
 }
 
 /* A call sent or received so many bytes. */
-static __always_inline void feed_http(struct sock *sk, struct net_socket *socket, __u32 slot, __u32 side,
-				      __u64 length, bool sent, __u64 now_ns)
+static __always_inline void feed_http(struct sock *sk, struct net_conversation *conversation, __u32 slot,
+				      __u32 side, __u64 length, bool sent, __u64 now_ns)
 {
-	struct http_connection *connection = &socket->http;
+	struct http_connection *connection = &conversation->http;
 	__u8 phase = connection->phase;
 	__u32 events = 0, unseen;
 
 	if (phase > HTTP_PHASE_FOLLOWED)
 		return;
 	http_begin(connection, side, &events);
-	unseen = unseen_bytes(sk, socket, length, sent);
+	unseen = unseen_bytes(sk, conversation, length, sent);
 	if (unseen)
-		pass_over_unread(socket, slot, side, unseen, now_ns);
+		pass_over_unread(conversation, slot, side, unseen, now_ns);
 	if (http_wants(connection, side) < length) {
-		read_http(socket, slot, side, length, sent, now_ns);
+		read_http(conversation, slot, side, length, sent, now_ns);
 		return;
 	}
-	pass_over_unread(socket, slot, side, length, now_ns);
+	pass_over_unread(conversation, slot, side, length, now_ns);
 }
 
 /* The server sends no more. What it sent last was the end of the response. */
-static __always_inline void end_http(struct net_socket *socket, __u32 slot)
+static __always_inline void end_http(struct net_conversation *conversation, __u32 slot)
 {
 	struct net_transactions *transactions;
 	__u32 events = 0, outstanding;
 
-	if (socket->http.phase != HTTP_PHASE_FOLLOWED)
+	if (conversation->http.phase != HTTP_PHASE_FOLLOWED)
 		return;
-	http_close(&socket->http, &events);
-	handle_events(socket, slot, HTTP_RESPONSES, events, socket->tcp.answered_ns);
-	outstanding = transaction_outstanding(&socket->queue);
-	transactions = outstanding ? transactions_of(slot, NET_HTTP, socket) : NULL;
+	http_close(&conversation->http, &events);
+	handle_events(conversation, slot, HTTP_RESPONSES, events, conversation->tcp.answered_ns);
+	outstanding = transaction_outstanding(&conversation->queue);
+	transactions = outstanding ? transactions_of(slot, NET_HTTP, conversation) : NULL;
 	if (transactions)
 		__sync_fetch_and_add(&transactions->unanswered, outstanding);
-	socket->http.phase = HTTP_PHASE_NONE;
+	conversation->http.phase = HTTP_PHASE_NONE;
 }
 
 #endif

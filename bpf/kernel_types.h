@@ -72,15 +72,47 @@ struct task_struct {
 	struct fs_struct *fs;
 };
 
+struct ns_common {
+	unsigned int inum;
+};
+
+struct net {
+	struct ns_common ns;
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+struct in6_addr {
+	__u8 bytes[16];
+};
+
 struct sock_common {
 	unsigned short skc_family;
+	volatile unsigned char skc_state;
+	__u32 skc_rcv_saddr;
+	__u32 skc_daddr; /* the other side's, in the network's byte order, as the port */
+	__u16 skc_dport;
+	struct in6_addr skc_v6_daddr; /* with CONFIG_IPV6 */
+	struct in6_addr skc_v6_rcv_saddr;
+	possible_net_t skc_net;
 };
 
 struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_protocol;
+	__u8 sk_userlocks : 4;
 	__u32 sk_max_ack_backlog; /* what was asked of listen(); a connection has its listener's */
 	__u8 sk_shutdown;	  /* 1: no more is received; 2: no more is sent */
+};
+
+struct socket {
+	struct sock *sk;
+};
+
+struct inet_sock {
+	__u16 inet_sport; /* its own port, in the network's byte order */
 };
 
 struct inet_connection_sock {
@@ -95,10 +127,10 @@ struct tcp_sock {
 	__u32 copied_seq; /* and that to be read next */
 };
 
-/* What a program had in the processor's registers when it called the kernel. */
+/* What a program, or a function of the kernel's that is probed, had in the processor's registers. */
 struct pt_regs {
 #if defined(__TARGET_ARCH_x86)
-	unsigned long si, dx, ax, orig_ax;
+	unsigned long di, si, dx, cx, ax, orig_ax;
 #elif defined(__TARGET_ARCH_arm64)
 	__u64 regs[31];
 	__u64 orig_x0;

@@ -4,11 +4,7 @@
  * the network itself does to a socket, to whom the socket was charged last. It touches its own maps, and the
  * slots that all programs share.
  */
-#include "slots.bpf.h"
-
-#include "http.bpf.h"
-#include "net.h"
-#include "transactions.bpf.h"
+#include "net_sockets.bpf.h"
 
 #define AF_INET	     2
 #define AF_INET6     10
@@ -16,6 +12,11 @@
 #define IPPROTO_UDP  17
 #define MSG_PEEK     2
 #define MSG_ERRQUEUE 0x2000
+#define NOT_RECEIVED (MSG_PEEK | MSG_ERRQUEUE) /* looked at, or what was sent comes back with an error */
+
+#include "http.bpf.h"
+#include "peers.bpf.h"
+#include "transactions.bpf.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -24,13 +25,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct net_usage);
 } net_usage SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
-	__type(key, int);
-	__type(value, struct net_socket);
-} net_sockets SEC(".maps");
 
 static __always_inline void add(__u64 *counter, __u64 count)
 {
@@ -45,10 +39,7 @@ static __always_inline struct net_usage *usage_of_slot(__u32 slot)
 /* The current task's slot, which the socket is charged to from now on. */
 static __always_inline __u32 own(struct net_socket *socket)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	__u32 index = bpf_get_smp_processor_id();
-	struct cpu_state *cpu = bpf_map_lookup_elem(&cpus, &index);
-	__u32 slot = cpu ? slot_of_trusted(cpu, task) : CPU_SLOT_OTHER;
+	__u32 slot = slot_of_current();
 	struct cpu_slot *owner = bpf_map_lookup_elem(&slots, &slot);
 
 	if (socket && owner) {
@@ -70,73 +61,69 @@ static __always_inline __u32 slot_of_socket(const struct net_socket *socket)
 	return slot;
 }
 
-static __always_inline bool is_internet(const struct sock *sk)
-{
-	__u16 family = sk->__sk_common.skc_family;
-
-	return family == AF_INET || family == AF_INET6;
-}
-
-static __always_inline struct net_socket *socket_of(struct sock *sk)
-{
-	return bpf_sk_storage_get(&net_sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-}
-
 /* A connection was opened by a program that was not known at that time. */
-static __always_inline void count_late(struct net_socket *socket, struct net_usage *usage)
+static __always_inline void count_late(struct sock *sk, struct net_socket *socket, __u32 slot,
+				       struct net_usage *usage)
 {
 	if (!socket->uncounted)
 		return;
 	socket->uncounted = 0;
 	add(&usage->tcp_opened_passive, 1);
+	count_peer_event(sk, socket, slot, PEER_OPENED);
 }
 
-static __always_inline void feed(struct sock *sk, struct net_socket *socket, __u32 slot, __u64 bytes,
-				 bool sent)
+static __always_inline void feed(struct sock *sk, struct net_conversation *conversation, __u32 slot,
+				 __u64 bytes, bool sent)
 {
+	struct net_socket *socket = &conversation->socket;
 	__u64 now_ns = bpf_ktime_get_ns();
 	struct transaction_result result;
 	__u32 side;
 
-	find_role(sk, socket);
+	socket->role = is_server(sk, socket) ? NET_SERVER : NET_CLIENT;
 	side = transaction_side(socket->role == NET_SERVER, sent);
-	count_tcp(socket, slot, transaction_feed(&socket->tcp, side, bytes, now_ns, &result), &result);
+	count_tcp(conversation, slot, transaction_feed(&conversation->tcp, side, bytes, now_ns, &result),
+		  &result);
 	if (with_http)
-		feed_http(sk, socket, slot, side, bytes, sent, now_ns);
+		feed_http(sk, conversation, slot, side, bytes, sent, now_ns);
 }
 
 /* The server sends no more: what is under way is complete. */
-static __always_inline void finish(struct net_socket *socket)
+static __always_inline void finish(struct net_conversation *conversation)
 {
 	struct transaction_result result;
-	__u32 slot = slot_of_socket(socket);
+	__u32 slot = slot_of_socket(&conversation->socket);
 
 	if (with_http)
-		end_http(socket, slot);
-	count_tcp(socket, slot, transaction_end(&socket->tcp, &result), &result);
+		end_http(conversation, slot);
+	count_tcp(conversation, slot, transaction_end(&conversation->tcp, &result), &result);
 }
 
 /* Nothing was received: nothing was asked for, or the other side sends no more. */
 static __always_inline int end_of_stream(struct sock *sk)
 {
-	struct net_socket *socket = NULL;
+	struct net_conversation *conversation = NULL;
 
-	if (with_transactions && sk->sk_protocol == IPPROTO_TCP && sk->sk_shutdown & SHUTDOWN_RECEIVE)
-		socket = bpf_sk_storage_get(&net_sockets, sk, NULL, 0);
-	if (socket && socket->role == NET_CLIENT)
-		finish(socket);
+	if (sk->sk_shutdown & SHUTDOWN_RECEIVE)
+		conversation = known_conversation(sk);
+	if (conversation && conversation->socket.role == NET_CLIENT)
+		finish(conversation);
 	return 0;
 }
 
-static __always_inline int transfer(struct sock *sk, int length, bool sent)
+/*
+ * Where the verifier does not know sk to be a socket, its fields are read another way. `follow` is
+ * constant: what transactions of HTTP take, kernels of the other hooks refuse even where it is never run.
+ */
+static __always_inline int transfer_by(struct sock *sk, __u16 family, __u16 protocol, int length, bool sent,
+				       bool follow)
 {
-	if (length <= 0 || !sk || !is_internet(sk))
-		return length == 0 && sk && !sent ? end_of_stream(sk) : 0;
-
-	__u16 protocol = sk->sk_protocol;
-
-	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
+	if (length < 0 || (family != AF_INET && family != AF_INET6) ||
+	    (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP))
 		return 0;
+	if (!length)
+		return follow && with_transactions && protocol == IPPROTO_TCP && !sent ? end_of_stream(sk)
+										       : 0;
 
 	struct net_socket *socket = protocol == IPPROTO_TCP ? socket_of(sk) : NULL;
 	__u32 slot = own(socket);
@@ -147,14 +134,16 @@ static __always_inline int transfer(struct sock *sk, int length, bool sent)
 	if (protocol == IPPROTO_UDP) {
 		add(sent ? &usage->udp_sent_bytes : &usage->udp_received_bytes, (__u64)length);
 		add(sent ? &usage->udp_sent_messages : &usage->udp_received_messages, 1);
+		count_peer_transfer(sk, NULL, slot, protocol, length, sent);
 		return 0;
 	}
 	add(sent ? &usage->tcp_sent_bytes : &usage->tcp_received_bytes, (__u64)length);
 	add(sent ? &usage->tcp_sent_messages : &usage->tcp_received_messages, 1);
 	if (socket)
-		count_late(socket, usage);
-	if (socket && with_transactions)
-		feed(sk, socket, slot, (__u64)length, sent);
+		count_late(sk, socket, slot, usage);
+	if (follow && socket && with_transactions)
+		feed(sk, (struct net_conversation *)socket, slot, (__u64)length, sent);
+	count_peer_transfer(sk, socket, slot, protocol, length, sent);
 	if (!sent) {
 		add(&usage->tcp_rtt_sum_us, BPF_CORE_READ((struct tcp_sock *)sk, srtt_us) >> 3);
 		add(&usage->tcp_rtt_readings, 1);
@@ -162,23 +151,30 @@ static __always_inline int transfer(struct sock *sk, int length, bool sent)
 	return 0;
 }
 
+static __always_inline int transfer(struct sock *sk, int length, bool sent, bool follow)
+{
+	return sk ? transfer_by(sk, sk->__sk_common.skc_family, sk->sk_protocol, length, sent, follow) : 0;
+}
+
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(net_sent, struct sock *sk, int length, int flags)
 {
-	return transfer(sk, length, true);
+	return transfer(sk, length, true, true);
 }
 
 SEC("tp_btf/sock_recv_length")
 int BPF_PROG(net_received, struct sock *sk, int length, int flags)
 {
-	return flags & (MSG_PEEK | MSG_ERRQUEUE) ? 0 : transfer(sk, length, false);
+	return flags & NOT_RECEIVED ? 0 : transfer(sk, length, false, true);
 }
+
+#include "net_hooks.bpf.h"
 
 /* A client's or a listener's begins in its own task; a server's connection in whatever the network
  * interrupts. */
 static __always_inline void begin(struct sock *sk, int state)
 {
-	struct net_socket *socket = socket_of(sk);
+	struct net_socket *socket = kept_socket(sk);
 
 	if (!socket)
 		return;
@@ -188,8 +184,9 @@ static __always_inline void begin(struct sock *sk, int state)
 
 static __always_inline void establish(struct sock *sk, bool active)
 {
-	struct net_socket *socket = socket_of(sk);
+	struct net_socket *socket = kept_socket(sk);
 	struct net_usage *usage;
+	__u32 slot;
 
 	if (!socket)
 		return;
@@ -200,36 +197,59 @@ static __always_inline void establish(struct sock *sk, bool active)
 		socket->uncounted = 1;
 		return;
 	}
-	usage = usage_of_slot(slot_of_socket(socket));
+	slot = slot_of_socket(socket);
+	usage = usage_of_slot(slot);
+	if (!usage)
+		return;
+	add(active ? &usage->tcp_opened_active : &usage->tcp_opened_passive, 1);
+	count_peer_event(sk, socket, slot, PEER_OPENED);
+}
+
+/* Shut down by the task that has it, which may not have sent or received anything before. */
+static __always_inline void claim(struct sock *sk)
+{
+	struct net_socket *socket = known_socket(sk);
+	struct net_usage *usage;
+	__u32 slot;
+
+	if (!socket || !socket->uncounted)
+		return;
+	slot = own(socket);
+	usage = usage_of_slot(slot);
 	if (usage)
-		add(active ? &usage->tcp_opened_active : &usage->tcp_opened_passive, 1);
+		count_late(sk, socket, slot, usage);
 }
 
 static __always_inline void end(struct sock *sk, int after)
 {
-	struct net_socket *socket = bpf_sk_storage_get(&net_sockets, sk, NULL, 0);
+	struct net_conversation *conversation = known_conversation(sk);
 
-	if (socket && ends_transactions(sk, socket, after))
-		finish(socket);
+	if (conversation && ends_transactions(sk, conversation, after))
+		finish(conversation);
 }
 
 static __always_inline void close(struct sock *sk, int before)
 {
-	struct net_socket *socket = bpf_sk_storage_get(&net_sockets, sk, NULL, 0);
+	struct net_socket *socket = known_socket(sk);
 	struct net_usage *usage;
+	__u32 slot;
 
 	if (!socket || before == STATE_LISTEN)
 		return;
-	usage = usage_of_slot(slot_of_socket(socket));
+	slot = slot_of_socket(socket);
+	usage = usage_of_slot(slot);
 	if (!usage)
 		return;
-	if (before == STATE_SYN_SENT)
+	if (before == STATE_SYN_SENT) {
 		add(&usage->tcp_failed, 1);
-	else if (socket->open) {
-		count_late(socket, usage);
+		count_peer_event(sk, socket, slot, PEER_FAILED);
+	} else if (socket->open) {
+		count_late(sk, socket, slot, usage);
 		add(&usage->tcp_closed, 1);
+		count_peer_event(sk, socket, slot, PEER_CLOSED);
 	}
 	socket->open = 0;
+	forget_end(sk, socket);
 }
 
 SEC("tp_btf/inet_sock_set_state")
@@ -237,14 +257,20 @@ int BPF_PROG(net_state, struct sock *sk, int before, int after)
 {
 	if (sk->sk_protocol != IPPROTO_TCP)
 		return 0;
-	if (after == STATE_SYN_SENT || after == STATE_LISTEN)
+	if (before == STATE_LISTEN && after == STATE_SYN_RECV)
+		forget_socket(sk);
+	else if (after == STATE_SYN_SENT || after == STATE_LISTEN)
 		begin(sk, after);
 	else if (after == STATE_ESTABLISHED && (before == STATE_SYN_SENT || before == STATE_SYN_RECV))
 		establish(sk, before == STATE_SYN_SENT);
+	else if (after == STATE_FIN_WAIT1 || after == STATE_LAST_ACK)
+		claim(sk);
 	else if (after == STATE_CLOSE)
 		close(sk, before);
 	if (with_transactions)
 		end(sk, after);
+	if (after == STATE_CLOSE)
+		forget_socket(sk);
 	return 0;
 }
 
@@ -252,16 +278,16 @@ int BPF_PROG(net_state, struct sock *sk, int before, int after)
 SEC("tp_btf/tcp_destroy_sock")
 int BPF_PROG(net_destroyed, struct sock *sk)
 {
-	struct net_socket *socket = bpf_sk_storage_get(&net_sockets, sk, NULL, 0);
+	struct net_conversation *conversation = known_conversation(sk);
 
-	if (socket)
-		finish(socket);
+	if (conversation)
+		finish(conversation);
 	return 0;
 }
 
 static __always_inline struct net_usage *usage_of_socket(struct sock *sk)
 {
-	struct net_socket *socket = sk ? bpf_sk_storage_get(&net_sockets, sk, NULL, 0) : NULL;
+	struct net_socket *socket = sk ? known_socket(sk) : NULL;
 
 	return socket ? usage_of_slot(slot_of_socket(socket)) : NULL;
 }

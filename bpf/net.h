@@ -7,6 +7,8 @@
 
 #include "transaction.h"
 
+#include "peer.h"
+
 /* Counts of one slot: an element of the map `net_usage`. All CPUs add to it, atomically; it only grows. */
 struct net_usage {
 	__u64 tcp_sent_bytes, tcp_sent_messages; /* a message: a call that sent, or received, something */
@@ -57,13 +59,20 @@ struct net_socket {
 	__u8 role;	 /* enum net_role */
 	__u8 open;	 /* whether its opening was counted */
 	__u8 uncounted;	 /* an opening that waits for its owner to be known */
-	__u8 followed;	 /* a bit for each direction (1: sent) of which `sequences` is known */
+	__u8 padding;
+	struct peer_place peer;
+};
+
+/* What the kernel's storage of sockets keeps: the same, and its transactions. */
+struct net_conversation {
+	struct net_socket socket; /* first: what is kept is one, wherever that is */
 	struct transaction tcp;
 	struct http_connection http;
 	struct transaction_queue queue;
 	__u32 http_pending; /* bytes of what may be the first request */
 	__u32 sequences[2]; /* TCP's numbers of what comes next, by direction, as of the last call */
-	__u32 reserved;
+	__u8 followed;	    /* a bit for each direction (1: sent) of which those are known */
+	__u8 reserved[3];
 };
 
 #endif

@@ -6,21 +6,9 @@
 #ifndef DEEPMON_BPF_TRANSACTIONS_BPF_H
 #define DEEPMON_BPF_TRANSACTIONS_BPF_H
 
-#include "slots.bpf.h"
+#include "net_sockets.bpf.h"
 
 #include "latency.bpf.h"
-#include "net.h"
-
-/* include/net/tcp_states.h */
-enum {
-	STATE_ESTABLISHED = 1,
-	STATE_SYN_SENT = 2,
-	STATE_SYN_RECV = 3,
-	STATE_FIN_WAIT1 = 4,
-	STATE_CLOSE = 7,
-	STATE_LAST_ACK = 9,
-	STATE_LISTEN = 10,
-};
 
 #define SHUTDOWN_RECEIVE 1
 #define SHUTDOWN_BOTH	 3
@@ -36,18 +24,18 @@ struct {
 } net_dialogues SEC(".maps");
 
 static __always_inline struct net_transactions *transactions_of(__u32 slot, __u32 protocol,
-								const struct net_socket *socket)
+								const struct net_conversation *conversation)
 {
 	struct net_dialogues *dialogues = bpf_map_lookup_elem(&net_dialogues, &slot);
 
-	return dialogues ? &dialogues->of[protocol][socket->role == NET_SERVER] : NULL;
+	return dialogues ? &dialogues->of[protocol][conversation->socket.role == NET_SERVER] : NULL;
 }
 
-static __always_inline void count_tcp(const struct net_socket *socket, __u32 slot, __u32 outcome,
+static __always_inline void count_tcp(const struct net_conversation *conversation, __u32 slot, __u32 outcome,
 				      const struct transaction_result *result)
 {
 	struct net_transactions *transactions =
-	    outcome == TRANSACTION_NONE ? NULL : transactions_of(slot, NET_TCP, socket);
+	    outcome == TRANSACTION_NONE ? NULL : transactions_of(slot, NET_TCP, conversation);
 
 	if (!transactions)
 		return;
@@ -58,18 +46,8 @@ static __always_inline void count_tcp(const struct net_socket *socket, __u32 slo
 	__sync_fetch_and_add(&transactions->answered, 1);
 	__sync_fetch_and_add(&transactions->request_bytes, result->request_bytes);
 	__sync_fetch_and_add(&transactions->answer_bytes, result->answer_bytes);
-	latency_add(slot, socket->role == NET_SERVER ? LATENCY_TCP_SERVER : LATENCY_TCP_CLIENT,
+	latency_add(slot, conversation->socket.role == NET_SERVER ? LATENCY_TCP_SERVER : LATENCY_TCP_CLIENT,
 		    result->latency_ns);
-}
-
-/*
- * A connection that was open before we were: one that was accepted has its listener's backlog still. Of one
- * whose listener asked for none, listen(fd, 0), it is not known, and it is taken for a client's.
- */
-static __always_inline void find_role(struct sock *sk, struct net_socket *socket)
-{
-	if (socket->role == NET_UNKNOWN)
-		socket->role = sk->sk_max_ack_backlog ? NET_SERVER : NET_CLIENT;
 }
 
 /* Whether there is something that was received and not read; the end itself counts as one byte. */
@@ -84,9 +62,10 @@ static __always_inline bool has_unread(struct sock *sk)
  * Whether a change of state means that the server sends no more. For a client it is the end that is read
  * which tells so; or that it closes, and reads nothing any more.
  */
-static __always_inline bool ends_transactions(struct sock *sk, const struct net_socket *socket, int after)
+static __always_inline bool ends_transactions(struct sock *sk, const struct net_conversation *conversation,
+					      int after)
 {
-	bool server = socket->role == NET_SERVER;
+	bool server = conversation->socket.role == NET_SERVER;
 
 	switch (after) {
 	case STATE_FIN_WAIT1:

@@ -91,6 +91,16 @@ static inline void sums_add(void *to, const void *from, size_t size)
 		sum[i] += other[i];
 }
 
+/* The same of *to -= *from. */
+static inline void sums_subtract(void *to, const void *from, size_t size)
+{
+	any_sum *sum = to;
+	const any_sum *other = from;
+
+	for (size_t i = 0; i < size / sizeof(*sum); i++)
+		sum[i] -= other[i];
+}
+
 static inline void account_sums_add(struct account_sums *to, const struct account_sums *from)
 {
 	sums_add(to, from, sizeof(*to));
@@ -98,11 +108,7 @@ static inline void account_sums_add(struct account_sums *to, const struct accoun
 
 static inline void account_sums_subtract(struct account_sums *to, const struct account_sums *from)
 {
-	any_sum *sum = (any_sum *)to;
-	const any_sum *other = (const any_sum *)from;
-
-	for (size_t i = 0; i < sizeof(*to) / sizeof(*sum); i++)
-		sum[i] -= other[i];
+	sums_subtract(to, from, sizeof(*to));
 }
 
 /* to += from */

@@ -450,6 +450,9 @@ void attribution_charge(struct attribution *attribution, const struct energy_zon
 		charge_cpu_time(attribution, now_ns);
 	else if (attribution->cgroup_cpu)
 		charge_files(attribution, now_ns);
+	if (attribution->peers)
+		peers_charge(attribution->peers, attribution->cgroups, attribution->owners,
+			     attribution->slots_used, now_ns);
 	if (attribution->network)
 		charge_networks(attribution);
 	if (attribution->file_io)
@@ -485,6 +488,7 @@ void attribution_begin(struct attribution *attribution)
 
 		account_told(&group->account);
 		processes_told(group);
+		peers_told(&group->peers);
 	}
 	for (int part = 0; part < PART_COUNT; part++)
 		account_told(&attribution->parts[part]);

@@ -69,7 +69,7 @@ void bpf_object_log_refusal(const struct deepmon_logger *logger, const char *wha
 	if (is_short_of_locked_memory(error))
 		remedy =
 		    "raise the limit of locked memory (LimitMEMLOCK=infinity), to which Linux before 5.11 "
-		    "charges what eBPF takes; a smaller MaxCgroups takes less";
+		    "charges what eBPF takes; smaller MaxCgroups and MaxSockets take less";
 	else if (error == -EPERM || error == -EACCES)
 		remedy = "run as root, or give the process CAP_BPF and CAP_PERFMON "
 			 "(before Linux 5.8: CAP_SYS_ADMIN)";

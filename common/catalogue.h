@@ -31,6 +31,10 @@
 	X(CONTAINER_FILE, container_file,                                                                  \
 	  "the same of each container; and (other), what it read and wrote elsewhere (ContainerFiles)",    \
 	  "container_name, file, namespace, pod_name", "container_name")                                   \
+	X(PEER, peer,                                                                                      \
+	  "whom a container talks with: those endpoints that had most of its bytes; and (other), all "     \
+	  "its other traffic (Peers)",                                                                     \
+	  "container_name, namespace, peer, pod_name, protocol, role", "container_name")                   \
 	X(TOTAL, total, "everything of one kind, ended ones included: the parts of the whole", "kind",     \
 	  "kind")                                                                                          \
 	X(ZONE, zone, "one energy counter of the hardware", "domain, socket, source, zone", "zone")        \
@@ -67,6 +71,7 @@
 	X(PROCESS, ENERGY, "domain, source", "process-domain-source") \
 	X(FILE, FILE_USE, "", "file")                                 \
 	X(CONTAINER_FILE, FILE_USE, "", "file")                       \
+	X(PEER, TRAFFIC, "", "protocol-role-peer")                    \
 	X(TOTAL, CPU, "", "")                                         \
 	X(TOTAL, PERF, "", "")                                        \
 	X(TOTAL, ENERGY, "domain, source", "domain-source")           \
@@ -119,10 +124,14 @@
 	  "What made the pod: Deployment, DaemonSet, StatefulSet, Job, CronJob or another, by Kubelet; "    \
 	  "without it as far as the pod's name tells")                                                      \
 	X(owner_name, TAG, "Its name")                                                                      \
+	X(peer, TAG,                                                                                        \
+	  "Who is at the other end: a server's address and port, a client's address; (other) for what is "  \
+	  "told of none")                                                                                   \
 	X(pod_name, TAG, "The pod's name")                                                                  \
 	X(process, TAG, "The name of the process's first thread; (other) for what is told of none")         \
-	X(protocol, TAG, "tcp: any exchange over TCP; http: those of them that are HTTP/1.x")               \
-	X(role, TAG, "Which end it was: client, server; both: the two together")                            \
+	X(protocol, TAG,                                                                                    \
+	  "tcp: any exchange over TCP; http: those of them that are HTTP/1.x; of peers tcp, udp")           \
+	X(role, TAG, "Which end it is itself: client, server; of transactions, both: the two together")     \
 	X(runtime, TAG, "Who made the container: docker, containerd, cri-o, podman, lxc and so on")         \
 	X(service_name, TAG,                                                                                \
 	  "The services of Kubernetes that send to the pod, in order, parted by commas (KubernetesAPI)")    \
@@ -141,6 +150,7 @@
 	X(PERF, perf, "_perf")                         \
 	X(NETWORK, network, "_network")                \
 	X(TRANSACTIONS, transactions, "_transactions") \
+	X(TRAFFIC, traffic, "")                        \
 	X(MEMORY, memory, "_memory")                   \
 	X(BLOCK, block, "_block")                      \
 	X(FILE_IO, file_io, "_file_io")                \
@@ -255,6 +265,19 @@
 	X(TRANSACTIONS, responses_5xx, U64, COUNTER, "", "http_response_codes", "status_5xx",                \
 	  "Those of status 500 to 599")                                                                      \
 	DEEPMON_LATENCY_METRICS(X, TRANSACTIONS)
+
+#define DEEPMON_TRAFFIC_METRICS(X)                                                                           \
+	X(TRAFFIC, sent_bytes, U64, COUNTER, "B", "total_bytes", "sent", "Bytes sent to it")                 \
+	X(TRAFFIC, received_bytes, U64, COUNTER, "B", "total_bytes", "received", "Bytes received from it")   \
+	X(TRAFFIC, sent_messages, U64, COUNTER, "", "total_operations", "sent", "Calls that sent something") \
+	X(TRAFFIC, received_messages, U64, COUNTER, "", "total_operations", "received",                      \
+	  "Calls that received something")                                                                   \
+	X(TRAFFIC, opened_connections, U64, COUNTER, "", "total_connections", "opened",                      \
+	  "TCP connections to a server, or from clients, that came about")                                   \
+	X(TRAFFIC, failed_connections, U64, COUNTER, "", "total_connections", "failed",                      \
+	  "TCP connections to a server that did not")                                                        \
+	X(TRAFFIC, closed_connections, U64, COUNTER, "", "total_connections", "closed",                      \
+	  "TCP connections, of those opened, that have ended")
 
 #define DEEPMON_MEMORY_METRICS(X)                                                                            \
 	X(MEMORY, usage_bytes, U64, GAUGE, "B", "memory", "used",                                            \
@@ -402,6 +425,12 @@
 	  "turns and are scaled")                                                                         \
 	X(SELF_COST, processes_refused, U64, COUNTER, "", "total_events", "processes_refused",            \
 	  "Times that a process found no room: MaxProcesses is the limit")                                \
+	X(SELF_COST, sockets_refused, U64, COUNTER, "", "total_events", "sockets_refused",                \
+	  "Times that a TCP socket found no room: MaxSockets is the limit")                               \
+	X(SELF_COST, calls_missed, U64, COUNTER, "", "total_events", "calls_missed",                      \
+	  "Sends and receives whose end the kernel did not tell kprobes of; they are not counted")        \
+	X(SELF_COST, peers_refused, U64, COUNTER, "", "total_events", "peers_refused",                    \
+	  "Times that a peer found no room: MaxPeers is the limit")                                       \
 	X(SELF_COST, file_io_refused, U64, COUNTER, "", "total_events", "file_io_refused",                \
 	  "Tasks that the kernel had no memory for: their file I/O is told of nobody")                    \
 	X(SELF_COST, latency_pages, U64, GAUGE, "", "count", "latency_pages",                             \
@@ -514,9 +543,23 @@
 	X(network, Network, CHOICE, "off|on", 0, 0, "",                                                      \
 	  "Whether bytes, messages, connections and TCP transactions are counted; it costs a program at "    \
 	  "each send and receive")                                                                           \
+	X(network_hooks, NetworkHooks, CHOICE, "auto|tracepoints|fentry|kprobes", 0, 0, "",                  \
+	  "Where the kernel is asked for sends and receives; auto: the first of these that it takes. "       \
+	  "Transactions are told with tracepoints alone")                                                    \
+	X(max_sockets, MaxSockets, COUNT, "65536", 64, 4194304, "",                                          \
+	  "TCP sockets known at a time where the kernel has no storage for that: before Linux 5.11, and "    \
+	  "with kprobes; of those past it bytes are counted, but not opens and closes")                      \
 	X(http, HTTP, CHOICE, "off|on", 0, 0, "",                                                            \
 	  "Whether HTTP is told apart among transactions, with Network on; it reads the heads of requests "  \
 	  "and responses, which costs more than all else of the network")                                    \
+	X(peers, Peers, COUNT, "0", 0, 1000, "",                                                             \
+	  "How many peers are told of each container: those endpoints that it exchanged most bytes with, "   \
+	  "if "                                                                                              \
+	  "Network is on; counters of one go on while it is among them")                                     \
+	X(peer_names, PeerNames, BOOL, "true", 0, 0, "",                                                     \
+	  "Whether a peer that is a container of this host, or that another answers for, goes by its name")  \
+	X(max_peers, MaxPeers, COUNT, "4096", 64, 1048576, "",                                               \
+	  "Peers counted one by one, of all containers; those past it are in their container's (other)")     \
 	X(memory, Memory, CHOICE, "on|off", 0, 0, "",                                                        \
 	  "Whether the memory of containers and units is told, from their cgroups' files")                   \
 	X(proportional_memory, ProportionalMemory, CHOICE, "off|on", 0, 0, "",                               \
@@ -597,6 +640,8 @@
 	  "Whether systemd units and other cgroups are told one by one; their total is all the same")        \
 	X(report_processes, ReportProcesses, BOOL, "true", 0, 0, "",                                         \
 	  "Whether processes are told; Processes 0 does not tell them apart")                                \
+	X(report_peers, ReportPeers, BOOL, "true", 0, 0, "",                                                 \
+	  "Whether peers are told; Peers 0 does not tell them apart")                                        \
 	X(report_totals, ReportTotals, BOOL, "true", 0, 0, "",                                               \
 	  "Whether the parts of the whole and the host are told")                                            \
 	X(report_zones, ReportZones, BOOL, "true", 0, 0, "", "Whether the single energy counters are told")  \

@@ -188,11 +188,15 @@ enum { HTTP_OFF, HTTP_ON };
 
 static void open_network(struct deepmon *collector)
 {
+	const struct deepmon_options *options = &collector->options;
 	struct network_settings settings = {.kernel = collector->kernel,
 					    .hierarchy = &collector->hierarchy,
-					    .http = collector->options.http == HTTP_ON};
+					    .http = options->http == HTTP_ON,
+					    .hooks = options->network_hooks,
+					    .max_sockets = options->max_sockets,
+					    .max_peers = options->peers ? options->max_peers : 0};
 
-	latency_open(&collector->latency, collector->options.max_latency_pages, &collector->logger);
+	latency_open(&collector->latency, options->max_latency_pages, &collector->logger);
 	settings.latency = collector->latency;
 	network_open(&collector->network, &settings, &collector->logger);
 }
@@ -363,6 +367,16 @@ static struct attribution_rules rules_of(const struct deepmon_options *options)
 	return rules;
 }
 
+static bool has_peers(const struct deepmon *collector)
+{
+	return collector->network && collector->options.peers && !collector->player;
+}
+
+static bool names_peers(const struct deepmon *collector)
+{
+	return has_peers(collector) && collector->options.peer_names;
+}
+
 /* NULL: operations on files are not counted. */
 static struct files *files_of(const struct deepmon *collector)
 {
@@ -377,7 +391,7 @@ int collector_open_ledger(struct deepmon *collector, size_t zone_count)
 	groups_init(&collector->groups, collector->topology.socket_count, collector->options.max_ended);
 	cgroups_init(&collector->cgroups, &collector->hierarchy, &collector->names, &collector->groups,
 		     (size_t)collector->options.max_cgroups * 2);
-	collector->cgroups.keeps_paths = footprints_any(&collector->footprints) ||
+	collector->cgroups.keeps_paths = footprints_any(&collector->footprints) || names_peers(collector) ||
 					 surveyor_is_wanted(&collector->options) || collector->cgroup_cpu;
 	collector->cgroups.recorder = collector->recorder;
 	collector->cgroups.player = collector->player;
@@ -393,6 +407,14 @@ int collector_open_ledger(struct deepmon *collector, size_t zone_count)
 				   collector->options.max_processes);
 		collector->attribution.processes = &collector->processes;
 	}
+	if (!r && has_peers(collector)) {
+		const struct peer_maps maps = network_peer_maps(collector->network);
+
+		r = peers_init(&collector->peers, &maps, collector->options.max_peers,
+			       collector->options.peers, collector->topology.cpu_count);
+		collector->peers.names_met = collector->options.peer_names;
+		collector->attribution.peers = &collector->peers;
+	}
 	if (!r && files_of(collector) && tells_files(collector)) {
 		const size_t told[FILE_SCOPES] = {collector->options.top_files,
 						  collector->options.container_files};
@@ -407,6 +429,7 @@ int collector_open_ledger(struct deepmon *collector, size_t zone_count)
 void collector_close_ledger(struct deepmon *collector)
 {
 	processes_clear(&collector->processes);
+	peers_clear(&collector->peers);
 	top_files_clear(&collector->top_files);
 	attribution_clear(&collector->attribution);
 	cgroups_clear(&collector->cgroups);
@@ -436,6 +459,9 @@ static int begin(struct deepmon *collector)
 	recorder_frame(collector->recorder, RECORDING_SAMPLE, clock_ns(CLOCK_REALTIME));
 	r = namer_start(&collector->namer, &collector->names, &collector->groups, &collector->cgroups,
 			collector->recorder, &collector->lock);
+	if (!r && names_peers(collector))
+		r = peer_namer_start(&collector->peer_namer, &collector->cgroups, &collector->peers,
+				     &collector->options, &collector->logger, &collector->lock);
 	if (!r && collector->kernel && surveyor_is_wanted(&collector->options))
 		surveyor_start(&collector->surveyor, &collector->options, &collector->cgroups,
 			       &collector->told, &collector->lock, &collector->logger);
@@ -585,6 +611,7 @@ void deepmon_close(struct deepmon *collector)
 	if (collector->has_thread && write(collector->stop_fd, &one, sizeof(one)) == sizeof(one))
 		pthread_join(collector->thread, NULL);
 	namer_stop(&collector->namer);
+	peer_namer_stop(&collector->peer_namer);
 	surveyor_stop(&collector->surveyor);
 	kubelet_close(collector->names.kubelet);
 	sample_clear(&collector->sample);

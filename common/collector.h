@@ -16,6 +16,7 @@
 #include "latency.h"
 #include "log_limit.h"
 #include "namer.h"
+#include "peer_namer.h"
 #include "player.h"
 #include "recorder.h"
 #include "root.h"
@@ -42,6 +43,7 @@ struct deepmon {
 	struct hierarchy hierarchy;
 	struct names names;
 	struct namer namer;
+	struct peer_namer peer_namer;
 	struct surveyor surveyor;
 	struct told told;
 	char sys_root[ROOT_PATH_MAX];
@@ -66,6 +68,7 @@ struct deepmon {
 	struct groups groups;
 	struct cgroups cgroups;
 	struct processes processes;
+	struct peers peers;
 	struct top_files top_files;
 	struct attribution attribution;
 	struct footprints footprints;

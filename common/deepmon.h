@@ -6,8 +6,8 @@
  * agent's intervals reads a sample and hands every metric in it on, by the names of the catalogue.
  *
  * Functions return 0 or a negative errno. The core never prints, exits or changes signal handlers; it
- * runs two threads of its own between deepmon_open and deepmon_close, with ProportionalMemory one more, and
- * one more where the kubelet is asked.
+ * runs two threads of its own between deepmon_open and deepmon_close; with ProportionalMemory one more, with
+ * PeerNames another, and one where the kubelet is asked.
  */
 #ifndef DEEPMON_H
 #define DEEPMON_H

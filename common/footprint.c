@@ -308,6 +308,8 @@ void footprints_choose(struct footprints *footprints, const struct cgroups *cgro
 	    .footprints = footprints, .now_ns = now_ns, .cpu_known = cpu_known, .first = first};
 
 	footprints->chosen_count = footprints->played = 0;
+	if (!footprints_any(footprints))
+		return;
 	cgroups_each_topmost(cgroups, visit, &report);
 }
 

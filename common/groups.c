@@ -68,6 +68,7 @@ static void group_free(struct group *group)
 	account_free(&group->account);
 	process_free_all(group->processes);
 	group_files_clear(&group->files);
+	peer_list_clear(&group->peers);
 	footprint_free(group->footprint);
 	free(group);
 }
@@ -327,6 +328,7 @@ static void absorb(struct group *to, struct group *from)
 	process_absorb_all(&to->processes, &from->processes);
 	group_files_absorb(&to->files, &from->files);
 	file_counts_add(&to->files_rest.untold, &from->files_rest.untold);
+	peer_list_absorb(&to->peers, &from->peers);
 	footprint_absorb(&to->footprint, &from->footprint);
 	resident_absorb(&to->resident, &from->resident);
 }

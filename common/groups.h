@@ -14,6 +14,7 @@
 #include "account.h"
 #include "group_files.h"
 #include "identity.h"
+#include "peers.h"
 #include "resident.h"
 
 struct group {
@@ -35,6 +36,8 @@ struct group {
 	struct account_sums untold_fresh; /* of it, in the last report */
 	struct group_files files;	  /* of top_files.h */
 	struct file_rest files_rest;
+
+	struct peer_list peers; /* whom it talks with */
 
 	struct footprint *footprint; /* of memory and block devices; NULL: nothing was read */
 	struct resident resident;    /* of those that live */

@@ -5,21 +5,26 @@
 #include "network.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
-#include "account.h"
 #include "bpf/net.skel.h"
 #include "bpf_object.h"
 #include "findings.h"
 #include "log.h"
+#include "network_hooks.h"
 
 struct network {
 	struct net_bpf *bpf;
+	struct network_way way;
+	struct network_links links;
 	uint32_t counted;
-	struct bpf_mapping usage, dialogues;
+	struct bpf_mapping usage, dialogues, peer_rows, peer_slots;
 	struct net_usage *taken;	       /* [slot] */
 	struct net_dialogues *dialogues_taken; /* [slot] */
 	struct kernel_copy *copy;	       /* read in place of the maps; NULL: they are read */
@@ -32,58 +37,80 @@ struct hook {
 	uint32_t counts;
 };
 
-static bool has_tracepoint(const struct btf *btf, const char *name)
-{
-	char type[64];
+#define HOOK_COUNT 5
 
-	snprintf(type, sizeof(type), "btf_trace_%s", name);
-	return btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) > 0;
+static void list_hooks(const struct net_bpf *bpf, struct hook list[HOOK_COUNT])
+{
+	const struct hook hooks[HOOK_COUNT] = {
+	    {bpf->progs.net_state, "inet_sock_set_state", NETWORK_CONNECTIONS | NETWORK_TRANSACTIONS},
+	    {bpf->progs.net_destroyed, "tcp_destroy_sock", NETWORK_TRANSACTIONS},
+	    {bpf->progs.net_retransmitted, "tcp_retransmit_skb", NETWORK_RETRANSMITS},
+	    {bpf->progs.net_reset_sent, "tcp_send_reset", NETWORK_RESETS},
+	    {bpf->progs.net_reset_received, "tcp_receive_reset", NETWORK_RESETS},
+	};
+
+	memcpy(list, hooks, sizeof(hooks));
+}
+
+/* What can be counted that way, as far as no other tracepoint is missing. */
+static uint32_t counted_by(enum network_hooks hooks, bool timed)
+{
+	uint32_t counted = NETWORK_CONNECTIONS | NETWORK_RETRANSMITS | NETWORK_RESETS;
+
+	if (hooks != NETWORK_HOOKS_NONE)
+		counted |= NETWORK_TRAFFIC;
+	if (hooks == NETWORK_HOOKS_TRACEPOINTS && timed)
+		counted |= NETWORK_TRANSACTIONS;
+	return counted;
 }
 
 /* Leaves out the programs that this kernel has no tracepoint for: one would fail them all. */
-static int choose_programs(struct network *network, bool timed, const struct deepmon_logger *logger)
+static void choose_programs(struct network *network, bool timed, const struct btf *btf)
 {
-	const struct hook hooks[] = {
-	    {network->bpf->progs.net_sent, "sock_send_length", NETWORK_TRAFFIC | NETWORK_TRANSACTIONS},
-	    {network->bpf->progs.net_received, "sock_recv_length", NETWORK_TRAFFIC | NETWORK_TRANSACTIONS},
-	    {network->bpf->progs.net_state, "inet_sock_set_state",
-	     NETWORK_CONNECTIONS | NETWORK_TRANSACTIONS},
-	    {network->bpf->progs.net_destroyed, "tcp_destroy_sock", NETWORK_TRANSACTIONS},
-	    {network->bpf->progs.net_retransmitted, "tcp_retransmit_skb", NETWORK_RETRANSMITS},
-	    {network->bpf->progs.net_reset_sent, "tcp_send_reset", NETWORK_RESETS},
-	    {network->bpf->progs.net_reset_received, "tcp_receive_reset", NETWORK_RESETS},
-	};
-	struct btf *btf = btf__load_vmlinux_btf();
+	struct hook hooks[HOOK_COUNT];
 
-	if (!btf)
-		return -errno;
-	network->counted = NETWORK_TRAFFIC | NETWORK_CONNECTIONS | NETWORK_RETRANSMITS | NETWORK_RESETS |
-			   (timed ? NETWORK_TRANSACTIONS : 0);
-	for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++) {
-		char hook[BPF_OBJECT_HOOK_MAX];
-
-		if (has_tracepoint(btf, hooks[i].tracepoint))
+	list_hooks(network->bpf, hooks);
+	network->counted = counted_by(network->way.hooks, timed);
+	network_hooks_choose(network->bpf, network->way.hooks, btf);
+	for (size_t i = 0; i < HOOK_COUNT; i++) {
+		if (network_has_tracepoint(btf, hooks[i].tracepoint))
 			continue;
-		bpf_object_hook(hooks[i].program, hook);
-		finding_add(logger, DEEPMON_FOUND_MISSING, "hook", hook,
-			    hooks[i].counts == NETWORK_TRAFFIC
-				? "boot Linux 6.3 or later, where it is built in"
-				: "boot a kernel that has it built in",
-			    "this kernel has no tracepoint %s: what it tells of the network is left out",
-			    hooks[i].tracepoint);
 		bpf_program__set_autoload(hooks[i].program, false);
 		network->counted &= ~hooks[i].counts;
 	}
-	btf__free(btf);
 	network->bpf->rodata->with_transactions = network->counted & NETWORK_TRANSACTIONS;
 	if (!(network->counted & NETWORK_TRANSACTIONS))
 		bpf_program__set_autoload(network->bpf->progs.net_destroyed, false);
-	if (!(network->counted & NETWORK_TRAFFIC))
-		log_warning(logger,
-			    "network: this kernel does not tell of each send and receive (sock_send_length, "
-			    "from Linux 6.3 on where it is built in): bytes, messages and transactions are "
-			    "left out");
-	return 0;
+}
+
+static void find_missing(const struct network *network, const struct btf *btf,
+			 const struct deepmon_logger *logger)
+{
+	struct hook hooks[HOOK_COUNT];
+	char hook[BPF_OBJECT_HOOK_MAX];
+
+	list_hooks(network->bpf, hooks);
+	for (size_t i = 0; i < HOOK_COUNT; i++) {
+		if (network_has_tracepoint(btf, hooks[i].tracepoint))
+			continue;
+		bpf_object_hook(hooks[i].program, hook);
+		finding_add(logger, DEEPMON_FOUND_MISSING, "hook", hook, "boot a kernel that has it built in",
+			    "this kernel has no tracepoint %s: what it tells of the network is left out",
+			    hooks[i].tracepoint);
+	}
+	if (!network_hooks_missing(NETWORK_HOOKS_TRACEPOINTS, btf))
+		return;
+	bpf_object_hook(network->bpf->progs.net_sent, hook);
+	if (network->way.hooks == NETWORK_HOOKS_NONE)
+		finding_add(logger, DEEPMON_FOUND_MISSING, "hook", hook,
+			    "boot Linux 6.3 or later, where it is built in",
+			    "sends and receives are heard of by nothing else: bytes, messages and "
+			    "transactions are left out");
+	else
+		finding_add(logger, DEEPMON_FOUND_MISSING, "hook", hook,
+			    "boot Linux 6.3 or later, where it is built in",
+			    "sends and receives are heard of by %s, which does not follow transactions",
+			    network_hooks_name(network->way.hooks));
 }
 
 static int share_slots(const struct network *network, const struct kernel *kernel)
@@ -110,58 +137,181 @@ static int share_latency(const struct network *network, const struct latency *la
 	return latency ? latency_share(latency, &maps) : 0;
 }
 
-static int start(struct network *network, const struct network_settings *settings,
-		 const struct deepmon_logger *logger, const char **step)
+static void size_maps(const struct network *network, const struct network_settings *settings)
 {
-	uint32_t slots = kernel_slot_count(settings->kernel);
+	const uint32_t slots = kernel_slot_count(settings->kernel);
+	const struct net_bpf *bpf = network->bpf;
+
+	bpf_map__set_max_entries(bpf->maps.net_usage, slots);
+	if (network->counted & NETWORK_TRANSACTIONS)
+		bpf_map__set_max_entries(bpf->maps.net_dialogues, slots);
+	if (network->way.hashed)
+		bpf_map__set_max_entries(bpf->maps.net_sockets_hashed, settings->max_sockets);
+	if (settings->max_peers) {
+		bpf_map__set_max_entries(bpf->maps.peer_rows, settings->max_peers + 1);
+		bpf_map__set_max_entries(bpf->maps.row_by_peer, settings->max_peers);
+		bpf_map__set_max_entries(bpf->maps.free_rows, settings->max_peers);
+		bpf_map__set_max_entries(bpf->maps.peer_ends, settings->max_peers);
+		bpf_map__set_max_entries(bpf->maps.peer_slots, slots);
+	}
+	if (network->way.hooks == NETWORK_HOOKS_KPROBES)
+		bpf_map__set_max_entries(bpf->maps.net_calls, settings->max_sockets);
+}
+
+static int map_values(struct network *network)
+{
+	int r = bpf_mapping_open(&network->usage, network->bpf->maps.net_usage);
+
+	if (!r)
+		r = bpf_mapping_open(&network->dialogues, network->bpf->maps.net_dialogues);
+	if (!r)
+		r = bpf_mapping_open(&network->peer_rows, network->bpf->maps.peer_rows);
+	return r ? r : bpf_mapping_open(&network->peer_slots, network->bpf->maps.peer_slots);
+}
+
+static int start(struct network *network, const struct network_settings *settings, const struct btf *btf,
+		 const char **step)
+{
 	int r;
 
 	*step = "opened";
 	network->bpf = net_bpf__open();
-	network->taken = calloc(slots, sizeof(*network->taken));
-	network->dialogues_taken = calloc(slots, sizeof(*network->dialogues_taken));
-	if (!network->bpf || !network->taken || !network->dialogues_taken)
+	if (!network->bpf)
 		return -errno;
 	network->bpf->rodata->with_http = settings->http;
 	network->bpf->rodata->cgroup_subsys = settings->hierarchy->subsys;
-	bpf_map__set_max_entries(network->bpf->maps.net_usage, slots);
+	network->bpf->rodata->sockets_hashed = network->way.hashed;
+	network->bpf->rodata->with_peers = settings->max_peers > 0;
+	choose_programs(network, settings->latency != NULL, btf);
+	size_maps(network, settings);
 	r = share_slots(network, settings->kernel);
 	if (!r)
 		r = share_latency(network, settings->latency);
-	if (!r)
-		r = choose_programs(network, settings->latency != NULL, logger);
-	if (!r && network->counted & NETWORK_TRANSACTIONS)
-		r = bpf_map__set_max_entries(network->bpf->maps.net_dialogues, slots);
 	*step = "loaded";
 	if (!r)
 		r = net_bpf__load(network->bpf);
 	if (!r)
-		r = bpf_mapping_open(&network->usage, network->bpf->maps.net_usage);
-	if (!r)
-		r = bpf_mapping_open(&network->dialogues, network->bpf->maps.net_dialogues);
+		r = map_values(network);
+	if (r)
+		return r;
 	*step = "attached";
-	return r ? r : net_bpf__attach(network->bpf);
+	r = net_bpf__attach(network->bpf);
+	return r ? r : network_hooks_attach(&network->links, network->bpf, network->way.hooks);
+}
+
+static void stop(struct network *network)
+{
+	network_hooks_detach(&network->links);
+	bpf_mapping_close(&network->peer_slots);
+	bpf_mapping_close(&network->peer_rows);
+	bpf_mapping_close(&network->dialogues);
+	bpf_mapping_close(&network->usage);
+	net_bpf__destroy(network->bpf);
+	network->bpf = NULL;
+}
+
+/* What is said of the ways that were passed over: "fentry can't be loaded (Operation not permitted), ..." */
+struct reasons {
+	char text[512];
+	size_t length;
+};
+
+__attribute__((format(printf, 2, 3))) static void add_reason(struct reasons *reasons, const char *format, ...)
+{
+	size_t room = sizeof(reasons->text) - reasons->length;
+	va_list arguments;
+	int length;
+
+	va_start(arguments, format);
+	length = vsnprintf(reasons->text + reasons->length, room, format, arguments);
+	va_end(arguments);
+	if (length > 0 && (size_t)length < room)
+		reasons->length += (size_t)length;
+}
+
+/* The first way that this kernel takes. */
+static int start_some(struct network *network, const struct network_settings *settings, const struct btf *btf,
+		      struct reasons *reasons, const char **step)
+{
+	int r = -ENOENT;
+
+	for (size_t i = 0; i < network_way_count; i++) {
+		const struct network_way *way = &network_ways[i];
+		const char *missing = network_hooks_missing(way->hooks, btf);
+		const char *name = network_hooks_name(way->hooks), *before = reasons->length ? "; " : "";
+
+		/* The option's first word is auto. */
+		if (settings->hooks && way->hooks != NETWORK_HOOKS_NONE &&
+		    settings->hooks != (uint32_t)way->hooks + 1)
+			continue;
+		if (missing) {
+			if (!way->hashed)
+				add_reason(reasons, "%s%s: %s", before, name, missing);
+			continue;
+		}
+		network->way = *way;
+		r = start(network, settings, btf, step);
+		if (!r)
+			return 0;
+		stop(network);
+		add_reason(reasons, "%s%s%s can't be %s (%s)", before, name,
+			   way->hashed ? "" : " with the storage of sockets", *step, strerror(-r));
+	}
+	return r;
+}
+
+static void say_way(const struct network *network, const struct deepmon_logger *logger,
+		    const struct reasons *reasons)
+{
+	const char *name = network_hooks_name(network->way.hooks);
+
+	if (network->way.hooks == NETWORK_HOOKS_NONE)
+		log_warning(
+		    logger,
+		    "network: this kernel does not tell of each send and receive: bytes, messages and "
+		    "transactions are left out. %s",
+		    reasons->text);
+	else if (reasons->length)
+		log_info(
+		    logger, "network: sends and receives are heard of by %s%s; transactions are left out. %s",
+		    name, network->way.hashed ? ", MaxSockets sockets known at a time" : "", reasons->text);
+	if (network->links.few)
+		log_warning(
+		    logger,
+		    "network: /sys/kernel/tracing can't be written, and without it the kernel loses sight "
+		    "of sends and receives where more than a few threads wait in them. Run as root, with "
+		    "tracefs mounted");
 }
 
 int network_open(struct network **opened, const struct network_settings *settings,
 		 const struct deepmon_logger *logger)
 {
 	struct network *network = calloc(1, sizeof(*network));
+	struct btf *btf = btf__load_vmlinux_btf();
+	const uint32_t slots = kernel_slot_count(settings->kernel);
+	struct reasons reasons = {0};
 	libbpf_print_fn_t print;
-	const char *step;
-	int r;
+	const char *step = "opened";
+	int r = btf ? -ENOMEM : -errno;
 
-	if (!network)
-		return -ENOMEM;
 	print = bpf_object_silence();
-	r = start(network, settings, logger, &step);
+	if (network) {
+		network->taken = calloc(slots, sizeof(*network->taken));
+		network->dialogues_taken = calloc(slots, sizeof(*network->dialogues_taken));
+	}
+	if (network && network->taken && network->dialogues_taken && btf)
+		r = start_some(network, settings, btf, &reasons, &step);
+	if (!r)
+		find_missing(network, btf, logger);
 	libbpf_set_print(print);
-	if (r) {
+	btf__free(btf);
+	if (r || !network) {
 		bpf_object_log_refusal(logger, "the network's accounting", step, r,
 				       "The network is left out");
 		network_close(network);
-		return r;
+		return r ? r : -ENOMEM;
 	}
+	say_way(network, logger, &reasons);
 	bpf_object_find(logger, "the network's accounting", network->bpf->obj);
 	*opened = network;
 	return 0;
@@ -171,9 +321,7 @@ void network_close(struct network *network)
 {
 	if (!network)
 		return;
-	bpf_mapping_close(&network->usage);
-	bpf_mapping_close(&network->dialogues);
-	net_bpf__destroy(network->bpf);
+	stop(network);
 	free(network->taken);
 	free(network->dialogues_taken);
 	free(network);
@@ -255,4 +403,37 @@ int network_open_recorded(struct network **opened, uint32_t counted, const struc
 	network->copy = kernel_copy_of(kernel);
 	*opened = network;
 	return 0;
+}
+
+bool network_keeps_hash(const struct network *network)
+{
+	return network->way.hashed;
+}
+
+uint64_t network_sockets_refused(const struct network *network)
+{
+	return __atomic_load_n(&network->bpf->bss->sockets_refused, __ATOMIC_RELAXED);
+}
+
+bool network_has_kprobes(const struct network *network)
+{
+	return network->way.hooks == NETWORK_HOOKS_KPROBES;
+}
+
+uint64_t network_calls_missed(const struct network *network)
+{
+	return __atomic_load_n(&network->bpf->bss->calls_missed, __ATOMIC_RELAXED);
+}
+
+struct peer_maps network_peer_maps(const struct network *network)
+{
+	return (struct peer_maps){.rows = network->peer_rows.memory,
+				  .slots = network->peer_slots.memory,
+				  .row_by_peer = bpf_map__fd(network->bpf->maps.row_by_peer),
+				  .free_rows = bpf_map__fd(network->bpf->maps.free_rows)};
+}
+
+uint64_t network_peers_refused(const struct network *network)
+{
+	return __atomic_load_n(&network->bpf->bss->peers_refused, __ATOMIC_RELAXED);
 }

@@ -13,6 +13,7 @@
 #include "hierarchy.h"
 #include "kernel.h"
 #include "latency.h"
+#include "peers.h"
 
 struct network;
 
@@ -29,10 +30,17 @@ struct network_settings {
 	const struct kernel *kernel;   /* whose slots are shared */
 	const struct latency *latency; /* whose maps are; NULL: transactions are not counted */
 	const struct hierarchy *hierarchy;
-	bool http; /* tell HTTP apart among them */
+	bool http;	/* tell HTTP apart among transactions */
+	uint32_t hooks; /* a word of the option NetworkHooks */
+	/* Kept, and calls under way, where the kernel has no storage of sockets for us. */
+	uint32_t max_sockets;
+	uint32_t max_peers; /* counted apart; 0: none are */
 };
 
-/* What stood in the way is said to the logger. -errno. */
+/*
+ * Shares the kernel's slots. Where sends and receives are heard of, if it is not the first choice, and what
+ * stood in the way, is said to the logger. -errno.
+ */
 int network_open(struct network **network, const struct network_settings *settings,
 		 const struct deepmon_logger *logger);
 /* Takes NULL. */
@@ -40,6 +48,18 @@ void network_close(struct network *network);
 
 /* A bit for each group that is counted. */
 uint32_t network_counted(const struct network *network);
+
+/* Whether sockets are kept in a hash; how many found no room in it, which only grows. */
+bool network_keeps_hash(const struct network *network);
+uint64_t network_sockets_refused(const struct network *network);
+
+/* Whether kprobes are used; how many calls they lost, which only grows. */
+bool network_has_kprobes(const struct network *network);
+uint64_t network_calls_missed(const struct network *network);
+
+/* The maps of peers, if they are counted apart; they belong to the network. How many found no row. */
+struct peer_maps network_peer_maps(const struct network *network);
+uint64_t network_peers_refused(const struct network *network);
 
 /* What was counted in the slot since the last call for it. */
 void network_take(struct network *network, uint32_t slot, struct net_usage *used);

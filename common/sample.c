@@ -216,6 +216,8 @@ static void add_group(struct sample *sample, const struct attribution *attributi
 		add_processes(sample, attribution, &of, group);
 	if (attribution->top_files && of.entity == DEEPMON_CONTAINER)
 		sample_add_files_of_group(sample, attribution, &of, group);
+	if (attribution->peers && of.entity == DEEPMON_CONTAINER)
+		sample_add_peers(sample, attribution, &of, group);
 	told_account(group, &told);
 	add_account(sample, attribution, &of, &told);
 	group->account.reported = group->account.used;

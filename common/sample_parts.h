@@ -22,10 +22,11 @@ struct subject_of {
 	unsigned label_count;
 	const char *process;
 	const char *device;
+	const char *peer;
 	const char *file;
 	bool in_unit;			     /* the file: its name is a unit's, not a container's */
 	const char *latency, *lower, *upper; /* of a bucket */
-	const char *protocol, *role;	     /* of transactions */
+	const char *protocol, *role;	     /* of transactions, or of peers */
 };
 
 /* A container or unit as a whole. */
@@ -51,6 +52,10 @@ void sample_label_as(struct deepmon_record *record, const struct subject_of *of,
 /* A new record, labelled. */
 struct deepmon_record *sample_add_of(struct sample *sample, const struct subject_of *of,
 				     enum deepmon_subject subject);
+
+/* Whom a container talks with. To be called before its account is told. */
+void sample_add_peers(struct sample *sample, const struct attribution *attribution,
+		      const struct subject_of *container, struct group *group);
 
 /* What a group's cgroups' files tell, and its processes'. */
 void sample_add_footprint(struct sample *sample, const struct subject_of *of);

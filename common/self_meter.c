@@ -72,6 +72,25 @@ static int add_run_times(const struct self_sources *sources, struct deepmon_self
 	return r;
 }
 
+static void measure_network(const struct attribution *attribution, struct deepmon_self_cost *cost,
+			    uint64_t *valid)
+{
+	const struct network *network = attribution->network;
+
+	if (network_keeps_hash(network)) {
+		cost->sockets_refused = network_sockets_refused(network);
+		*valid |= VALID(sockets_refused);
+	}
+	if (network_has_kprobes(network)) {
+		cost->calls_missed = network_calls_missed(network);
+		*valid |= VALID(calls_missed);
+	}
+	if (attribution->peers) {
+		cost->peers_refused = network_peers_refused(network) + attribution->peers->refused;
+		*valid |= VALID(peers_refused);
+	}
+}
+
 static void measure_kernel(const struct self_meter *meter, const struct self_sources *sources,
 			   struct deepmon_self_cost *cost, uint64_t *valid)
 {
@@ -88,6 +107,8 @@ static void measure_kernel(const struct self_meter *meter, const struct self_sou
 		    kernel_processes_refused(kernel) + sources->attribution->processes->refused;
 		*valid |= VALID(processes_refused);
 	}
+	if (sources->attribution->network)
+		measure_network(sources->attribution, cost, valid);
 	if (sources->events) {
 		cost->events_dropped = cgroup_events_dropped(sources->events);
 		*valid |= VALID(events_dropped);

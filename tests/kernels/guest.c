@@ -7,8 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <net/if.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -18,12 +16,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/reboot.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -46,7 +42,6 @@
 #define PAGES_TOUCHED	 500
 #define SAMPLE_NS	 2e8 /* --sample-interval, where a CPU goes away */
 #define AWAY_NS		 1e9
-#define EXCHANGES	 50 /* requests and responses over the loopback interface */
 
 #define CGROUPS	  "/sys/fs/cgroup"
 #define FIXTURE	  "/fixture" /* a /sys where both CPUs are threads of one core */
@@ -64,6 +59,9 @@
 #define OF_FILE		  "deepmon_container_file,container_name=aaaaaaaaaaaa,file=" WORKED
 #define OF_READ		  "deepmon_container_file_latency,container_name=aaaaaaaaaaaa,latency=file_read,runtime=docker"
 #define OF_KERNEL	  "deepmon_total,kind=kernel"
+#define OF_NETWORK	  "deepmon_container_network,container_name=aaaaaaaaaaaa,runtime=docker"
+#define OF_NETWORK_STEADY "deepmon_system_network,cgroup=steady.service"
+#define OF_PEER(address)  "deepmon_peer,container_name=aaaaaaaaaaaa,peer=" address ",protocol=tcp,role=server"
 
 /* The cgroups with work in them. BRIEF is a new one each time. */
 enum { HOUSED, STEADY, MOVED_FROM, MOVED_TO, BRIEF, GROUPS };
@@ -92,7 +90,11 @@ enum {
 	FULL = 1024,	   /* each operation on a file, and by file */
 	ACCOUNTING = 2048, /* of CPU time by eBPF: where it is refused, cgroups' files tell it */
 	BLOCK = 4096,	   /* from cgroups' files, and nothing else */
-	NETWORK = 8192,	   /* with transactions, and those of HTTP */
+	NETWORK = 8192,	   /* with peers */
+	FENTRY = 16384,	   /* the network by these */
+	KPROBES = 32768,
+	NETWORK_AT_ALL = 65536, /* of what is refused */
+	TRANSACTIONS = 131072,	/* with those of HTTP */
 };
 static const struct method {
 	const char *name;
@@ -112,6 +114,10 @@ static const struct method {
     {"full", FILES | FULL},
     {"block", BLOCK},
     {"network", NETWORK},
+    {"network_fentry", NETWORK | FENTRY},
+    {"network_kprobes", NETWORK | KPROBES},
+    {"network_capabilities", NETWORK | CAPABILITIES},
+    {"transactions", TRANSACTIONS},
     {"hierarchy", OTHER_HIERARCHY},
 };
 
@@ -179,6 +185,13 @@ static uint64_t clock_ns(clockid_t clock)
 
 	clock_gettime(clock, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void rest_for(double ns)
+{
+	struct timespec time = {.tv_sec = (time_t)(ns / 1e9), .tv_nsec = (long)ns % 1000000000};
+
+	nanosleep(&time, NULL);
 }
 
 /* ---- Files --------------------------------------------------------------------------------------- */
@@ -319,6 +332,10 @@ static double usage_ns(int group)
 	return value ? strtod(value + strlen("usage_usec "), NULL) * 1e3 : 0;
 }
 
+/* ---- The network ---------------------------------------------------------------------------------- */
+
+#include "traffic.h"
+
 /* ---- Work ---------------------------------------------------------------------------------------- */
 
 struct worker {
@@ -357,11 +374,24 @@ static void read_and_write(void)
 	close(file);
 }
 
+static void burn(unsigned milliseconds)
+{
+	touch_pages();
+	burn_until(milliseconds * 1000000ull);
+}
+
+static void read_write_and_burn(unsigned milliseconds)
+{
+	read_and_write();
+	burn(milliseconds);
+}
+
 /*
  * A process of that name on that CPU, which is put into the cgroup while it sleeps: a v1 hierarchy charges a
  * running task's time at ticks, all of it to where it is by then.
  */
-static struct worker start_worker(int group, const char *name, unsigned cpu, unsigned milliseconds)
+static struct worker start_process(int group, const char *name, unsigned cpu, void (*body)(unsigned),
+				   unsigned argument)
 {
 	struct worker worker;
 	cpu_set_t cpus;
@@ -386,13 +416,14 @@ static struct worker start_worker(int group, const char *name, unsigned cpu, uns
 	CPU_ZERO(&cpus);
 	CPU_SET(cpu, &cpus);
 	sched_setaffinity(0, sizeof(cpus), &cpus);
-	if (write(ready[1], "x", 1) == 1 && read(go[0], &byte, 1) == 1) {
-		touch_pages();
-		if (group == HOUSED)
-			read_and_write();
-		burn_until(milliseconds * 1000000ull);
-	}
+	if (write(ready[1], "x", 1) == 1 && read(go[0], &byte, 1) == 1)
+		body(argument);
 	_exit(0);
+}
+
+static struct worker start_worker(int group, const char *name, unsigned cpu, unsigned milliseconds)
+{
+	return start_process(group, name, cpu, group == HOUSED ? read_write_and_burn : burn, milliseconds);
 }
 
 static void let_go(const struct worker *worker)
@@ -414,13 +445,6 @@ static void work(int group, const char *name, unsigned cpu, unsigned millisecond
 
 	let_go(&worker);
 	await(&worker);
-}
-
-static void rest_for(double ns)
-{
-	struct timespec time = {.tv_sec = (time_t)(ns / 1e9), .tv_nsec = (long)ns % 1000000000};
-
-	nanosleep(&time, NULL);
 }
 
 /* Two CPUs busy together for 0.4 s, then one alone; a task moved while it runs; a cgroup's whole life. */
@@ -448,6 +472,28 @@ static void work_in_all(double used[GROUPS])
 	work(BRIEF, "brief", 0, 50);
 	used[BRIEF] = usage_ns(BRIEF);
 	remove_group(BRIEF);
+}
+
+/* The container serves, another cgroup asks. */
+static void work_over_network(unsigned with)
+{
+	struct worker server, client;
+	pid_t crowd[CROWD];
+
+	start_crowd(crowd);
+	memset(traffic, 0, sizeof(*traffic));
+	traffic->splice = with & (FENTRY | KPROBES);
+	server = start_process(HOUSED, "server", 0, serve, 0);
+	client = start_process(STEADY, "client", 1, ask, 0);
+	let_go(&server);
+	while (!traffic->listening)
+		rest_for(1e7);
+	let_go(&client);
+	await(&client);
+	await(&server);
+	end_crowd(crowd);
+	note(traffic->side[SERVER].done && traffic->side[CLIENT].done,
+	     "server and client came to their ends");
 }
 
 /* A CPU goes away, and is back and does work. For how long it was away, in ns. */
@@ -508,7 +554,7 @@ static void keep_capabilities_only(bool little_memlock)
 
 static struct execd start_execd(unsigned with)
 {
-	const char *arguments[40] = {"/deepmon-execd", "--signal", "STDIN", "--energy-source", "none"};
+	const char *arguments[44] = {"/deepmon-execd", "--signal", "STDIN", "--energy-source", "none"};
 	const char **next = arguments + 5;
 	const bool counters = with & COUNTERS;
 	const char *more[][2] = {
@@ -528,9 +574,12 @@ static struct execd start_execd(unsigned with)
 	    {with & MEMORY ? "--proportional-memory" : NULL, "on"},
 	    {with & MEMORY ? "--proportional-memory-interval" : NULL, "0.2"},
 	    {with & MEMORY ? "--proportional-memory-budget" : NULL, "20"},
-	    {with & NETWORK ? "--network" : NULL, "on"},
-	    {with & NETWORK ? "--http" : NULL, "on"},
+	    {with & (NETWORK | TRANSACTIONS) ? "--network" : NULL, "on"},
+	    {with & TRANSACTIONS ? "--http" : NULL, "on"},
 	    {with & OTHER_HIERARCHY ? "--cgroup-hierarchy" : NULL, layout->other},
+	    {with & NETWORK ? "--peers" : NULL, "10"},
+	    {with & FENTRY ? "--network-hooks" : NULL, "fentry"},
+	    {with & KPROBES ? "--network-hooks" : NULL, "kprobes"},
 	};
 	int to[2], from[2];
 	struct execd execd;
@@ -789,6 +838,8 @@ static void check_still(const struct report *report, const struct held *held)
 	     "what is shared is in RSS twice, in PSS once, in USS not at all");
 }
 
+#include "network.h"
+
 /* What was refused must not be told either: absent, never zero. */
 static void check_absent(const struct report reports[2], unsigned refused)
 {
@@ -798,7 +849,7 @@ static void check_absent(const struct report reports[2], unsigned refused)
 		note(!strstr(reports[1].text, "_perf,"), "no counters are told");
 	if (refused & FILES)
 		note(!strstr(reports[1].text, "_file_io,"), "no file I/O is told");
-	if (refused & NETWORK)
+	if (refused & TRANSACTIONS)
 		note(!strstr(reports[1].text, "_transactions,"), "no transactions are told");
 }
 
@@ -847,7 +898,7 @@ static void check_by_files(const struct report reports[2], const double used[GRO
 /* ---- A method ------------------------------------------------------------------------------------ */
 
 /* All that deepmon had to say, in one line. run.py knows what it may. */
-static const char *read_log(void)
+static const char *read_log(unsigned with, bool heard)
 {
 	static char text[8192], all[3 * sizeof(text)];
 	char *rest = NULL;
@@ -855,59 +906,17 @@ static const char *read_log(void)
 	read_text(LOG, text, sizeof(text));
 	all[0] = '\0';
 	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		/* Which hooks were chosen is no loss, but of transactions. */
+		if (!(with & TRANSACTIONS) && strstr(line, "sends and receives are heard of by")) {
+			if (heard)
+				note(true, "%s", line);
+			continue;
+		}
 		if (all[0])
 			strcat(all, " / ");
 		strcat(all, line);
 	}
 	return all;
-}
-
-/* Requests and responses over one connection, of which this is both ends. */
-static int exchange(int listener, const struct sockaddr_in *address)
-{
-	static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-	static const char response[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-	int client = socket(AF_INET, SOCK_STREAM, 0), server = -1, done = 0;
-	char buffer[256];
-
-	if (!connect(client, (const struct sockaddr *)address, sizeof(*address)))
-		server = accept(listener, NULL, NULL);
-	while (server >= 0 && done < EXCHANGES && write(client, request, sizeof(request) - 1) > 0 &&
-	       read(server, buffer, sizeof(buffer)) > 0 &&
-	       write(server, response, sizeof(response) - 1) > 0 && read(client, buffer, sizeof(buffer)) > 0)
-		done++;
-	close(client);
-	close(server);
-	return done;
-}
-
-static int talk(void)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-	struct ifreq loopback = {.ifr_name = "lo", .ifr_flags = IFF_UP};
-	socklen_t length = sizeof(address);
-	int listener = socket(AF_INET, SOCK_STREAM, 0), done = -1;
-
-	if (!ioctl(listener, SIOCSIFFLAGS, &loopback) &&
-	    !bind(listener, (struct sockaddr *)&address, length) && !listen(listener, 1) &&
-	    !getsockname(listener, (struct sockaddr *)&address, &length))
-		done = exchange(listener, &address);
-	close(listener);
-	return done;
-}
-
-/* As many as there were, of each protocol and at each end. */
-static void check_network(const struct report reports[2])
-{
-	static const char *const series[] = {"tcp,role=client", "tcp,role=server", "http,role=client",
-					     "http,role=server"};
-
-	for (size_t i = 0; i < sizeof(series) / sizeof(series[0]); i++) {
-		char name[96];
-
-		snprintf(name, sizeof(name), "deepmon_total_transactions,kind=system,protocol=%s", series[i]);
-		check_between(series[i], grown(reports, name, "transactions"), EXCHANGES, EXCHANGES);
-	}
 }
 
 /* Work between two reports, held against the kernel's account of it. False: no report came. */
@@ -1031,12 +1040,14 @@ static bool measure(const struct execd *execd, unsigned with, unsigned refused)
 		return false;
 	if (with & HOTPLUG)
 		away = work_around_hotplug();
+	else if (with & NETWORK)
+		work_over_network(with);
 	else
 		work_in_all(used);
 	for (int group = 0; group < BRIEF; group++)
 		used[group] += usage_ns(group);
-	if (with & NETWORK)
-		note(talk() == EXCHANGES, "there is a loopback interface to talk over");
+	if (with & TRANSACTIONS)
+		exchange_messages();
 	if (!take_report(execd, &reports[1]))
 		return false;
 	if (with & HOTPLUG) {
@@ -1047,12 +1058,17 @@ static bool measure(const struct execd *execd, unsigned with, unsigned refused)
 		check_whole(reports, away, SAMPLE_NS * 1.1);
 	} else if (refused & ACCOUNTING) {
 		check_by_files(reports, used);
+	} else if (refused & NETWORK_AT_ALL) {
+		note(!strstr(reports[1].text, "_network,") && !strstr(reports[1].text, "deepmon_peer,"),
+		     "no network is told");
+	} else if (with & NETWORK) {
+		check_network(reports, !(refused & NETWORK));
 	} else {
 		check_all(reports, used, with & ~refused);
 		if (with & FILES)
 			check_files(reports, !(refused & FILES), with & FULL);
-		if (with & NETWORK & ~refused)
-			check_network(reports);
+		if (with & TRANSACTIONS & ~refused)
+			check_transactions(reports);
 		check_absent(reports, refused);
 	}
 	if (why && getenv("show_reports"))
@@ -1064,13 +1080,20 @@ static void try_method(const struct method *method)
 {
 	static struct report first;
 	uint64_t begun = clock_ns(CLOCK_MONOTONIC);
+
+	if (method->with & KPROBES)
+		write_text(PROBES, "r:deepmon_99999/inet_recvmsg inet_recvmsg\n");
+
 	struct execd execd = start_execd(method->with);
+	struct waiter waiter = {0};
 	bool opened = take_report(&execd, &first), goes_on = opened;
-	const char *log = read_log();
+	const char *log = read_log(method->with, true);
 	unsigned refused = (strstr(log, "SmtOverlap: ") ? OVERLAP : 0) |
 			   (strstr(log, "the CPU accounting can't") ? ACCOUNTING : 0) |
 			   (strstr(log, "Event: ") ? COUNTERS : 0) | (strstr(log, "File I/O") ? FILES : 0) |
-			   (strstr(log, "network") ? NETWORK : 0);
+			   (strstr(log, "bytes, messages and transactions are left out") ? NETWORK : 0) |
+			   (strstr(log, "The network is left out") ? NETWORK_AT_ALL : 0) |
+			   (strstr(log, "transactions are left out") ? TRANSACTIONS : 0);
 
 	why = NULL;
 	calls = method->with & FILES ? 256 : 0;
@@ -1083,8 +1106,16 @@ static void try_method(const struct method *method)
 		for (int i = 0; goes_on && i < TRIES && (i == 0 || why); i++)
 			goes_on = measure(&execd, method->with, refused);
 	note(goes_on == opened, "deepmon-execd goes on");
+	if (method->with & NETWORK)
+		waiter = start_waiter(&execd);
+	if (method->with & KPROBES)
+		note(has_probes(), "its return probes are in tracefs");
 	note(stop_execd(&execd) == opened, "deepmon-execd ends %s", opened ? "well" : "with an error");
-	log = read_log();
+	if (method->with & KPROBES)
+		note(!has_probes(), "no probe is left behind, not even one of a process that was killed");
+	if (method->with & NETWORK)
+		note(end_waiter(&waiter), "a thread that waited to receive as it ended goes on");
+	log = read_log(method->with, false);
 	if (why)
 		printf("not ok - %s # %s%s%s\n", method->name, why, *log ? " / " : "", log);
 	else
@@ -1129,8 +1160,10 @@ int main(void)
 	choose_layout(getenv("layout"));
 	mount_on("proc", "/proc", "");
 	mount_on("sysfs", "/sys", "");
+	mount_on("tracefs", "/sys/kernel/tracing", "");
 	mount_cgroups();
 	make_fixture();
+	traffic_init();
 	/* Debian's kernels have 3, of their own, which not even CAP_PERFMON overrides. */
 	write_text("/proc/sys/kernel/perf_event_paranoid", "2");
 	for (int group = 0; group < BRIEF; group++)

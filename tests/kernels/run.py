@@ -29,21 +29,26 @@ from stage.process import Skip, Stopped, find_program, spawn, stop_on_signals, s
 
 LAYOUTS = {"5.10": ("v2", "v1", "hybrid"), "6.1": ("v2", "v1", "hybrid"), "6.12": ("v2",), "newest": ("v2",)}
 METHODS = ("plain", "overlap", "counters", "processes", "interrupts", "all", "hotplug", "capabilities",
-           "memlock", "files", "memory", "full", "block", "network")
+           "memlock", "files", "memory", "full", "block", "network", "network_fentry", "network_kprobes",
+           "network_capabilities", "transactions")
 METHODS_V1 = ("hierarchy",)  # beside v1's there are others to choose from
 # What a kernel can't do, and words of each line that deepmon then says. Any other line is a failure.
 NO_OVERLAP = "SmtOverlap: this kernel can't account the overlap"
+NO_TRANSACTIONS = "transactions are left out"
+NO_NETWORK = "LimitMEMLOCK=infinity"
 REFUSED = {
     ("5.10", "overlap"): [NO_OVERLAP],
     ("5.10", "all"): [NO_OVERLAP],
     ("5.10", "capabilities"): [NO_OVERLAP],
     ("5.10", "files"): ["File I/O is left out"],
     ("5.10", "full"): ["File I/O is left out"],
-    ("5.10", "network"): ["network: this kernel does not tell of each send and receive",
-                          "the network's accounting can't be"],
-    ("6.1", "network"): ["network: this kernel does not tell of each send and receive"],
+    ("5.10", "network_capabilities"): [NO_NETWORK],
+    ("5.10", "transactions"): [NO_TRANSACTIONS],
+    ("6.1", "transactions"): [NO_TRANSACTIONS],
     ("5.10", "memlock"): ["LimitMEMLOCK"],
 }
+# Where the network's sends and receives are heard of, if it is not the first choice.
+HEARD = {("5.10", "network"): "by fentry, MaxSockets", ("6.1", "network"): "by fentry"}
 GUEST_SECONDS = 120
 DISK_BYTES = 16 << 20
 NOT_OURS = re.compile(r"\[ *\d+\.\d+\] |qemu-system")
@@ -130,6 +135,8 @@ class Run:
         name = f"{series}.{guest.layout}.{method}"
         word, why, notes = guest.results.get(method, ("not ok", "the guest did not come to it", []))
         if word == "refused" and not as_expected(why.split(" / "), REFUSED.get((series, method), [])):
+            word = "not ok"
+        if HEARD.get((series, method), "") not in "\n".join(notes):
             word = "not ok"
         if word == "refused":
             self.report.skip(name, Skip(why), tap.Bench(None, self.build, None))

@@ -241,6 +241,36 @@ uint32_t network_counted(const struct network *network)
 	return fake_network_counted;
 }
 
+bool network_keeps_hash(const struct network *network)
+{
+	(void)network;
+	return false;
+}
+
+bool network_has_kprobes(const struct network *network)
+{
+	(void)network;
+	return false;
+}
+
+uint64_t network_sockets_refused(const struct network *network)
+{
+	(void)network;
+	return 0;
+}
+
+uint64_t network_calls_missed(const struct network *network)
+{
+	(void)network;
+	return 0;
+}
+
+uint64_t network_peers_refused(const struct network *network)
+{
+	(void)network;
+	return 0;
+}
+
 void network_take(struct network *network, uint32_t slot, struct net_usage *used)
 {
 	(void)network, (void)slot;
