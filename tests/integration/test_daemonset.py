@@ -83,6 +83,15 @@ def test_its_options_are_accepted(t):
     t.equal((done.returncode, done.stderr), (0, b""), "status and stderr")
 
 
+def busy_pod(t, containerd_root):
+    """A container of a pod that is busy, as its cgroup and containerd's files tell of it."""
+    t.enter(Container(f"cri-containerd-{IDENTITY}.scope")).run(duty, two_cpus()[0], 0.5)
+    config = containerd_root / "io.containerd.runtime.v2.task/k8s.io" / IDENTITY / "config.json"
+    config.parent.mkdir(parents=True)
+    config.write_text(json.dumps({"ociVersion": "1.0.2", "annotations": {
+        "io.kubernetes.cri." + name: value for name, value in (NAMES | {"container-type": "container"}).items()}}))
+
+
 def bundle(t, found):
     """What a runtime makes of the pod: its mounts and capabilities, and deepmon-execd's one report."""
     directory = t.state / "bundle"
@@ -115,11 +124,7 @@ def bundle(t, found):
 def test_what_it_asks_for_is_enough(t):
     host.require_bpf()
     found = objects()
-    t.enter(Container(f"cri-containerd-{IDENTITY}.scope")).run(duty, two_cpus()[0], 0.5)
-    config = t.state / "run/containerd/io.containerd.runtime.v2.task/k8s.io" / IDENTITY / "config.json"
-    config.parent.mkdir(parents=True)
-    config.write_text(json.dumps({"ociVersion": "1.0.2", "annotations": {
-        "io.kubernetes.cri." + name: value for name, value in (NAMES | {"container-type": "container"}).items()}}))
+    busy_pod(t, t.state / "run/containerd")
     name = f"daemonset-{t.state.name}"
     directory, state = bundle(t, found), t.state / "runc"
     try:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-only
 """The dashboards in contrib/grafana: each query of each panel, its variables filled in as Grafana does, finds something
-in a real InfluxDB with what a busy container did, by either path."""
+in a real InfluxDB with what a busy container and a busy pod did, by either path."""
 
 import json
 import re
@@ -12,6 +12,7 @@ from stage.execd_parent import command_line
 from stage.process import wait_until
 
 from support import SOURCE, collectd, execd, influxd
+from test_daemonset import NAMES, busy_pod
 from test_docs import busy_container, documented, rows
 from test_experiment import with_host
 
@@ -109,12 +110,16 @@ def choose(influx, dashboard, database, whole):
 
 
 def lacking(query, answer):
-    """What is not in the answer to a query: any row, a value in some column, one of the names asked for."""
+    """What is not in the answer to a query: any row, a value in some column, the pod, one of the names asked for."""
     if not answer:
         return "rows"
     for column in answer[0]:
         if all(row[column] is None for row in answer):
             return f"a value of {column}"
+    if "namespace" in answer[0] and not any(row["namespace"] == NAMES["sandbox-namespace"] for row in answer):
+        return "the pod's namespace"
+    if "owner_name" in answer[0] and not any(row["owner_name"] for row in answer):
+        return "the pod's owner"
     for alternatives in re.findall(r"[\^-]\((\w+(?:\|\w+)+)\)", query):
         for each in alternatives.split("|"):
             if not any(each in str(row.get("type_instance", "")) for row in answer):
@@ -125,7 +130,8 @@ def lacking(query, answer):
 def test_each_panel_finds_something(t):
     host.require_bpf()
     influx = influxd(t)
-    options = busy_container(t) | {"FileIO": "counts"}
+    busy_pod(t, t.state / "containerd")
+    options = busy_container(t) | {"FileIO": "counts", "ContainerdRoot": str(t.state / "containerd")}
     experiment = options | {"Experiment": PICKED["experiment"]}
     execd(t, *command_line(experiment), interval=1, forward=with_host(influx, PICKED["host"]))
     collectd(t, options, interval=1, network_port=influx.collectd_port)
