@@ -34,7 +34,7 @@ LIBS = -lbpf -lcjson -lm
 PACKAGES_BUILD = gcc make clang llvm bpftool pkg-config libc6-dev libbpf-dev libelf-dev zlib1g-dev \
                  libcjson-dev libcurl4-openssl-dev libncurses-dev collectd-dev
 PACKAGES_TEST = libclang-rt-14-dev check locales python3 collectd-core influxdb curl openssl docker.io containerd runc busybox-static \
-                valgrind iproute2 iptables procps podman fio nginx wrk apache2-utils redis-server \
+                valgrind iproute2 iptables procps podman python3-yaml fio nginx wrk apache2-utils redis-server \
                 tmux rrdtool librrd8 libmicrohttpd12 libprotobuf-c1 mandoc groff-base time mmdebstrap $(PACKAGES_DEB)
 PACKAGES_LINT = clang-format clang-tidy cppcheck
 PACKAGES_KERNELS = python3 qemu-system-x86 busybox-static
