@@ -130,15 +130,15 @@ int cpu_flush_smt(void *ctx)
 
 /* Loaded if interrupts are to be charged to the kernel, and not to what they interrupt. */
 #define INTERRUPT_PROGRAM(tracepoint, occasion) \
-	SEC("tp_btf/" #tracepoint)              \
-	int BPF_PROG(cpu_##tracepoint)          \
-	{                                       \
+	SEC("tp_btf/" #tracepoint) \
+	int BPF_PROG(cpu_##tracepoint) \
+	{ \
 		return settle(occasion, false); \
-	}                                       \
-	SEC("tp_btf/" #tracepoint)              \
-	int BPF_PROG(cpu_##tracepoint##_smt)    \
-	{                                       \
-		return settle(occasion, true);  \
+	} \
+	SEC("tp_btf/" #tracepoint) \
+	int BPF_PROG(cpu_##tracepoint##_smt) \
+	{ \
+		return settle(occasion, true); \
 	}
 INTERRUPT_PROGRAM(irq_handler_entry, INTERRUPT_BEGINS)
 INTERRUPT_PROGRAM(irq_handler_exit, INTERRUPT_ENDS)

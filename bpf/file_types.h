@@ -101,7 +101,7 @@ const volatile bool has_typed = false; /* whether the kernel has it; fixed betwe
 
 #define S_IFMT	0170000
 #define S_IFREG 0100000
-#define TS_COMPAT                                                                                \
+#define TS_COMPAT \
 	2 /* arch/x86/include/asm/thread_info.h: in a system call of 32 bits, with other numbers \
 	   */
 

@@ -183,16 +183,16 @@ int BPF_PROG(files_leave, struct pt_regs___call *regs, long result)
 
 /* ---- At the system calls' own functions --------------------------------------------------------- */
 
-#define AT_CALL(name, call)                                                              \
-	SEC("fentry/__x64_sys_" #name)                                                   \
-	int BPF_PROG(files_enter_##name, const struct pt_regs___call *regs)              \
-	{                                                                                \
-		return enter(bpf_get_current_task_btf(), regs, call);                    \
-	}                                                                                \
-	SEC("fexit/__x64_sys_" #name)                                                    \
+#define AT_CALL(name, call) \
+	SEC("fentry/__x64_sys_" #name) \
+	int BPF_PROG(files_enter_##name, const struct pt_regs___call *regs) \
+	{ \
+		return enter(bpf_get_current_task_btf(), regs, call); \
+	} \
+	SEC("fexit/__x64_sys_" #name) \
 	int BPF_PROG(files_leave_##name, const struct pt_regs___call *regs, long result) \
-	{                                                                                \
-		return leave(bpf_get_current_task_btf(), regs, call, result);            \
+	{ \
+		return leave(bpf_get_current_task_btf(), regs, call, result); \
 	}
 
 AT_CALL(read, CALL_READ)

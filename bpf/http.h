@@ -179,7 +179,7 @@ struct http_chunk {
 /* ---- Letters ----------------------------------------------------------------------------------- */
 
 /* Up to eight bytes, the first lowest. */
-#define HTTP_LETTERS(a, b, c, d, e, f, g, h)                                                     \
+#define HTTP_LETTERS(a, b, c, d, e, f, g, h) \
 	((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 | \
 	 (__u64)(f) << 40 | (__u64)(g) << 48 | (__u64)(h) << 56)
 

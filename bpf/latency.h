@@ -8,13 +8,13 @@
 #include "histogram.h"
 
 /* What took that long: each slot has a histogram of each of these. X(constant, name) */
-#define LATENCY_KIND_ROWS(X)        \
-	X(TCP_CLIENT, tcp_client)   \
-	X(TCP_SERVER, tcp_server)   \
+#define LATENCY_KIND_ROWS(X) \
+	X(TCP_CLIENT, tcp_client) \
+	X(TCP_SERVER, tcp_server) \
 	X(HTTP_CLIENT, http_client) \
 	X(HTTP_SERVER, http_server) \
-	X(FILE_READ, file_read)     \
-	X(FILE_WRITE, file_write)   \
+	X(FILE_READ, file_read) \
+	X(FILE_WRITE, file_write) \
 	X(FILE_SYNC, file_sync)
 
 #define LATENCY_KIND_CONSTANT(CONSTANT, name) LATENCY_##CONSTANT,

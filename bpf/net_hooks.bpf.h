@@ -29,19 +29,19 @@ struct msghdr;
 struct page;
 struct pipe_inode_info;
 
-#define FEXIT_SEND(function)                                                                          \
-	SEC("fexit/" #function)                                                                       \
+#define FEXIT_SEND(function) \
+	SEC("fexit/" #function) \
 	int BPF_PROG(net_fexit_##function, struct socket *socket, struct msghdr *message, __u64 size, \
-		     int result)                                                                      \
-	{                                                                                             \
-		return transfer(socket->sk, result, true, false);                                     \
+		     int result) \
+	{ \
+		return transfer(socket->sk, result, true, false); \
 	}
-#define FEXIT_RECEIVE(function)                                                                       \
-	SEC("fexit/" #function)                                                                       \
+#define FEXIT_RECEIVE(function) \
+	SEC("fexit/" #function) \
 	int BPF_PROG(net_fexit_##function, struct socket *socket, struct msghdr *message, __u64 size, \
-		     int flags, int result)                                                           \
-	{                                                                                             \
-		return flags & NOT_RECEIVED ? 0 : transfer(socket->sk, result, false, false);         \
+		     int flags, int result) \
+	{ \
+		return flags & NOT_RECEIVED ? 0 : transfer(socket->sk, result, false, false); \
 	}
 FEXIT_SEND(inet_sendmsg)
 FEXIT_SEND(inet6_sendmsg)

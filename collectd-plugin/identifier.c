@@ -186,6 +186,5 @@ void identifier_instance(const struct identifiers *identifiers, const struct dee
 {
 	char what[OF_WHAT_MAX];
 
-	identifier_join(name, size, of_what(record, what), record->instance,
-			is_taken(identifiers, record));
+	identifier_join(name, size, of_what(record, what), record->instance, is_taken(identifiers, record));
 }

@@ -26,8 +26,8 @@ struct word {
 	size_t offset; /* in struct deepmon_block */
 	uint64_t valid;
 };
-#define WORD(word, field)                                                 \
-	{                                                                 \
+#define WORD(word, field) \
+	{ \
 		word, offsetof(struct deepmon_block, field), VALID(field) \
 	}
 
@@ -36,14 +36,14 @@ static const struct word unified_words[] = {
     WORD("wios", write_operations), WORD("dbytes", discarded_bytes), WORD("dios", discard_operations),
 };
 
-#define BYTES                                                                                            \
-	{                                                                                                \
+#define BYTES \
+	{ \
 		WORD("Read", read_bytes), WORD("Write", written_bytes), WORD("Discard", discarded_bytes) \
 	}
-#define OPERATIONS                                                              \
-	{                                                                       \
+#define OPERATIONS \
+	{ \
 		WORD("Read", read_operations), WORD("Write", write_operations), \
-		    WORD("Discard", discard_operations)                         \
+		    WORD("Discard", discard_operations) \
 	}
 
 /*

@@ -175,10 +175,10 @@ bool deepmon_measurement_has(const struct deepmon_measurement *measurement,
 #define DEEPMON_METRIC_INDEX(SUBJECT, field, ...)	 DEEPMON_INDEX_##SUBJECT##_##field,
 
 /* struct deepmon_cpu, struct deepmon_energy and so on, and the number of each metric among its own. */
-#define DEEPMON_SUBJECT_STRUCT(SUBJECT, name, suffix)              \
-	struct deepmon_##name {                                    \
+#define DEEPMON_SUBJECT_STRUCT(SUBJECT, name, suffix) \
+	struct deepmon_##name { \
 		DEEPMON_##SUBJECT##_METRICS(DEEPMON_METRIC_MEMBER) \
-	};                                                         \
+	}; \
 	enum { DEEPMON_##SUBJECT##_METRICS(DEEPMON_METRIC_INDEX) DEEPMON_COUNT_OF_##SUBJECT };
 DEEPMON_SUBJECTS(DEEPMON_SUBJECT_STRUCT)
 

@@ -33,9 +33,9 @@
 #define ZONES_MAX  256
 #define SCALE_RAPL 0x1p-32 /* J: what the kernel counts in, whatever the unit of the hardware is */
 
-#define REMEDY_ACCESS                                                                                        \
+#define REMEDY_ACCESS \
 	"run as root, or grant the capability CAP_PERFMON (CAP_SYS_ADMIN before Linux 5.8) and, where that " \
-	"is "                                                                                                \
+	"is " \
 	"not enough, as on Debian, set the sysctl kernel.perf_event_paranoid to 2"
 #define REMEDY_ABSENT "on bare metal, load the driver: modprobe rapl"
 

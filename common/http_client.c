@@ -19,15 +19,15 @@
 #define TOKEN_MOST 65536
 
 /* What of libcurl is used. */
-#define FUNCTIONS(X)                                                               \
-	X(global_init, CURLcode (*)(long))                                         \
-	X(easy_init, CURL *(*)(void))                                              \
-	X(easy_reset, void (*)(CURL *))                                            \
-	X(easy_setopt, CURLcode (*)(CURL *, CURLoption, ...))                      \
-	X(easy_perform, CURLcode (*)(CURL *))                                      \
-	X(easy_getinfo, CURLcode (*)(CURL *, CURLINFO, ...))                       \
-	X(easy_cleanup, void (*)(CURL *))                                          \
-	X(easy_strerror, const char *(*)(CURLcode))                                \
+#define FUNCTIONS(X) \
+	X(global_init, CURLcode (*)(long)) \
+	X(easy_init, CURL *(*)(void)) \
+	X(easy_reset, void (*)(CURL *)) \
+	X(easy_setopt, CURLcode (*)(CURL *, CURLoption, ...)) \
+	X(easy_perform, CURLcode (*)(CURL *)) \
+	X(easy_getinfo, CURLcode (*)(CURL *, CURLINFO, ...)) \
+	X(easy_cleanup, void (*)(CURL *)) \
+	X(easy_strerror, const char *(*)(CURLcode)) \
 	X(slist_append, struct curl_slist *(*)(struct curl_slist *, const char *)) \
 	X(slist_free_all, void (*)(struct curl_slist *))
 
@@ -55,10 +55,10 @@ static bool load(void)
 		void *object = dlopen(files[i], RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
 
 		all = object;
-#define LOAD(name, type)                                                \
-	if (all) {                                                      \
+#define LOAD(name, type) \
+	if (all) { \
 		*(void **)&library.name = dlsym(object, "curl_" #name); \
-		all = library.name;                                     \
+		all = library.name; \
 	}
 		FUNCTIONS(LOAD)
 	}

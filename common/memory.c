@@ -28,8 +28,8 @@ struct target {
 	size_t offset; /* in struct memory_reading */
 	uint64_t valid;
 };
-#define FIGURE(field)                                                        \
-	{                                                                    \
+#define FIGURE(field) \
+	{ \
 		offsetof(struct memory_reading, figures.field), VALID(field) \
 	}
 

@@ -11,15 +11,15 @@
 DEEPMON_SUBJECTS(STRUCT_OF)
 
 #define ROW(SUBJECT, field, TYPE, KIND, unit, collectd_type, collectd_instance, help) \
-	{DEEPMON_SUBJECT_##SUBJECT,                                                   \
-	 #field,                                                                      \
-	 DEEPMON_##TYPE,                                                              \
-	 DEEPMON_##KIND,                                                              \
-	 unit,                                                                        \
-	 collectd_type,                                                               \
-	 collectd_instance,                                                           \
-	 help,                                                                        \
-	 offsetof(struct_of_##SUBJECT, field),                                        \
+	{DEEPMON_SUBJECT_##SUBJECT, \
+	 #field, \
+	 DEEPMON_##TYPE, \
+	 DEEPMON_##KIND, \
+	 unit, \
+	 collectd_type, \
+	 collectd_instance, \
+	 help, \
+	 offsetof(struct_of_##SUBJECT, field), \
 	 1ull << DEEPMON_INDEX_##SUBJECT##_##field},
 #define ROWS_OF(SUBJECT, name, suffix) DEEPMON_##SUBJECT##_METRICS(ROW)
 

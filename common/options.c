@@ -18,9 +18,9 @@
 #include "selection.h"
 
 #define ROW(member, NAME, TYPE, preset, least, most, unit, help) \
-	{#NAME,	 DEEPMON_OPTION_##TYPE,                          \
-	 preset, least,                                          \
-	 most,	 unit,                                           \
+	{#NAME,	 DEEPMON_OPTION_##TYPE, \
+	 preset, least, \
+	 most,	 unit, \
 	 help,	 offsetof(struct deepmon_options, member)},
 
 const struct deepmon_option deepmon_option_table[] = {DEEPMON_OPTION_ROWS(ROW)};

@@ -311,7 +311,7 @@ static void note_numbers(struct recorder *recorder, enum recording_tag tag, cons
 	recording_end(out);
 }
 
-#define NOTE(recorder, tag, ...)                                     \
+#define NOTE(recorder, tag, ...) \
 	note_numbers(recorder, tag, (const uint64_t[]){__VA_ARGS__}, \
 		     sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
 

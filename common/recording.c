@@ -189,8 +189,8 @@ struct field {
 	size_t offset;
 };
 
-#define FIELD(type, member)                            \
-	{                                              \
+#define FIELD(type, member) \
+	{ \
 #member, offsetof(struct type, member) \
 	}
 
@@ -228,8 +228,8 @@ static const struct {
 	uint32_t count;
 	enum deepmon_subject subject;
 } structs[RECORDING_FIGURES] = {
-#define OWN(table)                                           \
-	{                                                    \
+#define OWN(table) \
+	{ \
 		table, sizeof(table) / sizeof((table)[0]), 0 \
 	}
     [RECORDING_OF_USAGE] = OWN(usage_fields),

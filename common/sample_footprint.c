@@ -4,7 +4,7 @@
  */
 #include "sample_parts.h"
 
-#define RESIDENT                                                                          \
+#define RESIDENT \
 	(VALID(MEMORY, rss_bytes) | VALID(MEMORY, pss_bytes) | VALID(MEMORY, uss_bytes) | \
 	 VALID(MEMORY, rss_processes) | VALID(MEMORY, rss_age_seconds))
 

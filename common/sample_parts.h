@@ -66,7 +66,7 @@ void sample_add_footprint(struct sample *sample, const struct subject_of *of);
  */
 void sample_tell_latencies(struct sample *sample, struct deepmon_record *record, double *mean,
 			   uint64_t mean_valid, const struct latencies *latencies, uint32_t kinds);
-#define SAMPLE_TELL_LATENCIES(sample, record, SUBJECT, name, latencies, kinds)                 \
+#define SAMPLE_TELL_LATENCIES(sample, record, SUBJECT, name, latencies, kinds) \
 	sample_tell_latencies((sample), (record), &(record)->values.name.latency_mean_seconds, \
 			      VALID(SUBJECT, latency_mean_seconds), (latencies), (kinds))
 

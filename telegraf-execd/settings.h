@@ -11,29 +11,29 @@
  * deepmon-execd's own options, beside the catalogue's: X(name, what its value is called or "" if it takes
  * none, default or "", help). --help and the manual page are made of these rows.
  */
-#define EXECD_OPTION_ROWS(X)                                                                                \
-	X("config", "FILE", "",                                                                             \
-	  "Reads options from FILE, in the syntax of collectd.conf: a name and its value on a line; "       \
-	  "what comes later, in the file or on the command line, counts")                                   \
-	X("signal", "none|STDIN|SIGHUP|SIGUSR1|SIGUSR2", "none",                                            \
-	  "When to report: at each --interval, for each newline on standard input, or for each such "       \
-	  "signal; the same as in Telegraf's configuration")                                                \
-	X("interval", "SECONDS", "10", "How often to report with --signal none; 0.1 to 86400")              \
-	X("once", "", "", "Reports once, on what happens in one second, and ends")                          \
-	X("replay", "FILE", "",                                                                             \
-	  "Writes what the recording FILE (see Record) holds, with its own options but for those given "    \
-	  "here, and ends; with --interval, a report for each so many seconds")                             \
+#define EXECD_OPTION_ROWS(X) \
+	X("config", "FILE", "", \
+	  "Reads options from FILE, in the syntax of collectd.conf: a name and its value on a line; " \
+	  "what comes later, in the file or on the command line, counts") \
+	X("signal", "none|STDIN|SIGHUP|SIGUSR1|SIGUSR2", "none", \
+	  "When to report: at each --interval, for each newline on standard input, or for each such " \
+	  "signal; the same as in Telegraf's configuration") \
+	X("interval", "SECONDS", "10", "How often to report with --signal none; 0.1 to 86400") \
+	X("once", "", "", "Reports once, on what happens in one second, and ends") \
+	X("replay", "FILE", "", \
+	  "Writes what the recording FILE (see Record) holds, with its own options but for those given " \
+	  "here, and ends; with --interval, a report for each so many seconds") \
 	X("speed", "FACTOR", "0", "Of --replay: 1 for as fast as it was recorded, 0 for as fast as can be") \
-	X("list-metrics", "", "",                                                                           \
-	  "Prints all tags and fields that there are, a line for each: measurement, tag or field, name, "   \
-	  "type, unit, gauge or counter, and what it is, parted by tabs")                                   \
-	X("check-config", "", "", "Reads the options and ends; the status tells whether they are good")     \
-	X("doctor", "", "",                                                                                 \
-	  "Tells what this host offers and lacks, with what mends it, and ends: status 0, all that the "    \
-	  "options ask for is measured; 1, something is missing; 2, nothing can be measured")               \
-	X("doctor=json", "", "", "The same as JSON")                                                        \
-	X("debug", "", "", "Says more on standard error")                                                   \
-	X("version", "", "", "Prints the version")                                                          \
+	X("list-metrics", "", "", \
+	  "Prints all tags and fields that there are, a line for each: measurement, tag or field, name, " \
+	  "type, unit, gauge or counter, and what it is, parted by tabs") \
+	X("check-config", "", "", "Reads the options and ends; the status tells whether they are good") \
+	X("doctor", "", "", \
+	  "Tells what this host offers and lacks, with what mends it, and ends: status 0, all that the " \
+	  "options ask for is measured; 1, something is missing; 2, nothing can be measured") \
+	X("doctor=json", "", "", "The same as JSON") \
+	X("debug", "", "", "Says more on standard error") \
+	X("version", "", "", "Prints the version") \
 	X("help", "", "", "Prints all options")
 
 struct execd_option {

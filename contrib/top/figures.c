@@ -120,25 +120,25 @@ void top_figures_join(struct top_figures *group, const struct top_figures *membe
 #define PER(figure, by, times) TOP_##figure, TOP_##by, times
 
 /* Columns of what goes there and back. */
-#define LATENCY(protocol, NAME, key, title, PART, help)                                          \
-	{                                                                                        \
+#define LATENCY(protocol, NAME, key, title, PART, help) \
+	{ \
 		protocol "_" key "_ms", title, TOP_MILLISECONDS, TIMES(NAME##_##PART, 1e3), help \
 	}
-#define TRANSACTIONS(protocol, NAME, help)                                                        \
-	{protocol "_transactions", "TRANS/s", TOP_PER_SECOND, IS(NAME##_TRANSACTIONS), help},     \
-	    {protocol "_unanswered", "UNANS/s", TOP_PER_SECOND, IS(NAME##_UNANSWERED),            \
-	     "Those without an answer a second"},                                                 \
-	    {protocol "_request_bytes", "REQ B", TOP_BYTES_RATE, IS(NAME##_REQUESTED),            \
-	     "Bytes of the requests a second"},                                                   \
-	    {protocol "_response_bytes", "RESP B", TOP_BYTES_RATE, IS(NAME##_RESPONDED),          \
-	     "Bytes of the answers a second"},                                                    \
-	    LATENCY(protocol, NAME, "mean", "MEAN ms", MEAN, "Mean latency, in ms"),              \
+#define TRANSACTIONS(protocol, NAME, help) \
+	{protocol "_transactions", "TRANS/s", TOP_PER_SECOND, IS(NAME##_TRANSACTIONS), help}, \
+	    {protocol "_unanswered", "UNANS/s", TOP_PER_SECOND, IS(NAME##_UNANSWERED), \
+	     "Those without an answer a second"}, \
+	    {protocol "_request_bytes", "REQ B", TOP_BYTES_RATE, IS(NAME##_REQUESTED), \
+	     "Bytes of the requests a second"}, \
+	    {protocol "_response_bytes", "RESP B", TOP_BYTES_RATE, IS(NAME##_RESPONDED), \
+	     "Bytes of the answers a second"}, \
+	    LATENCY(protocol, NAME, "mean", "MEAN ms", MEAN, "Mean latency, in ms"), \
 	    LATENCY(protocol, NAME, "p50", "P50", P50, "50 % of the latencies are below, in ms"), \
-	    LATENCY(protocol, NAME, "p75", "P75", P75, "The same of 75 %, in ms"),                \
-	    LATENCY(protocol, NAME, "p90", "P90", P90, "The same of 90 %, in ms"),                \
-	    LATENCY(protocol, NAME, "p99", "P99", P99, "The same of 99 %, in ms"),                \
-	    LATENCY(protocol, NAME, "p99_9", "P99.9", P99_9, "The same of 99.9 %, in ms"),        \
-	    LATENCY(protocol, NAME, "p99_99", "P99.99", P99_99, "The same of 99.99 %, in ms"),    \
+	    LATENCY(protocol, NAME, "p75", "P75", P75, "The same of 75 %, in ms"), \
+	    LATENCY(protocol, NAME, "p90", "P90", P90, "The same of 90 %, in ms"), \
+	    LATENCY(protocol, NAME, "p99", "P99", P99, "The same of 99 %, in ms"), \
+	    LATENCY(protocol, NAME, "p99_9", "P99.9", P99_9, "The same of 99.9 %, in ms"), \
+	    LATENCY(protocol, NAME, "p99_99", "P99.99", P99_99, "The same of 99.99 %, in ms"), \
 	    LATENCY(protocol, NAME, "p99_999", "P99.999", P99_999, "The same of 99.999 %, in ms")
 
 const struct top_column top_columns[] = {

@@ -13,17 +13,17 @@
 #include "../../common/deepmon.h"
 
 /* Those of what goes there and back; rows as below. */
-#define TOP_TRANSACTION_FIGURES(X, NAME, which)                                    \
-	X(NAME##_TRANSACTIONS, TRANSACTIONS, transactions, which, RATE, SUM)       \
-	X(NAME##_UNANSWERED, TRANSACTIONS, unanswered, which, RATE, SUM)           \
-	X(NAME##_REQUESTED, TRANSACTIONS, request_bytes, which, RATE, SUM)         \
-	X(NAME##_RESPONDED, TRANSACTIONS, response_bytes, which, RATE, SUM)        \
-	X(NAME##_MEAN, TRANSACTIONS, latency_mean_seconds, which, VALUE, MOST)     \
-	X(NAME##_P50, TRANSACTIONS, latency_p50_seconds, which, VALUE, MOST)       \
-	X(NAME##_P75, TRANSACTIONS, latency_p75_seconds, which, VALUE, MOST)       \
-	X(NAME##_P90, TRANSACTIONS, latency_p90_seconds, which, VALUE, MOST)       \
-	X(NAME##_P99, TRANSACTIONS, latency_p99_seconds, which, VALUE, MOST)       \
-	X(NAME##_P99_9, TRANSACTIONS, latency_p99_9_seconds, which, VALUE, MOST)   \
+#define TOP_TRANSACTION_FIGURES(X, NAME, which) \
+	X(NAME##_TRANSACTIONS, TRANSACTIONS, transactions, which, RATE, SUM) \
+	X(NAME##_UNANSWERED, TRANSACTIONS, unanswered, which, RATE, SUM) \
+	X(NAME##_REQUESTED, TRANSACTIONS, request_bytes, which, RATE, SUM) \
+	X(NAME##_RESPONDED, TRANSACTIONS, response_bytes, which, RATE, SUM) \
+	X(NAME##_MEAN, TRANSACTIONS, latency_mean_seconds, which, VALUE, MOST) \
+	X(NAME##_P50, TRANSACTIONS, latency_p50_seconds, which, VALUE, MOST) \
+	X(NAME##_P75, TRANSACTIONS, latency_p75_seconds, which, VALUE, MOST) \
+	X(NAME##_P90, TRANSACTIONS, latency_p90_seconds, which, VALUE, MOST) \
+	X(NAME##_P99, TRANSACTIONS, latency_p99_seconds, which, VALUE, MOST) \
+	X(NAME##_P99_9, TRANSACTIONS, latency_p99_9_seconds, which, VALUE, MOST) \
 	X(NAME##_P99_99, TRANSACTIONS, latency_p99_99_seconds, which, VALUE, MOST) \
 	X(NAME##_P99_999, TRANSACTIONS, latency_p99_999_seconds, which, VALUE, MOST)
 
@@ -32,63 +32,63 @@
  * and role of transactions, or what of files took so long; else "", RATE: its growth a second, or VALUE: as
  * it is, how a group has it: SUM or MOST)
  */
-#define TOP_FIGURES(X)                                                             \
-	X(CPU_PERCENT, CPU, cpu_usage_percent, "", VALUE, SUM)                     \
-	X(CPU_NS, CPU, cpu_time_ns, "", VALUE, SUM)                                \
-	X(CPU_RATE, CPU, cpu_time_ns, "", RATE, SUM)                               \
-	X(OVERLAP, CPU, smt_overlap_ns, "", RATE, SUM)                             \
-	X(PACKAGE_WATTS, ENERGY, power_watts, "package", VALUE, SUM)               \
-	X(CORE_WATTS, ENERGY, power_watts, "core", VALUE, SUM)                     \
-	X(UNCORE_WATTS, ENERGY, power_watts, "uncore", VALUE, SUM)                 \
-	X(DRAM_WATTS, ENERGY, power_watts, "dram", VALUE, SUM)                     \
-	X(PSYS_WATTS, ENERGY, power_watts, "psys", VALUE, SUM)                     \
-	X(PLATFORM_WATTS, ENERGY, power_watts, "platform", VALUE, SUM)             \
-	X(PACKAGE_JOULES, ENERGY, energy_joules, "package", VALUE, SUM)            \
-	X(CORE_JOULES, ENERGY, energy_joules, "core", VALUE, SUM)                  \
-	X(UNCORE_JOULES, ENERGY, energy_joules, "uncore", VALUE, SUM)              \
-	X(DRAM_JOULES, ENERGY, energy_joules, "dram", VALUE, SUM)                  \
-	X(CYCLES, PERF, cycles, "", RATE, SUM)                                     \
-	X(INSTRUCTIONS, PERF, instructions, "", RATE, SUM)                         \
-	X(REFERENCES, PERF, cache_references, "", RATE, SUM)                       \
-	X(MISSES, PERF, cache_misses, "", RATE, SUM)                               \
-	X(MEMORY, MEMORY, usage_bytes, "", VALUE, SUM)                             \
-	X(WORKING_SET, MEMORY, working_set_bytes, "", VALUE, SUM)                  \
-	X(ANONYMOUS, MEMORY, anonymous_bytes, "", VALUE, SUM)                      \
-	X(PAGE_CACHE, MEMORY, page_cache_bytes, "", VALUE, SUM)                    \
-	X(KERNEL_MEMORY, MEMORY, kernel_bytes, "", VALUE, SUM)                     \
-	X(SWAP, MEMORY, swap_bytes, "", VALUE, SUM)                                \
-	X(LIMIT_PERCENT, MEMORY, limit_percent, "", VALUE, MOST)                   \
-	X(MINOR_FAULTS, MEMORY, minor_faults, "", RATE, SUM)                       \
-	X(MAJOR_FAULTS, MEMORY, major_faults, "", RATE, SUM)                       \
-	X(OOM_KILLS, MEMORY, oom_kills, "", VALUE, SUM)                            \
-	X(PRESSURE, MEMORY, pressure_some_percent, "", VALUE, MOST)                \
-	X(DISK_READ, BLOCK, read_bytes, "", RATE, SUM)                             \
-	X(DISK_WRITTEN, BLOCK, written_bytes, "", RATE, SUM)                       \
-	X(DISK_READS, BLOCK, read_operations, "", RATE, SUM)                       \
-	X(DISK_WRITES, BLOCK, write_operations, "", RATE, SUM)                     \
-	X(FILE_READ, FILE_IO, read_bytes, "", RATE, SUM)                           \
-	X(FILE_WRITTEN, FILE_IO, written_bytes, "", RATE, SUM)                     \
-	X(FILE_READS, FILE_IO, read_calls, "", RATE, SUM)                          \
-	X(FILE_WRITES, FILE_IO, write_calls, "", RATE, SUM)                        \
-	X(TCP_SENT, NETWORK, tcp_sent_bytes, "", RATE, SUM)                        \
-	X(TCP_RECEIVED, NETWORK, tcp_received_bytes, "", RATE, SUM)                \
-	X(TCP_MESSAGES_SENT, NETWORK, tcp_sent_messages, "", RATE, SUM)            \
-	X(TCP_MESSAGES_RECEIVED, NETWORK, tcp_received_messages, "", RATE, SUM)    \
-	X(UDP_SENT, NETWORK, udp_sent_bytes, "", RATE, SUM)                        \
-	X(UDP_RECEIVED, NETWORK, udp_received_bytes, "", RATE, SUM)                \
-	X(TCP_OPENED, NETWORK, tcp_opened_active, "", RATE, SUM)                   \
-	X(TCP_ACCEPTED, NETWORK, tcp_opened_passive, "", RATE, SUM)                \
-	X(TCP_FAILED, NETWORK, tcp_failed, "", RATE, SUM)                          \
-	X(TCP_RETRANSMITS, NETWORK, tcp_retransmits, "", RATE, SUM)                \
-	X(TCP_RTT, NETWORK, tcp_rtt_seconds, "", VALUE, MOST)                      \
-	TOP_TRANSACTION_FIGURES(X, TCP, "tcp-both")                                \
-	TOP_TRANSACTION_FIGURES(X, HTTP, "http-both")                              \
-	X(HTTP_SERVED, TRANSACTIONS, transactions, "http-server", RATE, SUM)       \
-	X(HTTP_2XX, TRANSACTIONS, responses_2xx, "http-both", RATE, SUM)           \
-	X(HTTP_3XX, TRANSACTIONS, responses_3xx, "http-both", RATE, SUM)           \
-	X(HTTP_4XX, TRANSACTIONS, responses_4xx, "http-both", RATE, SUM)           \
-	X(HTTP_5XX, TRANSACTIONS, responses_5xx, "http-both", RATE, SUM)           \
-	X(READ_P99, FILE_LATENCY, latency_p99_seconds, "file_read", VALUE, MOST)   \
+#define TOP_FIGURES(X) \
+	X(CPU_PERCENT, CPU, cpu_usage_percent, "", VALUE, SUM) \
+	X(CPU_NS, CPU, cpu_time_ns, "", VALUE, SUM) \
+	X(CPU_RATE, CPU, cpu_time_ns, "", RATE, SUM) \
+	X(OVERLAP, CPU, smt_overlap_ns, "", RATE, SUM) \
+	X(PACKAGE_WATTS, ENERGY, power_watts, "package", VALUE, SUM) \
+	X(CORE_WATTS, ENERGY, power_watts, "core", VALUE, SUM) \
+	X(UNCORE_WATTS, ENERGY, power_watts, "uncore", VALUE, SUM) \
+	X(DRAM_WATTS, ENERGY, power_watts, "dram", VALUE, SUM) \
+	X(PSYS_WATTS, ENERGY, power_watts, "psys", VALUE, SUM) \
+	X(PLATFORM_WATTS, ENERGY, power_watts, "platform", VALUE, SUM) \
+	X(PACKAGE_JOULES, ENERGY, energy_joules, "package", VALUE, SUM) \
+	X(CORE_JOULES, ENERGY, energy_joules, "core", VALUE, SUM) \
+	X(UNCORE_JOULES, ENERGY, energy_joules, "uncore", VALUE, SUM) \
+	X(DRAM_JOULES, ENERGY, energy_joules, "dram", VALUE, SUM) \
+	X(CYCLES, PERF, cycles, "", RATE, SUM) \
+	X(INSTRUCTIONS, PERF, instructions, "", RATE, SUM) \
+	X(REFERENCES, PERF, cache_references, "", RATE, SUM) \
+	X(MISSES, PERF, cache_misses, "", RATE, SUM) \
+	X(MEMORY, MEMORY, usage_bytes, "", VALUE, SUM) \
+	X(WORKING_SET, MEMORY, working_set_bytes, "", VALUE, SUM) \
+	X(ANONYMOUS, MEMORY, anonymous_bytes, "", VALUE, SUM) \
+	X(PAGE_CACHE, MEMORY, page_cache_bytes, "", VALUE, SUM) \
+	X(KERNEL_MEMORY, MEMORY, kernel_bytes, "", VALUE, SUM) \
+	X(SWAP, MEMORY, swap_bytes, "", VALUE, SUM) \
+	X(LIMIT_PERCENT, MEMORY, limit_percent, "", VALUE, MOST) \
+	X(MINOR_FAULTS, MEMORY, minor_faults, "", RATE, SUM) \
+	X(MAJOR_FAULTS, MEMORY, major_faults, "", RATE, SUM) \
+	X(OOM_KILLS, MEMORY, oom_kills, "", VALUE, SUM) \
+	X(PRESSURE, MEMORY, pressure_some_percent, "", VALUE, MOST) \
+	X(DISK_READ, BLOCK, read_bytes, "", RATE, SUM) \
+	X(DISK_WRITTEN, BLOCK, written_bytes, "", RATE, SUM) \
+	X(DISK_READS, BLOCK, read_operations, "", RATE, SUM) \
+	X(DISK_WRITES, BLOCK, write_operations, "", RATE, SUM) \
+	X(FILE_READ, FILE_IO, read_bytes, "", RATE, SUM) \
+	X(FILE_WRITTEN, FILE_IO, written_bytes, "", RATE, SUM) \
+	X(FILE_READS, FILE_IO, read_calls, "", RATE, SUM) \
+	X(FILE_WRITES, FILE_IO, write_calls, "", RATE, SUM) \
+	X(TCP_SENT, NETWORK, tcp_sent_bytes, "", RATE, SUM) \
+	X(TCP_RECEIVED, NETWORK, tcp_received_bytes, "", RATE, SUM) \
+	X(TCP_MESSAGES_SENT, NETWORK, tcp_sent_messages, "", RATE, SUM) \
+	X(TCP_MESSAGES_RECEIVED, NETWORK, tcp_received_messages, "", RATE, SUM) \
+	X(UDP_SENT, NETWORK, udp_sent_bytes, "", RATE, SUM) \
+	X(UDP_RECEIVED, NETWORK, udp_received_bytes, "", RATE, SUM) \
+	X(TCP_OPENED, NETWORK, tcp_opened_active, "", RATE, SUM) \
+	X(TCP_ACCEPTED, NETWORK, tcp_opened_passive, "", RATE, SUM) \
+	X(TCP_FAILED, NETWORK, tcp_failed, "", RATE, SUM) \
+	X(TCP_RETRANSMITS, NETWORK, tcp_retransmits, "", RATE, SUM) \
+	X(TCP_RTT, NETWORK, tcp_rtt_seconds, "", VALUE, MOST) \
+	TOP_TRANSACTION_FIGURES(X, TCP, "tcp-both") \
+	TOP_TRANSACTION_FIGURES(X, HTTP, "http-both") \
+	X(HTTP_SERVED, TRANSACTIONS, transactions, "http-server", RATE, SUM) \
+	X(HTTP_2XX, TRANSACTIONS, responses_2xx, "http-both", RATE, SUM) \
+	X(HTTP_3XX, TRANSACTIONS, responses_3xx, "http-both", RATE, SUM) \
+	X(HTTP_4XX, TRANSACTIONS, responses_4xx, "http-both", RATE, SUM) \
+	X(HTTP_5XX, TRANSACTIONS, responses_5xx, "http-both", RATE, SUM) \
+	X(READ_P99, FILE_LATENCY, latency_p99_seconds, "file_read", VALUE, MOST) \
 	X(WRITE_P99, FILE_LATENCY, latency_p99_seconds, "file_write", VALUE, MOST) \
 	X(SYNC_P99, FILE_LATENCY, latency_p99_seconds, "file_sync", VALUE, MOST)
 

@@ -187,12 +187,12 @@ int BPF_PROG(copy_shape, bool preempt, struct task_struct *prev, struct task_str
 
 /* ---- Counters alone ---------------------------------------------------------------------------- */
 
-#define COUNTER_MAP(name)                                    \
-	struct {                                             \
+#define COUNTER_MAP(name) \
+	struct { \
 		__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY); \
-		__uint(key_size, sizeof(__u32));             \
-		__uint(value_size, sizeof(__u32));           \
-		__uint(max_entries, CPUS);                   \
+		__uint(key_size, sizeof(__u32)); \
+		__uint(value_size, sizeof(__u32)); \
+		__uint(max_entries, CPUS); \
 	} name SEC(".maps")
 
 COUNTER_MAP(counter_0);

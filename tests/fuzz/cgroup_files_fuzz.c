@@ -14,10 +14,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define must(condition)           \
-	do {                      \
+#define must(condition) \
+	do { \
 		if (!(condition)) \
-			abort();  \
+			abort(); \
 	} while (0)
 
 #define VALID(field) (1ull << DEEPMON_INDEX_MEMORY_##field)

@@ -15,12 +15,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define ID "4f1c0de9a2b37586fedcba98765432100123456789abcdef0f1e2d3c4b5a6978"
 
-#define require(condition)                                                      \
-	do {                                                                    \
-		if (!(condition)) {                                             \
+#define require(condition) \
+	do { \
+		if (!(condition)) { \
 			fprintf(stderr, "line %d: %s\n", __LINE__, #condition); \
-			abort();                                                \
-		}                                                               \
+			abort(); \
+		} \
 	} while (0)
 
 static bool ends_within(const char *text, size_t size)

@@ -22,10 +22,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* More makes the run slow and finds nothing new. */
 #define LINES_MAX 64
 
-#define must(condition)           \
-	do {                      \
+#define must(condition) \
+	do { \
 		if (!(condition)) \
-			abort();  \
+			abort(); \
 	} while (0)
 
 static struct tree tree;

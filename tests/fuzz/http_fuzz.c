@@ -14,14 +14,14 @@ static struct reference reference;
 static struct trace whole, cut, expected;
 static struct outcomes tcp, http, outcomes_expected;
 
-#define require(condition)                                                                \
-	do {                                                                              \
-		if (!(condition)) {                                                       \
+#define require(condition) \
+	do { \
+		if (!(condition)) { \
 			fprintf(stderr, "line %d: %s\nfound: %s\n", __LINE__, #condition, \
-				trace_text(&whole));                                      \
-			fprintf(stderr, "reference: %s\n", trace_text(&expected));        \
-			abort();                                                          \
-		}                                                                         \
+				trace_text(&whole)); \
+			fprintf(stderr, "reference: %s\n", trace_text(&expected)); \
+			abort(); \
+		} \
 	} while (0)
 
 static void load(const uint8_t *data, size_t size)

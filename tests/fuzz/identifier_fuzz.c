@@ -11,12 +11,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define NAME_SIZE 128 /* collectd's DATA_MAX_NAME_LEN */
 
-#define must(condition)                                                         \
-	do {                                                                    \
-		if (!(condition)) {                                             \
+#define must(condition) \
+	do { \
+		if (!(condition)) { \
 			fprintf(stderr, "line %d: %s\n", __LINE__, #condition); \
-			abort();                                                \
-		}                                                               \
+			abort(); \
+		} \
 	} while (0)
 
 static void check(const struct identifiers *identifiers, const struct deepmon_record *record, char *name)

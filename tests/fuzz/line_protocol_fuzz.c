@@ -14,12 +14,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define require(condition)                                                                       \
-	do {                                                                                     \
-		if (!(condition)) {                                                              \
+#define require(condition) \
+	do { \
+		if (!(condition)) { \
 			fprintf(stderr, "line %d: %s\nwritten: %s", __LINE__, #condition, text); \
-			abort();                                                                 \
-		}                                                                                \
+			abort(); \
+		} \
 	} while (0)
 
 struct head {

@@ -13,12 +13,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define require(condition)                                                      \
-	do {                                                                    \
-		if (!(condition)) {                                             \
+#define require(condition) \
+	do { \
+		if (!(condition)) { \
 			fprintf(stderr, "line %d: %s\n", __LINE__, #condition); \
-			abort();                                                \
-		}                                                               \
+			abort(); \
+		} \
 	} while (0)
 
 static void check_endpoint(const struct endpoint *endpoint, bool with_port)

@@ -26,12 +26,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define ARGUMENTS_MAX 8
 
-#define must(condition)                                                                \
-	do {                                                                           \
-		if (!(condition)) {                                                    \
+#define must(condition) \
+	do { \
+		if (!(condition)) { \
 			fprintf(real_stderr(), "line %d: %s\n", __LINE__, #condition); \
-			abort();                                                       \
-		}                                                                      \
+			abort(); \
+		} \
 	} while (0)
 
 static void check_number(const struct deepmon_option *option, double value)

@@ -12,10 +12,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define must(condition)           \
-	do {                      \
+#define must(condition) \
+	do { \
 		if (!(condition)) \
-			abort();  \
+			abort(); \
 	} while (0)
 
 static int parse_with(const char *text, const char *more, struct smaps *smaps)

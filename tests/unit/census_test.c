@@ -64,13 +64,13 @@ static int take(const char *path)
 	return census_take(&census, &path, 1, &resident);
 }
 
-#define ck_assert_resident(count, kb)                                       \
-	do {                                                                \
-		ck_assert_uint_eq(resident.processes, count);               \
-		ck_assert_uint_eq(resident.sum.rss_bytes, (kb)*KB);         \
+#define ck_assert_resident(count, kb) \
+	do { \
+		ck_assert_uint_eq(resident.processes, count); \
+		ck_assert_uint_eq(resident.sum.rss_bytes, (kb)*KB); \
 		ck_assert_uint_eq(resident.sum.pss_bytes, (kb)*KB * 3 / 4); \
-		ck_assert_uint_eq(resident.sum.uss_bytes, (kb)*KB / 2);     \
-		ck_assert_uint_eq(resident.read_ns, 7);                     \
+		ck_assert_uint_eq(resident.sum.uss_bytes, (kb)*KB / 2); \
+		ck_assert_uint_eq(resident.read_ns, 7); \
 	} while (0)
 
 /* ---- Who is counted ---------------------------------------------------------------------------- */

@@ -412,7 +412,7 @@ static long now_ms(void)
 }
 
 #define OK "HTTP/1.0 200 OK\r\nApi-Version: 1.41\r\nContent-Type: application/json\r\n\r\n"
-#define BODY            \
+#define BODY \
 	"{\"Id\":\"" ID \
 	"\",\"Name\":\"/web-1\",\"Config\":{\"Image\":\"registry.example.com:5000/team/web:1.2\"}}\n"
 

@@ -20,9 +20,9 @@
 #define PACKAGE_MAX 2000 /* W: energy_plausible_watts(ENERGY_PACKAGE) */
 
 /* For loops of millions: Check's own assertions write a message each time. */
-#define must(condition)                                 \
-	do {                                            \
-		if (!(condition))                       \
+#define must(condition) \
+	do { \
+		if (!(condition)) \
 			ck_abort_msg("%s", #condition); \
 	} while (0)
 

@@ -109,10 +109,10 @@ static const struct footprint *of(const struct cgroup *cgroup)
 	return cgroup->group->footprint;
 }
 
-#define ck_assert_usage(cgroup, bytes)                                          \
-	do {                                                                    \
+#define ck_assert_usage(cgroup, bytes) \
+	do { \
 		ck_assert(of(cgroup)->memory_valid &MEMORY_VALID(usage_bytes)); \
-		ck_assert_uint_eq(of(cgroup)->memory.usage_bytes, bytes);       \
+		ck_assert_uint_eq(of(cgroup)->memory.usage_bytes, bytes); \
 	} while (0)
 #define ck_assert_faults(cgroup, count) ck_assert_uint_eq(of(cgroup)->memory.minor_faults, count)
 

@@ -12,9 +12,9 @@
 #define PARTIES_MAX 40
 
 /* For loops of millions: Check's own assertions write a message each time. */
-#define must(condition)                                 \
-	do {                                            \
-		if (!(condition))                       \
+#define must(condition) \
+	do { \
+		if (!(condition)) \
 			ck_abort_msg("%s", #condition); \
 	} while (0)
 

@@ -218,7 +218,7 @@ static const struct {
 };
 
 /* What the processes map is in no file of the cgroup's. */
-#define PROCESSES                                                                        \
+#define PROCESSES \
 	(VALID(rss_bytes) | VALID(pss_bytes) | VALID(uss_bytes) | VALID(rss_processes) | \
 	 VALID(rss_age_seconds))
 #define ALL (((1ull << DEEPMON_COUNT_OF_MEMORY) - 1) & ~PROCESSES)

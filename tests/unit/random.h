@@ -18,11 +18,11 @@
 static uint64_t random_state, random_seed, random_step;
 
 /* For loops of millions: Check's own assertions write a message each time. */
-#define must(condition)                                                                              \
-	do {                                                                                         \
-		if (!(condition))                                                                    \
+#define must(condition) \
+	do { \
+		if (!(condition)) \
 			ck_abort_msg("%s; seed %" PRIu64 ", step %" PRIu64, #condition, random_seed, \
-				     random_step);                                                   \
+				     random_step); \
 	} while (0)
 
 __attribute__((unused)) static void random_begin(uint64_t seed)

@@ -204,7 +204,7 @@ static int play(struct kernel_copy *copy, enum recording_tag tag, const uint64_t
 	return r;
 }
 
-#define PLAY(copy, tag, ...)                             \
+#define PLAY(copy, tag, ...) \
 	play(copy, tag, (const uint64_t[]){__VA_ARGS__}, \
 	     sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
 

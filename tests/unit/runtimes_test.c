@@ -58,7 +58,7 @@ static void assert_untouched(const struct identity *identity, const struct ident
 typedef int reader(const char *, size_t, struct identity *);
 
 #define CONFIG(annotations) "{\"ociVersion\":\"1.0.2\",\"annotations\":{" annotations "}}"
-#define POD(name, pod, ns)                                                                  \
+#define POD(name, pod, ns) \
 	"\"" CRI "container-name\":\"" name "\",\"" CRI "sandbox-name\":\"" pod "\",\"" CRI \
 	"sandbox-namespace\":\"" ns "\""
 #define LISTED(more) "[{\"id\":\"" OTHER "\",\"names\":[\"x\"]},{\"id\":\"" ID "\"" more "}]"

@@ -10,9 +10,9 @@
 #define COUNT(of) (sizeof(of) / sizeof((of)[0]))
 
 /* For loops of millions: Check's own assertions write a message each time. */
-#define must(condition)                                 \
-	do {                                            \
-		if (!(condition))                       \
+#define must(condition) \
+	do { \
+		if (!(condition)) \
 			ck_abort_msg("%s", #condition); \
 	} while (0)
 
