@@ -267,7 +267,7 @@ mandir = $(PREFIX)/share/man
 COLLECTD_PLUGIN_DIR ?= $(patsubst %/,%,$(dir $(firstword $(wildcard /usr/lib/collectd/logfile.so \
     /usr/lib64/collectd/logfile.so /usr/lib/*/collectd/logfile.so) /usr/lib/collectd/logfile.so)))
 
-man_pages := $(wildcard telegraf-execd/*.[1-8] collectd-plugin/*.[1-8])
+man_pages := $(wildcard telegraf-execd/*.[1-8] collectd-plugin/*.[1-8] contrib/top/*.[1-8])
 man_installed = $(foreach page,$(man_pages),$(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 
 installed = $(bindir)/deepmon-execd $(bindir)/deepmon-top $(COLLECTD_PLUGIN_DIR)/deepmon.so \

@@ -24,6 +24,7 @@ TELEGRAF_CONF = SOURCE / "telegraf-execd" / "telegraf.conf"
 SERVE_AND_SPIN = ("sh", "-c", "httpd -p 127.0.0.1:8080 -h /; "
                   "while :; do wget -q -O /dev/null http://127.0.0.1:8080/bin/busybox; done")
 PAGES = (SOURCE / "collectd-plugin" / "deepmon.5", SOURCE / "telegraf-execd" / "deepmon-execd.8")
+TOP_PAGE = SOURCE / "contrib" / "top" / "deepmon-top.1"
 PYTHON_TYPES = {int: "integer", float: "float", str: "string"}
 
 
@@ -54,13 +55,21 @@ def test_generated_documents_are_fresh(t):
 
 def test_manual_pages_are_without_fault(t):
     version = subprocess.run([t.built("deepmon-execd"), "--version"], capture_output=True, check=True).stdout.decode()
-    for page in PAGES:
+    for page in (*PAGES, TOP_PAGE):
         text = page.read_text()
         t.true(f'"deepmon {version.split()[1]}"' in text, f"{page.name} is of this version", text.splitlines()[1])
         for command in (["mandoc", "-Tlint", page], ["groff", "-man", "-ww", "-z", "-Tutf8", page]):
             program = find_program(command[0], "man", {"groff": "groff-base"}.get(command[0], command[0]))
             done = subprocess.run([program, *command[1:]], capture_output=True, timeout=20, check=False)
             t.equal((done.returncode, (done.stdout + done.stderr).decode()), (0, ""), f"{command[0]} of {page.name}")
+
+
+def test_manual_of_top_has_its_options(t):
+    told = subprocess.run([t.built("deepmon-top"), "--help"], capture_output=True, check=True, timeout=10)
+    options = re.findall(r"^  --([a-z-]+)", told.stdout.decode(), re.M)
+    page = TOP_PAGE.read_text().replace("\\-", "-")
+    t.true(len(options) > 5, "options in --help", options)
+    t.equal([name for name in options if f"--{name}" not in page], [], f"options that {TOP_PAGE.name} lacks")
 
 
 def test_collectd_knows_the_other_types(t):

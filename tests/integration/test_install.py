@@ -37,7 +37,7 @@ def test_everything_is_in_its_place(t):
                  f"{share}/types.db": 0o644, f"{share}/collectd.conf": 0o644, f"{share}/telegraf.conf": 0o644,
                  f"{share}/collectd.service.d/deepmon.conf": 0o644}
         modes |= {f"{prefix}/share/man/man{page.suffix[1:]}/{page.name}": 0o644
-                  for front in ("telegraf-execd", "collectd-plugin") for page in (SOURCE / front).glob("*.[1-8]")}
+                  for front in ("telegraf-execd", "collectd-plugin", "contrib/top") for page in (SOURCE / front).glob("*.[1-8]")}
         t.equal({name: stat.S_IMODE(path.stat().st_mode) for name, path in files.items()}, modes,
                 f"files and their modes, PREFIX={prefix}")
         t.true(f'"{prefix}/bin/deepmon-execd"' in files[f"{share}/telegraf.conf"].read_text(),
