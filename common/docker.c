@@ -12,8 +12,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 
+#include "clock.h"
 #include "file.h"
 
 /*
@@ -101,21 +101,13 @@ int docker_name_from_home(const char *host_root, struct identity *identity)
 
 /* ---- The socket --------------------------------------------------------------------------------- */
 
-static long long now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * NS_PER_S + now.tv_nsec;
-}
-
 /* Waits until the socket is ready. 0, -ETIMEDOUT or what poll gave. */
 static int wait_for(int fd, short events, long long deadline_ns)
 {
 	struct pollfd wanted = {.fd = fd, .events = events};
 
 	for (;;) {
-		long long left_ns = deadline_ns - now_ns();
+		long long left_ns = deadline_ns - (long long)clock_ns(CLOCK_MONOTONIC);
 		struct timespec left = {.tv_sec = left_ns / NS_PER_S, .tv_nsec = left_ns % NS_PER_S};
 		int n;
 
@@ -261,7 +253,7 @@ int docker_name_from_answer(const char *answer, size_t length, struct identity *
 
 int docker_name_from_socket(const char *socket_path, int timeout_ms, struct identity *identity)
 {
-	const long long deadline_ns = now_ns() + timeout_ms * NS_PER_MS;
+	const long long deadline_ns = (long long)clock_ns(CLOCK_MONOTONIC) + timeout_ms * NS_PER_MS;
 	cleanup_close int fd = -1;
 	cleanup_free char *answer = NULL;
 	char request[256];

@@ -9,13 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "file.h"
 #include "http_client.h"
 #include "log.h"
 #include "pods.h"
 #include "selection.h"
+#include "worker.h"
 
 #define SECOND_NS  1000000000ull
 #define SOON_NS	   (2 * SECOND_NS) /* how often it is asked at most, for what is new */
@@ -51,9 +52,7 @@ struct kubelet {
 
 	pthread_mutex_t *groups_lock;
 	struct groups *groups;
-	pthread_t thread;
-	pthread_cond_t wake;
-	bool runs, stopping;
+	struct worker worker;
 
 	/* Of the thread alone. */
 	struct services services;
@@ -65,14 +64,6 @@ struct kubelet {
 	pthread_mutex_t lock; /* of what follows */
 	struct told_by_kubelet *told;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
-}
 
 static void told_free(struct told_by_kubelet *told)
 {
@@ -207,7 +198,7 @@ static bool has_new_namespace(const struct kubelet *kubelet, const struct pods *
 static void refresh_services(struct kubelet *kubelet, const struct pods *pods)
 {
 	struct services services = {0};
-	uint64_t now = now_ns();
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
 	if (!*kubelet->api.url ||
 	    (now < kubelet->services_due_ns && (kubelet->api.said || !has_new_namespace(kubelet, pods))))
@@ -357,26 +348,17 @@ static void take_turn(struct kubelet *kubelet)
 	bool lacks;
 	int r;
 
-	kubelet->asked_ns = now_ns();
+	kubelet->asked_ns = clock_ns(CLOCK_MONOTONIC);
 	kubelet->seen_changes = kubelet->groups->changes;
 	pthread_mutex_unlock(kubelet->groups_lock);
 	r = learn(kubelet);
 	pthread_mutex_lock(kubelet->groups_lock);
 	kubelet->failing = r != 0;
 	lacks = r || tell_groups(kubelet);
-	kubelet->due_ns = now_ns() + (lacks ? kubelet->wait_ns : kubelet->interval_ns);
+	kubelet->due_ns = clock_ns(CLOCK_MONOTONIC) + (lacks ? kubelet->wait_ns : kubelet->interval_ns);
 	kubelet->wait_ns = lacks ? kubelet->wait_ns * 2 : SOON_NS;
 	if (kubelet->wait_ns > kubelet->interval_ns)
 		kubelet->wait_ns = kubelet->interval_ns;
-}
-
-static void wait_a_second(struct kubelet *kubelet)
-{
-	const uint64_t until = now_ns() + SECOND_NS;
-	const struct timespec moment = {.tv_sec = (time_t)(until / SECOND_NS),
-					.tv_nsec = (long)(until % SECOND_NS)};
-
-	pthread_cond_timedwait(&kubelet->wake, kubelet->groups_lock, &moment);
 }
 
 static void *run(void *argument)
@@ -384,12 +366,12 @@ static void *run(void *argument)
 	struct kubelet *kubelet = argument;
 
 	pthread_mutex_lock(kubelet->groups_lock);
-	while (!kubelet->stopping) {
+	while (!kubelet->worker.stopping) {
 		look_for_new(kubelet);
-		if (now_ns() >= kubelet->due_ns)
+		if (clock_ns(CLOCK_MONOTONIC) >= kubelet->due_ns)
 			take_turn(kubelet);
 		else
-			wait_a_second(kubelet);
+			worker_wait(&kubelet->worker, clock_ns(CLOCK_MONOTONIC) + SECOND_NS);
 	}
 	pthread_mutex_unlock(kubelet->groups_lock);
 	return NULL;
@@ -431,7 +413,6 @@ static void set_up(struct kubelet *kubelet, const struct deepmon_options *option
 int kubelet_open(struct kubelet **opened, const struct deepmon_options *options,
 		 const struct deepmon_logger *logger)
 {
-	pthread_condattr_t attributes;
 	struct kubelet *kubelet;
 	int r;
 
@@ -459,44 +440,30 @@ int kubelet_open(struct kubelet **opened, const struct deepmon_options *options,
 	kubelet->logger = logger;
 	set_up(kubelet, options);
 	pthread_mutex_init(&kubelet->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&kubelet->wake, &attributes);
-	pthread_condattr_destroy(&attributes);
 	*opened = kubelet;
 	return 0;
 }
 
 int kubelet_start(struct kubelet *kubelet, struct groups *groups, pthread_mutex_t *lock)
 {
-	int r;
-
 	if (!kubelet)
 		return 0;
 	kubelet->groups = groups;
 	kubelet->groups_lock = lock;
-	r = pthread_create(&kubelet->thread, NULL, run, kubelet);
-	kubelet->runs = !r;
-	return -r;
+	return worker_start(&kubelet->worker, lock, run, kubelet);
 }
 
 void kubelet_close(struct kubelet *kubelet)
 {
 	if (!kubelet)
 		return;
-	if (kubelet->runs) {
+	if (kubelet->worker.runs)
 		http_client_stop(kubelet->http);
-		pthread_mutex_lock(kubelet->groups_lock);
-		kubelet->stopping = true;
-		pthread_cond_signal(&kubelet->wake);
-		pthread_mutex_unlock(kubelet->groups_lock);
-		pthread_join(kubelet->thread, NULL);
-	}
+	worker_stop(&kubelet->worker);
 	http_client_close(kubelet->http);
 	told_free(kubelet->told);
 	services_clear(&kubelet->services);
 	selection_close(kubelet->labels);
-	pthread_cond_destroy(&kubelet->wake);
 	pthread_mutex_destroy(&kubelet->lock);
 	free(kubelet);
 }

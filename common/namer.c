@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "clock.h"
-
 #include "recorder.h"
 
 #define SECOND_NS    1000000000ull
@@ -202,20 +201,12 @@ static void look_for_changes(struct namer *namer)
 
 /* ---- The thread --------------------------------------------------------------------------------- */
 
-static void wait_until(struct namer *namer, uint64_t moment)
-{
-	const struct timespec until = {.tv_sec = (time_t)(moment / SECOND_NS),
-				       .tv_nsec = (long)(moment % SECOND_NS)};
-
-	pthread_cond_timedwait(&namer->wake, namer->lock, &until);
-}
-
 static void *run(void *argument)
 {
 	struct namer *namer = argument;
 
 	pthread_mutex_lock(namer->lock);
-	while (!namer->stopping) {
+	while (!namer->worker.stopping) {
 		uint64_t now = clock_ns(CLOCK_MONOTONIC), due = now + LOOK_NS;
 		struct group *group = find_nameless(namer, now, &due);
 
@@ -225,7 +216,7 @@ static void *run(void *argument)
 			namer->next_look_ns = now + LOOK_NS;
 			look_for_changes(namer);
 		} else {
-			wait_until(namer, due);
+			worker_wait(&namer->worker, due);
 		}
 	}
 	pthread_mutex_unlock(namer->lock);
@@ -235,38 +226,20 @@ static void *run(void *argument)
 int namer_start(struct namer *namer, const struct names *names, struct groups *groups,
 		struct cgroups *cgroups, struct recorder *recorder, pthread_mutex_t *lock)
 {
-	pthread_condattr_t attributes;
-	int r;
-
 	*namer = (struct namer){
 	    .names = names, .groups = groups, .cgroups = cgroups, .recorder = recorder, .lock = lock};
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	r = pthread_cond_init(&namer->wake, &attributes);
-	pthread_condattr_destroy(&attributes);
-	if (!r)
-		r = pthread_create(&namer->thread, NULL, run, namer);
-	namer->runs = !r;
-	return -r;
+	return worker_start(&namer->worker, lock, run, namer);
 }
 
 void namer_stop(struct namer *namer)
 {
-	if (!namer->runs)
-		return;
-	pthread_mutex_lock(namer->lock);
-	namer->stopping = true;
-	pthread_cond_signal(&namer->wake);
-	pthread_mutex_unlock(namer->lock);
-	pthread_join(namer->thread, NULL);
-	pthread_cond_destroy(&namer->wake);
-	namer->runs = false;
+	worker_stop(&namer->worker);
 }
 
 void namer_wake(struct namer *namer)
 {
-	if (!namer->runs || !namer->groups->nameless)
+	if (!namer->worker.runs || !namer->groups->nameless)
 		return;
 	namer->groups->nameless = false;
-	pthread_cond_signal(&namer->wake);
+	worker_wake(&namer->worker);
 }

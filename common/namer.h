@@ -13,19 +13,18 @@
 #include "cgroups.h"
 #include "groups.h"
 #include "names.h"
+#include "worker.h"
 
 struct namer {
 	const struct names *names;
 	struct groups *groups;
 	struct cgroups *cgroups;
 	pthread_mutex_t *lock; /* of groups and cgroups, and of what follows */
-	pthread_cond_t wake;
-	pthread_t thread;
+	struct worker worker;
 	struct recorder *recorder; /* notes what is found; NULL: nothing does */
-	bool runs, stopping;
-	uint64_t quiet_until_ns; /* until when no runtime is asked, since one did not answer */
-	uint64_t next_look_ns;	 /* when to look for names that changed */
-	size_t looked;		 /* how far that got among the groups */
+	uint64_t quiet_until_ns;   /* until when no runtime is asked, since one did not answer */
+	uint64_t next_look_ns;	   /* when to look for names that changed */
+	size_t looked;		   /* how far that got among the groups */
 };
 
 /* Starts it; what is passed must outlive it. -errno of what failed. */

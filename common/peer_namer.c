@@ -12,10 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "addresses.h"
+#include "clock.h"
 #include "conntrack.h"
 #include "file.h"
 #include "peers.h"
@@ -39,14 +39,6 @@ struct peer_namer_place {
 	struct addresses addresses;
 	uint64_t read_ns; /* when they were read; 0: never */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
-}
 
 /* ---- The containers that there are --------------------------------------------------------------- */
 
@@ -206,7 +198,7 @@ static int add_place(struct peer_names *names, const struct peer_namer_place *pl
 static int add_addresses(struct peer_namer *namer, struct peer_names *names)
 {
 	struct addresses hosts = {0};
-	uint64_t now = now_ns();
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 	int r = 0;
 
 	if (addresses_read(&hosts, namer->proc_root, "1"))
@@ -261,7 +253,7 @@ static void say_refusal(struct peer_namer *namer, int r)
 /* Where nobody asked for a translated address, or there is no connection tracking, nothing is read. */
 static void find_answers(struct peer_namer *namer, struct peer_names *names, const struct peer_names *before)
 {
-	uint64_t began = now_ns(), took;
+	uint64_t began = clock_ns(CLOCK_MONOTONIC), took;
 	int r;
 
 	if (!peer_names_wanted_count(names))
@@ -273,9 +265,9 @@ static void find_answers(struct peer_namer *namer, struct peer_names *names, con
 	r = conntrack_read(answered, names);
 	if (r == -EPERM)
 		say_refusal(namer, r);
-	took = now_ns() - began;
+	took = clock_ns(CLOCK_MONOTONIC) - began;
 	namer->next_conntrack_ns =
-	    now_ns() + (took * COST_MOST > ASK_AGAIN_NS ? took * COST_MOST : ASK_AGAIN_NS);
+	    clock_ns(CLOCK_MONOTONIC) + (took * COST_MOST > ASK_AGAIN_NS ? took * COST_MOST : ASK_AGAIN_NS);
 }
 
 /* ---- The thread ---------------------------------------------------------------------------------- */
@@ -319,14 +311,12 @@ static void *run(void *argument)
 	struct peer_namer *namer = argument;
 
 	pthread_mutex_lock(namer->lock);
-	while (!namer->stopping) {
-		uint64_t next = now_ns() + LOOK_NS;
-		const struct timespec until = {.tv_sec = (time_t)(next / SECOND_NS),
-					       .tv_nsec = (long)(next % SECOND_NS)};
+	while (!namer->worker.stopping) {
+		uint64_t next = clock_ns(CLOCK_MONOTONIC) + LOOK_NS;
 
 		look(namer);
-		if (!namer->stopping)
-			pthread_cond_timedwait(&namer->wake, namer->lock, &until);
+		if (!namer->worker.stopping)
+			worker_wait(&namer->worker, next);
 	}
 	pthread_mutex_unlock(namer->lock);
 	return NULL;
@@ -336,31 +326,15 @@ int peer_namer_start(struct peer_namer *namer, struct cgroups *cgroups, struct p
 		     const struct deepmon_options *options, const struct deepmon_logger *logger,
 		     pthread_mutex_t *lock)
 {
-	pthread_condattr_t attributes;
-	int r;
-
 	*namer = (struct peer_namer){.cgroups = cgroups, .peers = peers, .logger = *logger, .lock = lock};
 	root_proc(options, namer->proc_root);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	r = pthread_cond_init(&namer->wake, &attributes);
-	pthread_condattr_destroy(&attributes);
-	if (!r)
-		r = pthread_create(&namer->thread, NULL, run, namer);
-	namer->runs = !r;
-	return -r;
+	return worker_start(&namer->worker, lock, run, namer);
 }
 
 void peer_namer_stop(struct peer_namer *namer)
 {
-	if (!namer->runs)
+	if (!namer->worker.runs)
 		return;
-	pthread_mutex_lock(namer->lock);
-	namer->stopping = true;
-	pthread_cond_signal(&namer->wake);
-	pthread_mutex_unlock(namer->lock);
-	pthread_join(namer->thread, NULL);
-	pthread_cond_destroy(&namer->wake);
+	worker_stop(&namer->worker);
 	free_places(namer->places, namer->place_count);
-	namer->runs = false;
 }

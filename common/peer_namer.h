@@ -13,6 +13,7 @@
 #include "cgroups.h"
 #include "log.h"
 #include "root.h"
+#include "worker.h"
 
 /* A container's cgroup whose addresses were read. */
 struct peer_namer_place;
@@ -23,9 +24,7 @@ struct peer_namer {
 	struct deepmon_logger logger;
 	char proc_root[ROOT_PATH_MAX];
 	pthread_mutex_t *lock; /* of cgroups and peers, and of what follows */
-	pthread_cond_t wake;
-	pthread_t thread;
-	bool runs, stopping;
+	struct worker worker;
 
 	/* The thread's own. */
 	struct peer_namer_place *places; /* sorted by their cgroup's id */

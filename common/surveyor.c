@@ -106,15 +106,12 @@ static void begin_round(struct survey *survey)
 /* false: it is to stop. */
 static bool rest_until(struct surveyor *surveyor, uint64_t moment)
 {
-	const struct timespec until = {.tv_sec = (time_t)(moment / 1000000000u),
-				       .tv_nsec = (long)(moment % 1000000000u)};
 	bool goes_on;
 
 	pthread_mutex_lock(&surveyor->own_lock);
-	while (!surveyor->stopping &&
-	       pthread_cond_timedwait(&surveyor->wake, &surveyor->own_lock, &until) != ETIMEDOUT)
+	while (!surveyor->worker.stopping && worker_wait(&surveyor->worker, moment))
 		;
-	goes_on = !surveyor->stopping;
+	goes_on = !surveyor->worker.stopping;
 	pthread_mutex_unlock(&surveyor->own_lock);
 	return goes_on;
 }
@@ -265,22 +262,6 @@ bool surveyor_is_wanted(const struct deepmon_options *options)
 	return options->proportional_memory == PROPORTIONAL_ON;
 }
 
-static int start_thread(struct surveyor *surveyor)
-{
-	pthread_condattr_t attributes;
-	int r;
-
-	pthread_mutex_init(&surveyor->own_lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	r = pthread_cond_init(&surveyor->wake, &attributes);
-	pthread_condattr_destroy(&attributes);
-	if (!r)
-		r = pthread_create(&surveyor->thread, NULL, run, surveyor);
-	surveyor->runs = !r;
-	return -r;
-}
-
 int surveyor_start(struct surveyor *surveyor, const struct deepmon_options *options, struct cgroups *cgroups,
 		   struct told *told, pthread_mutex_t *lock, const struct deepmon_logger *logger)
 {
@@ -311,7 +292,10 @@ int surveyor_start(struct surveyor *surveyor, const struct deepmon_options *opti
 		    proc_root, strerror(-r));
 		return r;
 	}
-	r = has_our_numbers(surveyor->census.proc_fd) ? start_thread(surveyor) : -EXDEV;
+	pthread_mutex_init(&surveyor->own_lock, NULL);
+	r = has_our_numbers(surveyor->census.proc_fd)
+		? worker_start(&surveyor->worker, &surveyor->own_lock, run, surveyor)
+		: -EXDEV;
 	if (r) {
 		say(surveyor, r);
 		file_close(&surveyor->census.proc_fd);
@@ -321,21 +305,15 @@ int surveyor_start(struct surveyor *surveyor, const struct deepmon_options *opti
 
 void surveyor_stop(struct surveyor *surveyor)
 {
-	if (!surveyor->runs)
+	if (!surveyor->worker.runs)
 		return;
-	pthread_mutex_lock(&surveyor->own_lock);
-	surveyor->stopping = true;
-	pthread_cond_signal(&surveyor->wake);
-	pthread_mutex_unlock(&surveyor->own_lock);
-	pthread_join(surveyor->thread, NULL);
-	pthread_cond_destroy(&surveyor->wake);
+	worker_stop(&surveyor->worker);
 	pthread_mutex_destroy(&surveyor->own_lock);
 	file_close(&surveyor->census.proc_fd);
-	surveyor->runs = false;
 }
 
 bool surveyor_cpu_time(const struct surveyor *surveyor, uint64_t *cpu_ns)
 {
 	*cpu_ns = __atomic_load_n(&surveyor->cpu_ns, __ATOMIC_RELAXED);
-	return surveyor->runs;
+	return surveyor->worker.runs;
 }

@@ -14,6 +14,7 @@
 #include "cgroups.h"
 #include "pace.h"
 #include "told.h"
+#include "worker.h"
 
 struct survey;
 
@@ -27,10 +28,8 @@ struct surveyor {
 	struct pace pace;
 	unsigned said; /* what could not be read, and is in the log already */
 
-	pthread_t thread;
-	pthread_mutex_t own_lock; /* of what follows */
-	pthread_cond_t wake;
-	bool runs, stopping;
+	pthread_mutex_t own_lock; /* the worker's */
+	struct worker worker;
 	uint64_t cpu_ns; /* CPU time of the thread so far; read by others, too */
 };
 
