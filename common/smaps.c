@@ -50,7 +50,7 @@ static int take_line(const char *line, struct smaps *smaps)
 {
 	for (size_t i = 0; i < WORDS; i++) {
 		size_t length = strlen(words[i].word);
-		uint64_t bytes, *to = (uint64_t *)((char *)smaps + words[i].offset);
+		uint64_t bytes = 0, *to = (uint64_t *)((char *)smaps + words[i].offset);
 
 		if (strncmp(line, words[i].word, length) != 0)
 			continue;

@@ -165,7 +165,8 @@ END_TEST
 static const struct {
 	const char *path;
 	int (*read)(const char *root, struct identity *);
-	const char *cgroup, *short_text, *long_text; /* both name it: short, and long */
+	const char *cgroup, *short_text, *long_text; /* both name it: short, and long; what is half
+						      * of each can name it nothing else */
 } files[] = {
     {"containers/" ID "/config.v2.json", docker_name_from_file, "/docker/" ID, "{\"Name\":\"/short\"}",
      "{\"Config\":{\"Image\":\"nginx:1.25\",\"Env\":[\"A=1\",\"B=2\"]},\"Name\":\"/long\"}"},
@@ -178,7 +179,7 @@ static const struct {
      CONFIG("\"" CRIO "ContainerType\":\"container\",\"io.kubernetes.pod.namespace\":\"n\","
 	    "\"io.kubernetes.pod.name\":\"p\",\"io.kubernetes.container.name\":\"long\"")},
     {STORAGE "containers.json", podman_name_from_file, "/machine.slice/libpod-" ID ".scope",
-     "[{\"id\":\"" ID "\",\"names\":[\"short\"]}]", LISTED(",\"names\":[\"long\"],\"image\":\"x\"")},
+     "[{\"id\":\"" ID "\",\"names\":[\"short\"]}]", LISTED(",\"names\":[\"long\"],\"image\":\"long\"")},
 };
 
 START_TEST(a_file_of_1_gb_is_left_alone)
