@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-only
  *
- * Inside of struct deepmon, shared by collector.c, which measures this host, and replay.c, which plays a
- * recording of one to the same ledger.
+ * Inside of struct deepmon, shared by collector.c, sources.c and sampler.c, which measure this host, and
+ * replay.c, which plays a recording of one to the same ledger.
  */
 #ifndef DEEPMON_COLLECTOR_H
 #define DEEPMON_COLLECTOR_H
@@ -85,8 +85,28 @@ struct deepmon {
 int collector_open_ledger(struct deepmon *collector, size_t zone_count);
 void collector_close_ledger(struct deepmon *collector);
 
+/* Opens what this host is measured by. -ENODEV: it offers neither CPU time nor energy. */
+int collector_open_sources(struct deepmon *collector);
 /* None, if energy is not measured. */
 const struct energy_zone *collector_zones(const struct deepmon *collector, size_t *count);
+/* Whether anything tells whose CPU time it is. */
+bool collector_has_time(const struct deepmon *collector);
+/* Whether the options ask for files by their names. */
+bool collector_tells_files(const struct deepmon *collector);
+
+/* The thread that samples. -errno. */
+int collector_start_thread(struct deepmon *collector);
+/* Of cgroup_events: one came or went. `user` is the collector. */
+void collector_hear(void *user, const struct cgroup_event *event);
+/* Brings everything up to now. Under the lock. */
+void collector_take_sample(struct deepmon *collector);
+/* A sample whose time has come. Under the lock, as all that forgets cgroups. */
+void collector_take_turn(struct deepmon *collector);
+/*
+ * What cgroups' files tell, for a report. Under the lock, but for the reading: events are heard meanwhile,
+ * and a sample whose turn comes is taken after it.
+ */
+void collector_read_footprints(struct deepmon *collector, uint64_t now_ns, bool first);
 
 /* Begins to record, if the options ask for it. Before the ledger is opened. */
 void collector_open_recorder(struct deepmon *collector);
