@@ -47,6 +47,7 @@ top_objects := $(patsubst %.c,$(BUILD)/%.o,$(wildcard contrib/top/*.c))
 collectd_objects := $(patsubst %.c,$(BUILD)/%.o,$(wildcard collectd-plugin/*.c))
 bpf_sources := $(wildcard bpf/*.bpf.c)
 skeletons := $(bpf_sources:bpf/%.bpf.c=$(BUILD)/bpf/%.skel.h)
+CPUS := $(shell nproc)
 unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*_test.c))
 fuzzers := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 
@@ -176,7 +177,7 @@ fuzz: $(fuzzers)
 SANITIZE_TESTS ?= execd doctor cgroup_files faults.a_counter faults.no_ faults.nothing accounting churn docs.lines
 .PHONY: test-sanitize
 test-sanitize: deps
-	$(MAKE) BUILD=$(BUILD)/sanitize WERROR=-Werror \
+	$(MAKE) -j$(CPUS) BUILD=$(BUILD)/sanitize WERROR=-Werror \
 	    SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' all unit
 	BUILD=$(BUILD)/sanitize $(PYTHON) tests/integration/run.py $(SANITIZE_TESTS)
 
@@ -185,7 +186,7 @@ THREAD_TESTS ?= identity.docker identity.a_name_that identity.a_socket identity.
                 kubernetes.a_kubelet_that_hangs
 .PHONY: test-threads
 test-threads: deps
-	$(MAKE) BUILD=$(BUILD)/threads WERROR=-Werror CFLAGS='-O1 -g' SANITIZE=-fsanitize=thread all unit
+	$(MAKE) -j$(CPUS) BUILD=$(BUILD)/threads WERROR=-Werror CFLAGS='-O1 -g' SANITIZE=-fsanitize=thread all unit
 	BUILD=$(BUILD)/threads TSAN_OPTIONS=halt_on_error=1 $(PYTHON) tests/integration/run.py $(THREAD_TESTS)
 
 # What is not installed yet, from the distribution.
@@ -214,8 +215,8 @@ deps-npm:
 # The skeletons and the wildcards need what deps installs, so the work is a make of its own after it.
 .PHONY: test
 test: deps deps-npm
-	$(MAKE) WERROR=-Werror all unit
-	$(MAKE) fuzz FUZZ_RUNS=4000
+	$(MAKE) -j$(CPUS) WERROR=-Werror all unit
+	$(MAKE) -j$(CPUS) fuzz FUZZ_RUNS=4000
 	$(MAKE) test-sanitize SANITIZE_TESTS='execd.once docs.lines'
 	BUILD=$(BUILD) $(PYTHON) tests/integration/run.py
 

@@ -11,6 +11,8 @@ from stage.process import Skip
 
 from support import CPUS, KINDS, SECOND, duty, execd, growth, next_report, two_cpus
 
+ALONE = "it holds the CPU time of all groups against that of all CPUs"
+
 GROUPS = 200
 TURN_SECONDS = 0.04
 CPUS_BURNT = 1.5

@@ -12,6 +12,8 @@ from stage.process import StageError, wait_until
 
 from support import SECOND, execd
 
+ALONE = "it counts the cgroups that come and go"
+
 CGROUPS = 500
 BURN_NS = 5_000_000
 LIFE_SECONDS = 0.2  # a fifth of the time between two reports; on a quiet host it is 30 ms

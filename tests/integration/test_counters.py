@@ -14,6 +14,8 @@ from stage.process import Skip, wait_until
 
 from support import CPUS, SECOND, duty, execd, growth, next_report, one, system_name, two_cpus
 
+ALONE = "it holds all groups' events against the host's"
+
 EVENTS = {"CyclesEvent": "cpu-clock", "InstructionsEvent": "task-clock",
           "CacheReferencesEvent": "page-faults", "CacheMissesEvent": "context-switches"}
 COUNTERS = ("cycles", "instructions", "cache_references", "cache_misses")

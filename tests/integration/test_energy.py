@@ -15,6 +15,8 @@ from stage.rapl import RaplSim
 from support import (CPUS, SECOND, check_shared_by, duty, execd, growth, microjoules, one,
                      reports_without_system, spin, sysroot_options, two_cpus)
 
+ALONE = "the simulated host's energy is shared by all that runs"
+
 DOMAINS = ("package", "core", "dram")
 IDLE_WATTS = {"IdlePackageWatts": 10, "IdleCoreWatts": 0, "IdleDramWatts": 2}  # rapl-sim's, of one zone
 WATTS = {"package": 30, "core": 16, "dram": 5}  # of a zone with one busy CPU

@@ -11,6 +11,8 @@ from stage.process import Skip
 
 from support import CPUS, SECOND, execd
 
+ALONE = "it takes a CPU away"
+
 AWAY_SECONDS = 2.2
 TOLERANCE = 0.01
 COUNTERS = ("--cycles-event", "cpu-clock", "--instructions-event", "none",

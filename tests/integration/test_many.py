@@ -17,6 +17,8 @@ from stage.process import wait_until
 from support import CPUS, SECOND, execd, one, system_name
 from test_identity import Host, burn_within, container_id, containers, is_strangers
 
+ALONE = "it counts the host's cgroups, and what a sample costs beside them"
+
 # ---- Idle ones, and those that come and go -------------------------------------------------------
 
 OF, CONTAINERS = 10_000, 1_000  # cgroups of which so many are containers

@@ -12,6 +12,8 @@ from stage.rapl import RaplSim
 
 from support import SECOND, collectd, execd, influxd, sysroot_options
 
+ALONE = "the simulated host's energy is shared by all that runs"
+
 SPIN = ("sh", "-c", "while :; do :; done")
 WINDOW_SECONDS = 14
 CPU_TOLERANCE = 0.02

@@ -15,6 +15,8 @@ from stage.process import Skip, find_program, wait_until
 
 from support import SECOND, collectd, csv, execd, growth, one, reports_without_system
 
+ALONE = "it holds what reading costs against what was allowed"
+
 MIB = 1 << 20
 SHARED = 64 * MIB
 FIGURES = ("rss_bytes", "pss_bytes", "uss_bytes")

@@ -45,12 +45,16 @@ def run(t, command, *options, status=0, **settings):
     host.require_bpf()
     path = t.state / "figures.json"
     path.unlink(missing_ok=True)
-    done = subprocess.run([t.built("deepmon-execd"), "run", "--json", "--output", path, *options, "--", *command],
-                          stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False, **settings)
-    t.equal(done.returncode, status, f"status ({done.stderr.decode(errors='replace').strip()})")
-    left = [str(each) for root in hierarchies() for each in root.glob("deepmon-run-*")]
+    with subprocess.Popen([t.built("deepmon-execd"), "run", "--json", "--output", path, *options, "--", *command],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **settings) as child:
+        try:
+            printed, said = child.communicate(timeout=60)
+        finally:
+            child.kill()
+    t.equal(child.returncode, status, f"status ({said.decode(errors='replace').strip()})")
+    left = [str(each) for root in hierarchies() for each in root.glob(f"deepmon-run-{child.pid}-*")]
     t.equal(left, [], "cgroups left behind")
-    return json.loads(path.read_text()), done.stdout.decode()
+    return json.loads(path.read_text()), printed.decode()
 
 
 def python(text):

@@ -15,6 +15,8 @@ from stage.rapl import RaplSim
 
 from support import SECOND, duty, execd, growth, one, reports_without_system, sysroot_options, two_cpus
 
+ALONE = "it holds what deepmon costs against what the kernel says"
+
 ROUNDS = 10_000
 TICK_NS = SECOND // 100  # the longest a kernel has
 TOLERANCE = 0.02

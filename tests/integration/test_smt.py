@@ -14,6 +14,8 @@ from stage.rapl import RaplSim
 from support import (SECOND, check_shared_by, duty, execd, growth, one, spin, sysroot_options, system_name,
                      two_cpus)
 
+ALONE = "how long two CPUs are busy together depends on all that runs"
+
 WINDOW_SECONDS = 4
 TOLERANCE = 0.02
 # Beside the ratio, for what begins and ends just as a report is made.

@@ -139,7 +139,7 @@ class Run:
         if HEARD.get((series, method), "") not in "\n".join(notes):
             word = "not ok"
         if word == "refused":
-            self.report.skip(name, Skip(why), tap.Bench(None, self.build, None))
+            self.report.skip(name, why, None)
             return "refused"
         self.report.passed += word == "ok"
         self.report.failed += word != "ok"
@@ -169,7 +169,7 @@ class Run:
             find_program(QEMU, "kernels", "qemu-system-x86")
             kernel = images.fetch(self.build / "kernels", series)
         except Skip as skip:
-            self.report.skip(series, skip, tap.Bench(None, self.build, None))
+            self.report.skip(series, skip, skip.needs)
             return
         for layout in LAYOUTS[series]:
             self.guest(series, kernel, layout)
