@@ -602,6 +602,17 @@ int deepmon_read(struct deepmon *collector, const struct deepmon_sample **sample
 	return r ? -EAGAIN : 0;
 }
 
+bool deepmon_names_settled(struct deepmon *collector)
+{
+	bool settled;
+
+	pthread_mutex_lock(&collector->lock);
+	namer_wake(&collector->namer);
+	settled = namer_is_settled(&collector->namer) && kubelet_is_settled(collector->names.kubelet);
+	pthread_mutex_unlock(&collector->lock);
+	return settled;
+}
+
 void deepmon_close(struct deepmon *collector)
 {
 	uint64_t one = 1;

@@ -60,6 +60,7 @@ struct kubelet {
 	uint64_t asked_ns, due_ns, wait_ns, services_due_ns;
 	uint64_t seen_changes; /* of groups.changes */
 	bool failing;
+	bool settled; /* it had a turn; under the lock of groups */
 
 	pthread_mutex_t lock; /* of what follows */
 	struct told_by_kubelet *told;
@@ -295,8 +296,10 @@ static bool tell_group(struct kubelet *kubelet, struct group *group)
 	if (!group->named) {
 		bool known = knows_id(kubelet, group);
 
-		if (known)
+		if (known) {
 			group->next_try_ns = 0;
+			kubelet->groups->nameless = true;
+		}
 		return known;
 	}
 	identity.chosen = kubelet->labels;
@@ -355,6 +358,7 @@ static void take_turn(struct kubelet *kubelet)
 	pthread_mutex_lock(kubelet->groups_lock);
 	kubelet->failing = r != 0;
 	lacks = r || tell_groups(kubelet);
+	kubelet->settled = true;
 	kubelet->due_ns = clock_ns(CLOCK_MONOTONIC) + (lacks ? kubelet->wait_ns : kubelet->interval_ns);
 	kubelet->wait_ns = lacks ? kubelet->wait_ns * 2 : SOON_NS;
 	if (kubelet->wait_ns > kubelet->interval_ns)
@@ -451,6 +455,11 @@ int kubelet_start(struct kubelet *kubelet, struct groups *groups, pthread_mutex_
 	kubelet->groups = groups;
 	kubelet->groups_lock = lock;
 	return worker_start(&kubelet->worker, lock, run, kubelet);
+}
+
+bool kubelet_is_settled(const struct kubelet *kubelet)
+{
+	return !kubelet || !kubelet->worker.runs || kubelet->settled;
 }
 
 void kubelet_close(struct kubelet *kubelet)

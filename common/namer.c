@@ -104,12 +104,14 @@ static void name(struct namer *namer, struct group *group, uint64_t now)
 	group->name_tries += group->name_tries < DOUBLED_MOST;
 	identity_of(group, &identity);
 	strcpy(id, identity.id);
+	namer->asking = true;
 	pthread_mutex_unlock(namer->lock);
 	if (!named)
 		r = ask ? names_ask(namer->names, &identity) : names_read(namer->names, &identity);
 	else if (ask)
 		r = names_ask_more(namer->names, &identity);
 	pthread_mutex_lock(namer->lock);
+	namer->asking = false;
 	if (r == -ETIMEDOUT)
 		namer->quiet_until_ns = clock_ns(CLOCK_MONOTONIC) + QUIET_NS;
 	if (!r && named)
@@ -242,4 +244,16 @@ void namer_wake(struct namer *namer)
 		return;
 	namer->groups->nameless = false;
 	worker_wake(&namer->worker);
+}
+
+bool namer_is_settled(const struct namer *namer)
+{
+	if (!namer->worker.runs)
+		return true;
+	if (namer->asking)
+		return false;
+	for (size_t i = 0; i < namer->groups->count; i++)
+		if (is_nameless(namer->groups->all[i]) && !namer->groups->all[i]->next_try_ns)
+			return false;
+	return true;
 }

@@ -25,6 +25,7 @@ struct namer {
 	uint64_t quiet_until_ns;   /* until when no runtime is asked, since one did not answer */
 	uint64_t next_look_ns;	   /* when to look for names that changed */
 	size_t looked;		   /* how far that got among the groups */
+	bool asking;		   /* it is with a runtime, without the lock */
 };
 
 /* Starts it; what is passed must outlive it. -errno of what failed. */
@@ -38,5 +39,8 @@ void namer_take_up(struct groups *groups, struct cgroups *cgroups, struct identi
 
 /* Under the lock, after cgroups came: if there are containers without a name, they are looked for at once. */
 void namer_wake(struct namer *namer);
+
+/* Under the lock: whether each container was looked for once, since it came or since there is news of it. */
+bool namer_is_settled(const struct namer *namer);
 
 #endif
