@@ -458,7 +458,7 @@ static int begin(struct deepmon *collector)
 	recorder_begin(collector->recorder, collector->last_report_ns);
 	recorder_frame(collector->recorder, RECORDING_SAMPLE, clock_ns(CLOCK_REALTIME));
 	r = namer_start(&collector->namer, &collector->names, &collector->groups, &collector->cgroups,
-			collector->recorder, &collector->lock);
+			collector->recorder, &collector->logger, &collector->lock);
 	if (!r && names_peers(collector))
 		r = peer_namer_start(&collector->peer_namer, &collector->cgroups, &collector->peers,
 				     &collector->options, &collector->logger, &collector->lock);

@@ -94,7 +94,7 @@ static void say_remedy(const struct kubelet *kubelet, const struct server *serve
 		snprintf(text, size, "it is asked again");
 }
 
-/* Once for each way in which it fails, and when it answers again. */
+/* Once for each way in which it fails, and when it answers after that. */
 static void say(const struct kubelet *kubelet, struct server *server, int error)
 {
 	char remedy[2 * DEEPMON_TEXT_MAX];
@@ -103,7 +103,8 @@ static void say(const struct kubelet *kubelet, struct server *server, int error)
 		return;
 	server->said = error;
 	if (!error) {
-		log_info(kubelet->logger, "%s: %s answers", server->option, server->url);
+		log_recovered(kubelet->logger, "%s: %s answers: %s are told", server->option, server->url,
+			      server->loss);
 		return;
 	}
 	say_remedy(kubelet, server, error, remedy, sizeof(remedy));
