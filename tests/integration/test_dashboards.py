@@ -3,15 +3,21 @@
 in a real InfluxDB with what a busy container and a busy pod did, by either path."""
 
 import json
+import os
 import re
+import signal
 import time
+from pathlib import Path
 
 from stage import host
+from stage.cgroups import hierarchies, join
 from stage.collectd import Collectd
+from stage.dockerd import container_cgroup
 from stage.execd_parent import command_line
 from stage.process import wait_until
 
 from support import SOURCE, collectd, execd, influxd
+from test_block import LoopDevice, count_on, use_device
 from test_daemonset import NAMES, busy_pod
 from test_docs import busy_container, documented, rows
 from test_experiment import with_host
@@ -127,14 +133,53 @@ def lacking(query, answer):
     return None
 
 
+def use_disk(cgroup, path, device):
+    """In a container's cgroups, for ever: files, and a device past the page cache."""
+    for root in hierarchies():
+        if (root / cgroup).is_dir():
+            join(root / cgroup)
+    while True:
+        with open(path, "w+b", buffering=0) as file:
+            file.write(bytes(8192))
+            os.fsync(file.fileno())
+            file.seek(0)
+            file.read(8192)
+        use_device(device.path, 1 << 20, 1 << 20)
+        time.sleep(0.2)
+
+
+def busy_disk(t, identifier):
+    """The container that has the id uses files and a device of ours, too."""
+    directory = container_cgroup(identifier)
+    cgroup = next(str(directory.relative_to(root)) for root in hierarchies() if directory.is_relative_to(root))
+    device = t.enter(LoopDevice(t.state / "disk"))
+    count_on(device, cgroup)
+    pid = os.fork()
+    if not pid:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        try:
+            use_disk(cgroup, t.state / "file", device)
+        finally:
+            os._exit(1)
+    t.stack.callback(os.waitpid, pid, 0)
+    t.stack.callback(os.kill, pid, signal.SIGKILL)
+
+
+# What some panels take, beside what a report has by itself; the counters are the kernel's own where there are no others.
+WHOLE = {"FileIO": "full", "ContainerFiles": 3, "TopFiles": 3, "Peers": 3, "Processes": 3, "ProportionalMemory": "on",
+         "ProportionalMemoryInterval": 1, "CyclesEvent": "cpu-clock", "InstructionsEvent": "task-clock"}
+
+
 def test_each_panel_finds_something(t):
     host.require_bpf()
     influx = influxd(t)
     busy_pod(t, t.state / "containerd")
     options = busy_container(t) | {"FileIO": "counts", "ContainerdRoot": str(t.state / "containerd")}
     experiment = options | {"Experiment": PICKED["experiment"]}
-    execd(t, *command_line(experiment), interval=1, forward=with_host(influx, PICKED["host"]))
-    collectd(t, options, interval=1, network_port=influx.collectd_port)
+    (identifier,) = [path.name for path in (Path(options["DockerRoot"]) / "containers").iterdir()]
+    busy_disk(t, identifier)
+    execd(t, *command_line(experiment | WHOLE), interval=1, forward=with_host(influx, PICKED["host"]))
+    collectd(t, options | WHOLE, interval=1, network_port=influx.collectd_port)
     t.enter(Collectd(t.state / "collectd-experiment", t.built("deepmon.so"), experiment, interval=1,
                      network_port=influx.collectd_port))
     pending = sorted({(f"{path}/{name}: {title}", filled(query, chosen), database)
