@@ -206,12 +206,14 @@ deps deps-build deps-lint deps-kernels deps-deb:
 	        apt-get install -y -qq --no-install-recommends $$missing > /dev/null; \
 	fi
 
-# A second opinion on line protocol, where there is npm: the test says when it is missing.
+# A second opinion on line protocol, and on the dashboards, where there is npm: the tests say when it is missing.
+npm_packages = @influxdata/influxdb-client@1.35.0 @grafana/schema@11.6.0 typescript@5.4.5
 .PHONY: deps-npm
 deps-npm:
-	@test -d $(BUILD)/npm/node_modules/@influxdata/influxdb-client || ! command -v npm > /dev/null || \
-	    npm install --silent --no-audit --no-fund --fetch-retries=0 --prefix $(BUILD)/npm @influxdata/influxdb-client@1.35.0 || \
-	    echo '# @influxdata/influxdb-client was not to be had'
+	@grep -qsxF '$(npm_packages)' $(BUILD)/npm/installed || ! command -v npm > /dev/null || \
+	    { npm install --silent --no-audit --no-fund --ignore-scripts --fetch-retries=0 --prefix $(BUILD)/npm $(npm_packages) && \
+	      echo '$(npm_packages)' > $(BUILD)/npm/installed; } || \
+	    echo '# $(npm_packages): not to be had'
 
 # The skeletons and the wildcards need what deps installs, so the work is a make of its own after it.
 .PHONY: test

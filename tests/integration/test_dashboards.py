@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from stage.dockerd import container_cgroup
 from stage.execd_parent import command_line
 from stage.process import wait_until
 
-from support import SOURCE, collectd, execd, influxd
+from support import SOURCE, collectd, execd, influxd, node_with
 from test_block import LoopDevice, count_on, use_device
 from test_daemonset import NAMES, busy_pod
 from test_docs import busy_container, documented, rows
@@ -62,6 +63,24 @@ def test_there_is_each_of_both_schemas(t):
             ids = [panel["id"] for panel in dashboard["panels"]]
             t.equal(len(set(ids)), len(ids), f"numbers of the panels of {path}/{name}")
     t.equal(len(set(uids)), len(uids), "uids, each of one dashboard")
+
+
+def test_they_are_of_grafanas_schema(t):
+    """Against the types of Grafana's own dashboards, which refuse what they do not know: JSON is TypeScript, too."""
+    node, directory = node_with(t, "@grafana/schema")
+    types = directory / "node_modules/@grafana/schema/dist/esm/raw/dashboard/x/dashboard_types.gen"
+    begin = f'import type {{ Dashboard }} from "{types}";\nexport const dashboard: Dashboard =\n'
+    texts = {f"{path}-{file.stem}": file.read_text() for path in DATABASES for file in (DIRECTORY / path).glob("*.json")}
+    texts["wrong"] = next(iter(texts.values())).replace('"gridPos"', '"gridPosition"', 1)
+    sources = [t.state / f"{name}.ts" for name in texts]
+    for source, text in zip(sources, texts.values()):
+        source.write_text(begin + text)
+    done = subprocess.run([node, directory / "node_modules/typescript/bin/tsc", "--noEmit", "--strict", "--skipLibCheck",
+                           "--target", "es2022", "--module", "esnext", "--moduleResolution", "bundler", *sources],
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=100, check=False)
+    complaints = [line for line in done.stdout.decode().splitlines() if line.strip()]
+    t.equal([line for line in complaints if "wrong.ts" not in line and not line.startswith(" ")], [], "what tsc has against them")
+    t.true(any("gridPosition" in line for line in complaints), "what is not in the schema is found", complaints)
 
 
 def test_names_are_documented(t):
