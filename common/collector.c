@@ -120,7 +120,7 @@ static int begin(struct deepmon *collector)
 	recorder_begin(collector->recorder, collector->last_report_ns);
 	recorder_frame(collector->recorder, RECORDING_SAMPLE, clock_ns(CLOCK_REALTIME));
 	r = namer_start(&collector->namer, &collector->names, &collector->groups, &collector->cgroups,
-			collector->recorder, &collector->lock);
+			collector->recorder, &collector->logger, &collector->lock);
 	if (!r && names_peers(collector))
 		r = peer_namer_start(&collector->peer_namer, &collector->cgroups, &collector->peers,
 				     &collector->options, &collector->logger, &collector->lock);
@@ -262,6 +262,17 @@ int deepmon_read(struct deepmon *collector, const struct deepmon_sample **sample
 	recorder_write(collector->recorder, &collector->lock);
 	*sample = &collector->sample.view;
 	return r ? -EAGAIN : 0;
+}
+
+bool deepmon_names_settled(struct deepmon *collector)
+{
+	bool settled;
+
+	pthread_mutex_lock(&collector->lock);
+	namer_wake(&collector->namer);
+	settled = namer_is_settled(&collector->namer) && kubelet_is_settled(collector->names.kubelet);
+	pthread_mutex_unlock(&collector->lock);
+	return settled;
 }
 
 void deepmon_close(struct deepmon *collector)

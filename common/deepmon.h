@@ -264,6 +264,13 @@ int deepmon_open(struct deepmon **collector, const struct deepmon_options *optio
  */
 int deepmon_read(struct deepmon *collector, const struct deepmon_sample **sample);
 
+/*
+ * Whether the runtimes and the kubelet, if it is to be asked, were asked once for all that names the
+ * containers that there are, whatever came of it. Waits for nobody; a report before that may lack names and
+ * owners.
+ */
+bool deepmon_names_settled(struct deepmon *collector);
+
 /* Stops measuring and releases everything; takes NULL. */
 void deepmon_close(struct deepmon *collector);
 

@@ -60,6 +60,7 @@ struct kubelet {
 	uint64_t asked_ns, due_ns, wait_ns, services_due_ns;
 	uint64_t seen_changes; /* of groups.changes */
 	bool failing;
+	bool settled; /* it had a turn; under the lock of groups */
 
 	pthread_mutex_t lock; /* of what follows */
 	struct told_by_kubelet *told;
@@ -93,7 +94,7 @@ static void say_remedy(const struct kubelet *kubelet, const struct server *serve
 		snprintf(text, size, "it is asked again");
 }
 
-/* Once for each way in which it fails, and when it answers again. */
+/* Once for each way in which it fails, and when it answers after that. */
 static void say(const struct kubelet *kubelet, struct server *server, int error)
 {
 	char remedy[2 * DEEPMON_TEXT_MAX];
@@ -102,7 +103,8 @@ static void say(const struct kubelet *kubelet, struct server *server, int error)
 		return;
 	server->said = error;
 	if (!error) {
-		log_info(kubelet->logger, "%s: %s answers", server->option, server->url);
+		log_recovered(kubelet->logger, "%s: %s answers: %s are told", server->option, server->url,
+			      server->loss);
 		return;
 	}
 	say_remedy(kubelet, server, error, remedy, sizeof(remedy));
@@ -295,8 +297,10 @@ static bool tell_group(struct kubelet *kubelet, struct group *group)
 	if (!group->named) {
 		bool known = knows_id(kubelet, group);
 
-		if (known)
+		if (known) {
 			group->next_try_ns = 0;
+			kubelet->groups->nameless = true;
+		}
 		return known;
 	}
 	identity.chosen = kubelet->labels;
@@ -355,6 +359,7 @@ static void take_turn(struct kubelet *kubelet)
 	pthread_mutex_lock(kubelet->groups_lock);
 	kubelet->failing = r != 0;
 	lacks = r || tell_groups(kubelet);
+	kubelet->settled = true;
 	kubelet->due_ns = clock_ns(CLOCK_MONOTONIC) + (lacks ? kubelet->wait_ns : kubelet->interval_ns);
 	kubelet->wait_ns = lacks ? kubelet->wait_ns * 2 : SOON_NS;
 	if (kubelet->wait_ns > kubelet->interval_ns)
@@ -451,6 +456,11 @@ int kubelet_start(struct kubelet *kubelet, struct groups *groups, pthread_mutex_
 	kubelet->groups = groups;
 	kubelet->groups_lock = lock;
 	return worker_start(&kubelet->worker, lock, run, kubelet);
+}
+
+bool kubelet_is_settled(const struct kubelet *kubelet)
+{
+	return !kubelet || !kubelet->worker.runs || kubelet->settled;
 }
 
 void kubelet_close(struct kubelet *kubelet)

@@ -20,6 +20,9 @@ int kubelet_open(struct kubelet **opened, const struct deepmon_options *options,
 		 const struct deepmon_logger *logger);
 /* Begins to ask. The lock is that of groups; both must outlive it. Takes NULL. -errno of pthread_create. */
 int kubelet_start(struct kubelet *kubelet, struct groups *groups, pthread_mutex_t *lock);
+/* Under that lock: whether it was asked once, and its answer, if there was one, is with the groups. NULL:
+ * yes. */
+bool kubelet_is_settled(const struct kubelet *kubelet);
 /* Ends that and releases it, without the lock; takes NULL. May wait a second for an answer. */
 void kubelet_close(struct kubelet *kubelet);
 

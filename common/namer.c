@@ -10,10 +10,11 @@
 #include <string.h>
 
 #include "clock.h"
+#include "log.h"
 #include "recorder.h"
 
 #define SECOND_NS    1000000000ull
-#define QUIET_NS     (10 * SECOND_NS)  /* for a runtime that did not answer */
+#define QUIET_NS     (10 * SECOND_NS)  /* for a runtime that did not answer, or may not be read */
 #define LOOK_NS	     SECOND_NS	       /* how often names are looked at that may have changed, */
 #define LOOKS	     64		       /* and how many each time, */
 #define LOOK_MOST_NS (20 * 1000000ull) /* as long as that takes no longer: files of users may be large */
@@ -104,12 +105,14 @@ static void name(struct namer *namer, struct group *group, uint64_t now)
 	group->name_tries += group->name_tries < DOUBLED_MOST;
 	identity_of(group, &identity);
 	strcpy(id, identity.id);
+	namer->asking = true;
 	pthread_mutex_unlock(namer->lock);
 	if (!named)
 		r = ask ? names_ask(namer->names, &identity) : names_read(namer->names, &identity);
 	else if (ask)
 		r = names_ask_more(namer->names, &identity);
 	pthread_mutex_lock(namer->lock);
+	namer->asking = false;
 	if (r == -ETIMEDOUT)
 		namer->quiet_until_ns = clock_ns(CLOCK_MONOTONIC) + QUIET_NS;
 	if (!r && named)
@@ -199,6 +202,20 @@ static void look_for_changes(struct namer *namer)
 		namer->looked = looks[done].index;
 }
 
+/* ---- Names that can be read again --------------------------------------------------------------- */
+
+/* names_find said that they can't. Under the lock, which is let go meanwhile. */
+static void check_denied(struct namer *namer)
+{
+	pthread_mutex_unlock(namer->lock);
+	namer->denied = !names_can_be_read(namer->names);
+	if (!namer->denied)
+		log_recovered(namer->logger, "what names containers can be read: they go by their names");
+	pthread_mutex_lock(namer->lock);
+	for (size_t i = 0; !namer->denied && i < namer->groups->count; i++)
+		namer->groups->all[i]->next_try_ns = 0;
+}
+
 /* ---- The thread --------------------------------------------------------------------------------- */
 
 static void *run(void *argument)
@@ -215,6 +232,9 @@ static void *run(void *argument)
 		} else if (now >= namer->next_look_ns) {
 			namer->next_look_ns = now + LOOK_NS;
 			look_for_changes(namer);
+		} else if (namer->denied && now >= namer->next_check_ns) {
+			namer->next_check_ns = now + QUIET_NS;
+			check_denied(namer);
 		} else {
 			worker_wait(&namer->worker, due);
 		}
@@ -224,10 +244,16 @@ static void *run(void *argument)
 }
 
 int namer_start(struct namer *namer, const struct names *names, struct groups *groups,
-		struct cgroups *cgroups, struct recorder *recorder, pthread_mutex_t *lock)
+		struct cgroups *cgroups, struct recorder *recorder, const struct deepmon_logger *logger,
+		pthread_mutex_t *lock)
 {
-	*namer = (struct namer){
-	    .names = names, .groups = groups, .cgroups = cgroups, .recorder = recorder, .lock = lock};
+	*namer = (struct namer){.names = names,
+				.logger = logger,
+				.groups = groups,
+				.cgroups = cgroups,
+				.recorder = recorder,
+				.lock = lock,
+				.denied = !names_can_be_read(names)};
 	return worker_start(&namer->worker, lock, run, namer);
 }
 
@@ -242,4 +268,16 @@ void namer_wake(struct namer *namer)
 		return;
 	namer->groups->nameless = false;
 	worker_wake(&namer->worker);
+}
+
+bool namer_is_settled(const struct namer *namer)
+{
+	if (!namer->worker.runs)
+		return true;
+	if (namer->asking)
+		return false;
+	for (size_t i = 0; i < namer->groups->count; i++)
+		if (is_nameless(namer->groups->all[i]) && !namer->groups->all[i]->next_try_ns)
+			return false;
+	return true;
 }

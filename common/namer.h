@@ -17,6 +17,7 @@
 
 struct namer {
 	const struct names *names;
+	const struct deepmon_logger *logger;
 	struct groups *groups;
 	struct cgroups *cgroups;
 	pthread_mutex_t *lock; /* of groups and cgroups, and of what follows */
@@ -25,11 +26,15 @@ struct namer {
 	uint64_t quiet_until_ns;   /* until when no runtime is asked, since one did not answer */
 	uint64_t next_look_ns;	   /* when to look for names that changed */
 	size_t looked;		   /* how far that got among the groups */
+	bool denied;		   /* the log has it that names can't be read */
+	uint64_t next_check_ns;	   /* when to look whether they can */
+	bool asking;		   /* it is with a runtime, without the lock */
 };
 
 /* Starts it; what is passed must outlive it. -errno of what failed. */
 int namer_start(struct namer *namer, const struct names *names, struct groups *groups,
-		struct cgroups *cgroups, struct recorder *recorder, pthread_mutex_t *lock);
+		struct cgroups *cgroups, struct recorder *recorder, const struct deepmon_logger *logger,
+		pthread_mutex_t *lock);
 /* Without the lock. May wait for a runtime that is being asked, some tenths of a second. */
 void namer_stop(struct namer *namer);
 
@@ -38,5 +43,8 @@ void namer_take_up(struct groups *groups, struct cgroups *cgroups, struct identi
 
 /* Under the lock, after cgroups came: if there are containers without a name, they are looked for at once. */
 void namer_wake(struct namer *namer);
+
+/* Under the lock: whether each container was looked for once, since it came or since there is news of it. */
+bool namer_is_settled(const struct namer *namer);
 
 #endif

@@ -121,45 +121,78 @@ static bool is_podman(const char *runtime)
 	return runtime && strcmp(runtime, "podman") == 0;
 }
 
-static void find_runtime(const char *name, const char *path, const struct deepmon_logger *logger,
-			 struct trouble *denied)
-{
-	char remedy[PRIVILEGES_REMEDY_MAX];
-	/* Not access, which goes by what started us. */
-	cleanup_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int error = fd < 0 ? errno : 0;
-
-	if (!error) {
-		finding_add(logger, DEEPMON_FOUND_WELL, "runtime", name, "", "%s", path);
-		return;
-	}
-	if (error == ENOENT || error == ENOTDIR) {
-		finding_add(logger, DEEPMON_FOUND_OFF, "runtime", name, "", "there is no %s", path);
-		return;
-	}
-	privileges_remedy(PRIVILEGE(CAP_DAC_READ_SEARCH), remedy, sizeof(remedy));
-	finding_add(logger, DEEPMON_FOUND_MISSING, "runtime", name, remedy, "%s: %s", path, strerror(error));
-	trouble_add(denied, -error, "%s", path);
-}
-
-void names_find(const struct names *names, const struct deepmon_logger *logger)
+/* The directories of the runtimes that name containers, one by one; false: that was the last. */
+static bool get_place(const struct names *names, size_t i, const char **name, char *path)
 {
 	const struct {
 		const char *name, *root, *below;
-	} runtimes[] = {
+	} places[] = {
 	    {"containerd", names->containerd_root, "/io.containerd.runtime.v2.task"},
 	    {"cri-o", names->crio_root, "/overlay-containers"},
 	    {"docker", names->docker_root, "/containers"},
 	    {"podman", names->podman_root, "/overlay-containers"},
 	    {"kubernetes", names->kubernetes_log_root, "/containers"},
 	};
+
+	if (i >= sizeof(places) / sizeof(places[0]))
+		return false;
+	*name = places[i].name;
+	snprintf(path, PATH_MAX, "%s%s", places[i].root, places[i].below);
+	return true;
+}
+
+/* 0, -ENOENT if it is not there, or what forbids it. */
+static int try_place(const char *path)
+{
+	/* Not access, which goes by what started us. */
+	cleanup_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0)
+		return 0;
+	return errno == ENOTDIR ? -ENOENT : -errno;
+}
+
+static void find_runtime(const char *name, const char *path, const struct deepmon_logger *logger,
+			 struct trouble *denied)
+{
+	char remedy[PRIVILEGES_REMEDY_MAX];
+	int r = try_place(path);
+
+	if (!r) {
+		finding_add(logger, DEEPMON_FOUND_WELL, "runtime", name, "", "%s", path);
+		return;
+	}
+	if (r == -ENOENT) {
+		finding_add(logger, DEEPMON_FOUND_OFF, "runtime", name, "", "there is no %s", path);
+		return;
+	}
+	privileges_remedy(PRIVILEGE(CAP_DAC_READ_SEARCH), remedy, sizeof(remedy));
+	finding_add(logger, DEEPMON_FOUND_MISSING, "runtime", name, remedy, "%s: %s", path, strerror(-r));
+	trouble_add(denied, r, "%s", path);
+}
+
+bool names_can_be_read(const struct names *names)
+{
+	char path[PATH_MAX];
+	const char *name;
+	bool all = true;
+
+	for (size_t i = 0; all && get_place(names, i, &name, path); i++) {
+		int r = try_place(path);
+
+		all = !r || r == -ENOENT;
+	}
+	return all;
+}
+
+void names_find(const struct names *names, const struct deepmon_logger *logger)
+{
 	struct trouble denied = {0};
 	char path[PATH_MAX], text[TROUBLE_FIRST_MAX + 128];
+	const char *name;
 
-	for (size_t i = 0; i < sizeof(runtimes) / sizeof(runtimes[0]); i++) {
-		snprintf(path, sizeof(path), "%s%s", runtimes[i].root, runtimes[i].below);
-		find_runtime(runtimes[i].name, path, logger, &denied);
-	}
+	for (size_t i = 0; get_place(names, i, &name, path); i++)
+		find_runtime(name, path, logger, &denied);
 	trouble_text(&denied, text, sizeof(text));
 	if (denied.count)
 		log_warning(

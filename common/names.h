@@ -38,6 +38,9 @@ void names_identify(const struct names *names, const char *path, struct identity
  */
 void names_find(const struct names *names, const struct deepmon_logger *logger);
 
+/* Whether all of those that are there may be read. */
+bool names_can_be_read(const struct names *names);
+
 /* Fills in name, image and labels from the runtime's files; fast. 0, or -errno and the identity is as it was.
  */
 int names_read(const struct names *names, struct identity *identity);

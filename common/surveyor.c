@@ -135,10 +135,11 @@ static bool said_before(struct surveyor *surveyor, unsigned what)
 	bool before = surveyor->said & what;
 
 	surveyor->said |= what;
+	surveyor->failed |= what;
 	return before;
 }
 
-/* Once each. */
+/* Once each, until it is no more. */
 static void say(struct surveyor *surveyor, int r)
 {
 	const struct deepmon_logger *logger = surveyor->logger;
@@ -169,6 +170,18 @@ static void say(struct surveyor *surveyor, int r)
 		    "RSS, PSS and USS are left out until they can",
 		    strerror(-r));
 	}
+}
+
+/* At the end of a round that came to all. */
+static void say_well(struct surveyor *surveyor)
+{
+	if (surveyor->said && !surveyor->failed)
+		log_recovered(
+		    surveyor->logger,
+		    "ProportionalMemory: the processes of all containers and units can be read: RSS, PSS "
+		    "and USS of all are told");
+	surveyor->said = surveyor->failed;
+	surveyor->failed = 0;
 }
 
 /* A proc file system tells each reader who he is by its own numbers. A tree made by hand need not. */
@@ -238,6 +251,7 @@ static bool run_round(struct surveyor *surveyor, const struct survey *survey)
 		if (!take_turn(surveyor, first, end - i))
 			return false;
 	}
+	say_well(surveyor);
 	return rest_until(surveyor, began + surveyor->interval_ns);
 }
 

@@ -26,7 +26,8 @@ struct surveyor {
 	struct census census;
 	uint64_t interval_ns;
 	struct pace pace;
-	unsigned said; /* what could not be read, and is in the log already */
+	unsigned said;	 /* what could not be read, and is in the log already */
+	unsigned failed; /* and in this round */
 
 	pthread_mutex_t own_lock; /* the worker's */
 	struct worker worker;

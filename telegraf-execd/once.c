@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-only
  *
- * One report, on one second.
+ * One report, on one second, or until what tells names was asked.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +11,10 @@
 #include "modes.h"
 #include "output.h"
 #include "say.h"
+
+#define STEP_MS 20
+/* A little more than the kubelet has to answer, and then says why it did not. */
+#define NAMES_WAIT_MS 6000
 
 static int write_sample(const struct deepmon_sample *sample)
 {
@@ -27,6 +31,22 @@ static int write_sample(const struct deepmon_sample *sample)
 	return r;
 }
 
+/* No later report makes good a name that this one lacks. */
+static void wait_for_names(struct deepmon *collector, const struct deepmon_logger *logger)
+{
+	const struct timespec step = {.tv_nsec = STEP_MS * 1000000l};
+
+	for (int waited_ms = 0; !deepmon_names_settled(collector); waited_ms += STEP_MS) {
+		if (waited_ms >= NAMES_WAIT_MS) {
+			say(logger, DEEPMON_WARNING,
+			    "who tells names of containers and pods did not within %d s: some may lack here",
+			    NAMES_WAIT_MS / 1000);
+			return;
+		}
+		nanosleep(&step, NULL);
+	}
+}
+
 int mode_once(const struct settings *settings, const struct deepmon_logger *logger)
 {
 	struct timespec second = {.tv_sec = 1};
@@ -37,6 +57,7 @@ int mode_once(const struct settings *settings, const struct deepmon_logger *logg
 	if (r)
 		return EXIT_FAILURE; /* the collector has said why */
 	nanosleep(&second, NULL);
+	wait_for_names(collector, logger);
 	r = deepmon_read(collector, &sample);
 	if (!r)
 		r = write_sample(sample);

@@ -153,8 +153,7 @@ static int run_once(struct run *run, long number, struct run_outcome *outcome)
 	uint64_t peak;
 	int r;
 
-	/* A unit's name: all that the command nests in its cgroup is its own then. */
-	snprintf(name, sizeof(name), "deepmon-run-%ld-%ld.scope", (long)getpid(), number);
+	snprintf(name, sizeof(name), RUN_NAME_FORMAT, (long)getpid(), number);
 	r = run_cgroup_make(&cgroup, name, why, sizeof(why));
 	if (r) {
 		complain(why, strerror(-r));
@@ -203,6 +202,7 @@ int run_command(int argc, char **argv)
 	if (r)
 		return r - 1;
 	run_block_signals(&run.before);
+	run_cgroup_sweep();
 	if (deepmon_open(&run.collector, &run.options, &logger))
 		run.collector = NULL;
 	for (long number = 1; number <= run.repeat && !r && !outcome.interrupted; number++) {

@@ -85,6 +85,32 @@ static bool is_wanted(const struct mntent *mount)
 	       (strcmp(mount->mnt_type, "cgroup") == 0 && !hasmntopt(mount, "name"));
 }
 
+static void sweep_in(const char *root)
+{
+	DIR *stream = opendir(root);
+	const struct dirent *entry;
+	long pid, number;
+
+	while (stream && (entry = readdir(stream)))
+		if (sscanf(entry->d_name, RUN_NAME_FORMAT, &pid, &number) == 2 && pid > 0 &&
+		    kill((pid_t)pid, 0) && errno == ESRCH)
+			unlinkat(dirfd(stream), entry->d_name, AT_REMOVEDIR);
+	if (stream)
+		closedir(stream);
+}
+
+void run_cgroup_sweep(void)
+{
+	FILE *mounts = setmntent("/proc/self/mounts", "re");
+	const struct mntent *mount;
+
+	while (mounts && (mount = getmntent(mounts)))
+		if (is_wanted(mount))
+			sweep_in(mount->mnt_dir);
+	if (mounts)
+		endmntent(mounts);
+}
+
 int run_cgroup_make(struct run_cgroup *cgroup, const char *name, char *why, size_t why_size)
 {
 	FILE *mounts = setmntent("/proc/self/mounts", "re");

@@ -13,6 +13,10 @@
 #define RUN_HIERARCHIES_MAX 32
 #define RUN_NAME_MAX	    64
 
+/* A unit's name, so that all that the command nests in its cgroup is its own; of this process, and which run.
+ */
+#define RUN_NAME_FORMAT "deepmon-run-%ld-%ld.scope"
+
 struct run_cgroup {
 	char name[RUN_NAME_MAX]; /* as deepmon calls it */
 	size_t count;
@@ -22,6 +26,8 @@ struct run_cgroup {
 	} directories[RUN_HIERARCHIES_MAX];
 };
 
+/* Removes the empty ones of processes that are no more: those that were killed before they could. */
+void run_cgroup_sweep(void);
 /* Makes it. -errno: it could be made in none; `why` gets the path. */
 int run_cgroup_make(struct run_cgroup *cgroup, const char *name, char *why, size_t why_size);
 /* Moves the calling process into it. -errno of the first hierarchy that refuses. */

@@ -2,6 +2,7 @@
 """deepmon on the stage: what several of the tests do."""
 
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -38,6 +39,15 @@ def collectd(t, options=None, plugin=None, **settings):
 def sysroot_options(root):
     """Points deepmon at another /sys, and at this host's own cgroups still."""
     return {"SysRoot": str(root), "CgroupRoot": "/sys/fs/cgroup"}
+
+
+def node_with(t, package):
+    """node, and the directory in which make deps-npm has put that package; Skip says how to."""
+    node = shutil.which("node")
+    directory = Path(t.build) / "npm"
+    if not node or not (directory / "node_modules" / package).exists():
+        raise Skip(f"node or {package} is missing: make deps-npm", needs="npm")
+    return node, directory
 
 
 def csv(t):

@@ -77,18 +77,20 @@ def read_mapped(path, size):
             memory[offset]
 
 
+def count_on(device, cgroup):
+    """Since Linux 6.10 v1 counts on devices alone that have had a rule: one that never holds anybody up."""
+    root, v1 = Container.controller("io", "blkio")
+    if v1:
+        (root / cgroup / "blkio.throttle.read_bps_device").write_text(f"{device.number} 1000000000000")
+
+
 def counting_container(t, device):
     """A container whose I/O to that device the kernel counts."""
     host.require_bpf()
-    controller = Container.controller("io", "blkio")
-    if controller is None:
+    if Container.controller("io", "blkio") is None:
         raise Skip("no cgroup hierarchy has the controller io or blkio", needs="bpf")
     container = t.enter(Container())
-    root, v1 = controller
-    if v1:
-        # Since Linux 6.10 v1 counts on devices alone that have had a rule: one that never holds anybody up.
-        rule = root / container.path.lstrip("/") / "blkio.throttle.read_bps_device"
-        rule.write_text(f"{device.number} 1000000000000")
+    count_on(device, container.path.lstrip("/"))
     return container
 
 

@@ -11,9 +11,8 @@ from stage import host, lineprotocol, writers
 from stage.collectd import Collectd
 from stage.influxd import STOCK_TYPES
 from stage.process import find_program, free_port, wait_until
-from stage.rapl import PackageTree
 
-from support import CPUS, TYPES, collectd, csv, influxd, sysroot_options
+from support import CPUS, TYPES, collectd, csv, influxd
 
 # The CPU time of all that is no container: it is there on each host and grows.
 SYSTEM = ("deepmon", "total-system", "deepmon_cpu_ns")
@@ -143,57 +142,3 @@ def test_write_prometheus(t):
 
     wait_until(enough, 20, "three values")
     check_system(t, points, "write_prometheus")
-
-
-# ---- Notifications ----------------------------------------------------------------------------------
-
-
-def notifications(server):
-    """[(severity, message)] of ours."""
-    found = []
-    for body in list(server.bodies):
-        for each in json.loads(body):
-            if each["labels"]["alertname"].startswith("collectd_deepmon"):
-                found.append((each["labels"]["severity"], each["annotations"]["summary"]))
-    return found
-
-
-def test_notifications_of_what_fails_and_recovers(t):
-    host.require_bpf()
-    server = t.enter(writers.http_receiver())
-    tree = t.enter(PackageTree(t.state / "sys"))
-    more = writers.write_http(server, "    Notifications true", "    Metrics false")
-    collectd(t, sysroot_options(tree.root) | {"SampleInterval": 0.2}, interval=1, more=more)
-    time.sleep(2)
-    tree.make_unreadable(1)
-
-    def has(severity, words):
-        return [text for each, text in notifications(server) if each == severity and words in text]
-
-    wait_until(lambda: has("WARNING", "energy of package-1 is not measured"), 15, "a notification of the failure")
-    tree.mend(1)
-    wait_until(lambda: has("OKAY", "energy of package-1 is measured again"), 15, "one of the recovery")
-    t.note(f"{len(notifications(server))} notifications: {[text[:60] for _, text in notifications(server)]}")
-    t.equal([len(has("WARNING", "energy of package-1")), len(has("OKAY", "energy of package-1"))], [1, 1],
-            "notifications of each")
-
-
-def test_notifications_are_bounded(t):
-    """Many counters that go and come back."""
-    host.require_bpf()
-    server = t.enter(writers.http_receiver())
-    packages = 20
-    tree = t.enter(PackageTree(t.state / "sys", packages))
-    more = writers.write_http(server, "    Notifications true", "    Metrics false")
-    daemon = collectd(t, sysroot_options(tree.root) | {"SampleInterval": 0.05, "MaxLogLines": 12}, interval=1,
-                      more=more)
-    for package in range(1, packages):
-        tree.make_unreadable(package)
-        time.sleep(0.15)
-        tree.mend(package)
-    time.sleep(2)
-    told, said = len(notifications(server)), len([text for _, text in daemon.our_log()
-                                                  if text.startswith("deepmon plugin: ")])
-    t.note(f"{told} notifications, {said} lines of log")
-    t.between(said, 8, 12, "lines of log, where MaxLogLines is 12")
-    t.between(told, 5, 12, "notifications")

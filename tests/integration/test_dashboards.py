@@ -3,15 +3,22 @@
 in a real InfluxDB with what a busy container and a busy pod did, by either path."""
 
 import json
+import os
 import re
+import signal
+import subprocess
 import time
+from pathlib import Path
 
 from stage import host
+from stage.cgroups import hierarchies, join
 from stage.collectd import Collectd
+from stage.dockerd import container_cgroup
 from stage.execd_parent import command_line
 from stage.process import wait_until
 
-from support import SOURCE, collectd, execd, influxd
+from support import SOURCE, collectd, execd, influxd, node_with
+from test_block import LoopDevice, count_on, use_device
 from test_daemonset import NAMES, busy_pod
 from test_docs import busy_container, documented, rows
 from test_experiment import with_host
@@ -56,6 +63,24 @@ def test_there_is_each_of_both_schemas(t):
             ids = [panel["id"] for panel in dashboard["panels"]]
             t.equal(len(set(ids)), len(ids), f"numbers of the panels of {path}/{name}")
     t.equal(len(set(uids)), len(uids), "uids, each of one dashboard")
+
+
+def test_they_are_of_grafanas_schema(t):
+    """Against the types of Grafana's own dashboards, which refuse what they do not know: JSON is TypeScript, too."""
+    node, directory = node_with(t, "@grafana/schema")
+    types = directory / "node_modules/@grafana/schema/dist/esm/raw/dashboard/x/dashboard_types.gen"
+    begin = f'import type {{ Dashboard }} from "{types}";\nexport const dashboard: Dashboard =\n'
+    texts = {f"{path}-{file.stem}": file.read_text() for path in DATABASES for file in (DIRECTORY / path).glob("*.json")}
+    texts["wrong"] = next(iter(texts.values())).replace('"gridPos"', '"gridPosition"', 1)
+    sources = [t.state / f"{name}.ts" for name in texts]
+    for source, text in zip(sources, texts.values()):
+        source.write_text(begin + text)
+    done = subprocess.run([node, directory / "node_modules/typescript/bin/tsc", "--noEmit", "--strict", "--skipLibCheck",
+                           "--target", "es2022", "--module", "esnext", "--moduleResolution", "bundler", *sources],
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=100, check=False)
+    complaints = [line for line in done.stdout.decode().splitlines() if line.strip()]
+    t.equal([line for line in complaints if "wrong.ts" not in line and not line.startswith(" ")], [], "what tsc has against them")
+    t.true(any("gridPosition" in line for line in complaints), "what is not in the schema is found", complaints)
 
 
 def test_names_are_documented(t):
@@ -127,14 +152,53 @@ def lacking(query, answer):
     return None
 
 
+def use_disk(cgroup, path, device):
+    """In a container's cgroups, for ever: files, and a device past the page cache."""
+    for root in hierarchies():
+        if (root / cgroup).is_dir():
+            join(root / cgroup)
+    while True:
+        with open(path, "w+b", buffering=0) as file:
+            file.write(bytes(8192))
+            os.fsync(file.fileno())
+            file.seek(0)
+            file.read(8192)
+        use_device(device.path, 1 << 20, 1 << 20)
+        time.sleep(0.2)
+
+
+def busy_disk(t, identifier):
+    """The container that has the id uses files and a device of ours, too."""
+    directory = container_cgroup(identifier)
+    cgroup = next(str(directory.relative_to(root)) for root in hierarchies() if directory.is_relative_to(root))
+    device = t.enter(LoopDevice(t.state / "disk"))
+    count_on(device, cgroup)
+    pid = os.fork()
+    if not pid:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        try:
+            use_disk(cgroup, t.state / "file", device)
+        finally:
+            os._exit(1)
+    t.stack.callback(os.waitpid, pid, 0)
+    t.stack.callback(os.kill, pid, signal.SIGKILL)
+
+
+# What some panels take, beside what a report has by itself; the counters are the kernel's own where there are no others.
+WHOLE = {"FileIO": "full", "ContainerFiles": 3, "TopFiles": 3, "Peers": 3, "Processes": 3, "ProportionalMemory": "on",
+         "ProportionalMemoryInterval": 1, "CyclesEvent": "cpu-clock", "InstructionsEvent": "task-clock"}
+
+
 def test_each_panel_finds_something(t):
     host.require_bpf()
     influx = influxd(t)
     busy_pod(t, t.state / "containerd")
     options = busy_container(t) | {"FileIO": "counts", "ContainerdRoot": str(t.state / "containerd")}
     experiment = options | {"Experiment": PICKED["experiment"]}
-    execd(t, *command_line(experiment), interval=1, forward=with_host(influx, PICKED["host"]))
-    collectd(t, options, interval=1, network_port=influx.collectd_port)
+    (identifier,) = [path.name for path in (Path(options["DockerRoot"]) / "containers").iterdir()]
+    busy_disk(t, identifier)
+    execd(t, *command_line(experiment | WHOLE), interval=1, forward=with_host(influx, PICKED["host"]))
+    collectd(t, options | WHOLE, interval=1, network_port=influx.collectd_port)
     t.enter(Collectd(t.state / "collectd-experiment", t.built("deepmon.so"), experiment, interval=1,
                      network_port=influx.collectd_port))
     pending = sorted({(f"{path}/{name}: {title}", filled(query, chosen), database)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-only
-"""Agents that are killed, again and again: nothing of deepmon is left behind. ENDINGS=50 for more of them."""
+"""Agents that are killed, again and again: nothing of deepmon is left behind. ENDINGS=5 for fewer of them."""
 
 import os
 import signal
@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 
 from stage import host, leftovers
+from stage.cgroups import hierarchies
 from stage.collectd import Collectd
 from stage.execd_parent import command_line
 from stage.process import children_of, wait_until
 
-ENDINGS = int(os.environ.get("ENDINGS") or 5)
+ENDINGS = int(os.environ.get("ENDINGS") or 50)
 
 # Where there are no counters of the hardware, this one is the kernel's own.
 COUNTERS = {"CyclesEvent": "cpu-clock"}
@@ -30,6 +31,12 @@ while child.stdout.readline():
 """
 
 
+def cgroups_of_ours():
+    """Those that go by deepmon's name, but for what tests make."""
+    return {path for root in hierarchies() for path in root.glob("**/deepmon*")
+            if not path.name.startswith(("deepmon-test-", "deepmon-run-"))}
+
+
 def check_all_gone(t, pid, held, what):
     t.true({kind for kind, _ in held} >= {"prog_id", "map_id", "link_id"}, f"{what}: what it held", held)
     wait_until(lambda: not Path(f"/proc/{pid}").exists(), 10, f"{what}: the end of process {pid}")
@@ -41,7 +48,7 @@ def check_all_gone(t, pid, held, what):
 def test_collectd_is_killed(t):
     host.require_bpf()
     daemon = Collectd(t.state / "collectd", t.built("deepmon.so"), COUNTERS, interval=1)
-    total = 0
+    total, cgroups = 0, cgroups_of_ours()
     for turn in range(ENDINGS):
         with daemon:
             pid = daemon.process.pid
@@ -52,6 +59,7 @@ def test_collectd_is_killed(t):
             daemon.process.kill()
             t.equal(daemon.process.wait(10), -signal.SIGKILL, "how it ended")
         check_all_gone(t, pid, held, f"end {turn + 1} of collectd")
+    t.equal(cgroups_of_ours(), cgroups, "cgroups")
     t.note(f"{ENDINGS} times, {total} programs, maps and links")
 
 
@@ -76,7 +84,7 @@ def held_by_execd(pid):
 def test_the_parent_of_execd_is_killed(t):
     """One for each of Telegraf's signals at a time."""
     host.require_bpf()
-    total = 0
+    total, cgroups = 0, cgroups_of_ours()
     for _ in range(0, ENDINGS, len(MODES)):
         parents = {mode: start_parent(t, mode) for mode in MODES}
         held = {mode: held_by_execd(pid) for mode, (_, pid) in parents.items()}
@@ -87,4 +95,5 @@ def test_the_parent_of_execd_is_killed(t):
             parent.wait()
         for mode, (_, pid) in parents.items():
             check_all_gone(t, pid, held[mode], f"end with --signal {mode}")
+    t.equal(cgroups_of_ours(), cgroups, "cgroups")
     t.note(f"{ENDINGS} times, {total} programs, maps and links")

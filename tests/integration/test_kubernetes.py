@@ -8,6 +8,7 @@ import time
 
 from stage import host
 from stage.kubernetes import Authority, Server
+from stage.lineprotocol import find, parse_line
 from stage.process import find_program, wait_until
 
 from support import SOURCE, collectd, csv, execd
@@ -288,6 +289,52 @@ def test_a_kubelet_that_hangs_costs_but_what_it_tells(t):
     start = time.monotonic()
     parent.stop()
     t.between(time.monotonic() - start, 0, 4, "seconds to end, while a question hangs")
+
+
+def once(t, node, *words):
+    """{name: point} of the containers of one report, and what was said."""
+    done = subprocess.run([t.built("deepmon-execd"), "--once", *words], stdin=subprocess.DEVNULL, capture_output=True,
+                          timeout=60, check=False)
+    said = done.stderr.decode(errors="replace")
+    t.equal(done.returncode, 0, f"status of --once ({said})")
+    points = find([parse_line(line) for line in done.stdout.decode().splitlines()], "deepmon_container")
+    return {point.tags["container_name"]: point for point in points}, said
+
+
+def test_once_waits_for_what_the_kubelet_tells(t):
+    host.require_bpf()
+    node = Node(t)
+
+    def late(answer):
+        def answers(handler):
+            time.sleep(1.5)  # by then the second of the report is over
+            handler.reply(200, answer.encode())
+
+        return answers
+
+    kubelet = t.enter(Server({"/pods": late(PODS)}, *node.certificate))
+    api = t.enter(Server({path: late(answer) for path, answer in SERVICES.items()}, *node.certificate))
+    node.start("c1")
+    node.start("c5", with_files=False)
+    found, said = once(t, node, *node.ask(kubelet.url(), api.url()))
+    for digits in ("c1", "c5"):
+        name = CONTAINERS[digits][2]
+        t.true(name in found, f"{name} among what is told ({said})", sorted(found))
+        t.equal(told_of(found[name]), CONTAINERS[digits], f"what is told of {name}")
+    t.true("did not within" not in said, "no complaint", said)
+
+
+def test_once_waits_for_no_kubelet_that_hangs(t):
+    host.require_bpf()
+    node = Node(t)
+    kubelet = t.enter(Server({"/pods": PODS}, *node.certificate))
+    api = t.enter(Server({path: lambda handler: handler.hang() for path in SERVICES}, *node.certificate))
+    node.start("c1")
+    found, said = once(t, node, *node.ask(kubelet.url(), api.url()))
+    t.true("web" in found, "a container that its files name", sorted(found))
+    t.true(any("did not within" in line or "KubernetesAPI: " in line for line in said.splitlines()),
+           "a line that says so", said)
+    t.equal(told_of(found["web"])[5], None, "services, which nobody told")
 
 
 def libraries(name):

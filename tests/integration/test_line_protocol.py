@@ -5,15 +5,12 @@ import json
 import math
 import random
 import re
-import shutil
 import struct
 import subprocess
-from pathlib import Path
 
 from stage import lineprotocol
-from stage.process import Skip
 
-from support import SOURCE, influxd
+from support import SOURCE, influxd, node_with
 
 LINES = SOURCE / "tests" / "lines"
 CLIENT = "@influxdata/influxdb-client"
@@ -116,17 +113,8 @@ def test_any_number_comes_back_from_influxdb(t):
     t.note(f"{len(numbers)} numbers")
 
 
-def node_client(t):
-    """Where InfluxData's client is installed for node; Skip says how to."""
-    node = shutil.which("node")
-    directory = Path(t.build) / "npm"
-    if not node or not (directory / "node_modules" / CLIENT).exists():
-        raise Skip(f"node or {CLIENT} is missing: make deps-npm", needs="npm")
-    return node, directory
-
-
 def test_the_same_escaping_as_influxdatas_client(t):
-    node, directory = node_client(t)
+    node, directory = node_with(t, CLIENT)
     # What either leaves out or replaces is compared above; here are those that arrive as they are.
     names = [name for name in dict.fromkeys(hostile_names()) if told(name, True).encode() == name
              and told(name, False).encode() == name]

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from stage import host
 from stage.cgroups import cpu_hierarchy, hierarchies
@@ -38,6 +39,12 @@ def usage_ns():
 def account():
     root, v1 = cpu_hierarchy()
     return ACCOUNT.format(root=str(root), v1=v1)
+
+
+def left_behind():
+    """Cgroups of runs that are no more."""
+    return [str(each) for root in hierarchies() for each in root.glob("deepmon-run-*")
+            if not Path(f"/proc/{each.name.split('-')[2]}").exists()]
 
 
 def run(t, command, *options, status=0, **settings):
@@ -253,6 +260,28 @@ burn(0.3)
 print(usage_ns())
 """))
     t.within(value(report, "cpu_time_ns"), int(printed), 0.1, "ns, most of it in a cgroup nested in the command's")
+
+
+def test_what_a_killed_one_leaves_is_swept_by_the_next(t):
+    host.require_bpf()
+    told = t.state / "told"
+    command = ["sh", "-c", f"echo $$ > {told}.new; mv {told}.new {told}; exec sleep 1000"]
+    process = subprocess.Popen([t.built("deepmon-execd"), "run", "--", *command], stdin=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+    try:
+        wait_until(told.exists, 10, "the command's start")
+    finally:
+        process.kill()
+        process.wait()
+    sleeping = int(told.read_text())
+    left = left_behind()
+    t.true(left, "cgroups left, in which the command still is")
+    subprocess.run([t.built("deepmon-execd"), "run", "--output", "/dev/null", "--", "true"], check=True, timeout=60)
+    t.equal(left_behind(), left, "the same: nobody ends a command that goes on, nor takes its cgroup")
+    os.kill(sleeping, signal.SIGKILL)
+    wait_until(lambda: not Path(f"/proc/{sleeping}/exe").exists(), 10, "its end")
+    run(t, ["true"])
+    t.equal(left_behind(), [], "cgroups left when the command has ended, too")
 
 
 def test_without_privileges(t):

@@ -47,7 +47,7 @@ def make_base(archive, packages, seconds):
     aside = archive.with_suffix(".new.tar")
     try:
         done = subprocess.run([program, "--quiet", "--mode=root", "--variant=apt",
-                               f"--include={','.join(packages)}", suite(), aside, sources],
+                               *(f"--include={name}" for name in packages), suite(), aside, sources],
                               stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired as error:
         aside.unlink(missing_ok=True)
@@ -59,6 +59,16 @@ def make_base(archive, packages, seconds):
     aside.rename(archive)
 
 
+def kept_archive(build, packages, seconds=MAKE_SECONDS):
+    """A bare Debian with those packages as a tar archive, made unless it is there."""
+    packages = sorted(packages)
+    key = hashlib.sha256(" ".join([suite(), *packages]).encode()).hexdigest()[:12]
+    archive = Path(build) / "chroot" / f"{key}.tar"
+    if not archive.exists():
+        make_base(archive, packages, seconds)
+    return archive
+
+
 class Chroot:
     """Unpacked for one test. `packages` are what the one to be tested depends on, and what the test needs.
 
@@ -66,20 +76,16 @@ class Chroot:
     """
 
     def __init__(self, state, build, packages, seconds=MAKE_SECONDS):
-        self.seconds = seconds
+        self.build, self.packages, self.seconds = build, packages, seconds
         self.root = Path(state) / "root"
-        self.packages = sorted(packages)
-        key = hashlib.sha256(" ".join([suite(), *self.packages]).encode()).hexdigest()[:12]
-        self.archive = Path(build) / "chroot" / f"{key}.tar"
 
     def __enter__(self):
         if os.geteuid() != 0:
             raise Skip("only root can make a Debian of its own", needs="chroot")
-        if not self.archive.exists():
-            make_base(self.archive, self.packages, self.seconds)
+        archive = kept_archive(self.build, self.packages, self.seconds)
         self.root.mkdir(parents=True)
         try:
-            subprocess.run(["tar", "-x", "-f", self.archive, "-C", self.root, "--exclude=./dev/*"],
+            subprocess.run(["tar", "-x", "-f", archive, "-C", self.root, "--exclude=./dev/*"],
                            stdin=subprocess.DEVNULL, timeout=60, check=True)
         except BaseException:
             self.__exit__()

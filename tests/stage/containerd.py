@@ -11,7 +11,7 @@ from pathlib import Path
 from . import cgroups
 from .dockerd import APPLETS, complaint
 from .mounts import unmount_below
-from .process import Daemon, Skip, StageError, end_pid, find_program, pids_mentioning
+from .process import Daemon, Skip, StageError, end_pid, find_program, pids_mentioning, spawn, stop_process
 
 
 class Containerd(Daemon):
@@ -24,6 +24,7 @@ class Containerd(Daemon):
         super().__init__(state)
         self.runtime = None
         self.started = []
+        self.attached = []
         self.left_cgroups = []
 
     @property
@@ -48,11 +49,13 @@ class Containerd(Daemon):
         return [find_program("containerd", "containerd", "containerd"), "--root", self.state / "data",
                 "--state", self.state_root, "--address", self.runtime / "s", "--log-level", "warn"]
 
+    def ctrs_words(self, *arguments):
+        """The words of a command of ctr."""
+        return [find_program("ctr", "containerd", "containerd"), "--address", self.runtime / "s", *map(str, arguments)]
+
     def ctr(self, *arguments, seconds=60):
-        done = subprocess.run([find_program("ctr", "containerd", "containerd"), "--address",
-                               self.runtime / "s", *map(str, arguments)],
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              timeout=seconds, check=False)
+        done = subprocess.run(self.ctrs_words(*arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, timeout=seconds, check=False)
         if done.returncode:
             raise StageError(f"ctr failed: {complaint(done)}")
         return done.stdout.decode(errors="replace").strip()
@@ -70,12 +73,22 @@ class Containerd(Daemon):
                 for word in ("--annotation", f"{key}={value}")]
         if cgroup:
             more += ["--cgroup", cgroup]
-        # runc leaves that of the namespace.
+        self.expect(identifier, namespace, cgroup)
+        self.ctr("--namespace", namespace, "run", "--detach", *more, "--rootfs", self.state / "rootfs",
+                 identifier, *command)
+
+    def expect(self, identifier, namespace, cgroup=None):
+        """A container that is about to be started, to be ended with the daemon."""
+        # runc leaves the cgroup of the namespace.
         self.left_cgroups += [place / namespace for place in cgroups.hierarchies()
                               if not cgroup and not (place / namespace).exists()]
         self.started.append((namespace, identifier))
-        self.ctr("--namespace", namespace, "run", "--detach", *more, "--rootfs", self.state / "rootfs",
-                 identifier, *command)
+
+    def run_image(self, identifier, image, *words, namespace="default", **streams):
+        """Runs what an image has as its command, with more words for `ctr run`. Its output goes to those streams."""
+        self.expect(identifier, namespace)
+        self.attached.append(spawn(self.ctrs_words("--namespace", namespace, "run", *words, image, identifier),
+                                   stdin=subprocess.DEVNULL, **streams))
 
     def stop(self):
         if self.runtime is None:
@@ -84,6 +97,9 @@ class Containerd(Daemon):
             with contextlib.suppress(StageError, subprocess.TimeoutExpired):
                 self.ctr("--namespace", namespace, "task", "rm", "--force", identifier)
         self.started.clear()
+        for process in self.attached:
+            stop_process(process)
+        self.attached.clear()
         status = super().stop()
         for pid in pids_mentioning(str(self.runtime)):
             end_pid(pid, 5)

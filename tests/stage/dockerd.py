@@ -25,11 +25,15 @@ class Docker:
         self.containers = []
         self.made_image = False
 
-    def cli(self, *arguments, seconds=60, stdin=None):
-        """Runs a docker command; its output, or StageError with what it complained of."""
+    def command(self, *arguments):
+        """The words of a docker command."""
         program = find_program("docker", "docker", "docker.io")
         host = ["-H", f"unix://{self.socket}"] if self.socket else []
-        done = subprocess.run([program, *host, *map(str, arguments)], stdin=stdin or subprocess.DEVNULL,
+        return [program, *host, *map(str, arguments)]
+
+    def cli(self, *arguments, seconds=60, stdin=None):
+        """Runs a docker command; its output, or StageError with what it complained of."""
+        done = subprocess.run(self.command(*arguments), stdin=stdin or subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=seconds, check=False)
         if done.returncode:
             raise StageError(f"docker {arguments[0]} failed: {complaint(done)}")

@@ -67,12 +67,16 @@ static struct cgroups cgroups;
 static struct told told;
 static struct surveyor surveyor;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static unsigned warnings;
+static unsigned warnings, recoveries;
 static char last_warning[1024];
 
 static void keep_line(void *user, enum deepmon_log_level level, const char *line)
 {
-	(void)user, (void)level;
+	(void)user;
+	if (level == DEEPMON_RECOVERED) {
+		__atomic_add_fetch(&recoveries, 1, __ATOMIC_RELAXED);
+		return;
+	}
 	warnings++;
 	snprintf(last_warning, sizeof(last_warning), "%s", line);
 }
@@ -98,7 +102,7 @@ static void set_up(void)
 	cgroups_init(&cgroups, &hierarchy, &names, &groups, 2000);
 	cgroups.keeps_paths = true;
 	ck_assert_int_eq(told_open(&told, &options), 0);
-	warnings = 0;
+	warnings = recoveries = 0;
 }
 
 static void tear_down(void)
@@ -422,6 +426,36 @@ START_TEST(what_can_be_read_no_longer_is_absent)
 	await_round(web);
 	ck_assert_uint_eq(warnings, 1);
 	ck_assert_msg(strstr(last_warning, "Invalid argument"), "%s", last_warning);
+	ck_assert_uint_eq(recoveries, 0);
+}
+END_TEST
+
+START_TEST(what_can_be_read_again_is_said_once_for_all)
+{
+	struct cgroup *web = make(1, "/docker/" WEB, 8), *db = make(2, "/docker/" DB, 16);
+	uint64_t end = clock_ns(CLOCK_MONOTONIC) + 20 * SECOND;
+
+	ck_assert_int_eq(tree_write(&tree, "proc/5000001/smaps_rollup", "Rss: many kB\n"), 0);
+	ck_assert_int_eq(tree_write(&tree, "proc/5000002/smaps_rollup", "Rss: many kB\n"), 0);
+	start();
+	await_round(db);
+	ck_assert_uint_eq(warnings, 1);
+	make_process(FIRST_PID + 1, 8);
+	await(web, 8);
+	await_round(web);
+	ck_assert_msg(!recoveries, "one of two can't be read still");
+	make_process(FIRST_PID + 2, 16);
+	while (!__atomic_load_n(&recoveries, __ATOMIC_RELAXED)) {
+		ck_assert_uint_lt(clock_ns(CLOCK_MONOTONIC), end);
+		usleep(2000);
+	}
+	await_round(db);
+	ck_assert_uint_eq(recoveries, 1);
+	ck_assert_uint_eq(warnings, 1);
+	ck_assert_int_eq(tree_write(&tree, "proc/5000002/smaps_rollup", "Rss: many kB\n"), 0);
+	await_round(db);
+	await_round(db);
+	ck_assert_msg(warnings == 2, "what fails anew is said anew");
 }
 END_TEST
 
@@ -505,6 +539,7 @@ int main(void)
 	tcase_add_test(tcase, it_stops_while_it_rests);
 	tcase_add_test(tcase, what_a_kernel_lacks_is_said_once);
 	tcase_add_test(tcase, what_can_be_read_no_longer_is_absent);
+	tcase_add_test(tcase, what_can_be_read_again_is_said_once_for_all);
 	tcase_add_test(tcase, a_process_of_another_namespace_is_said_once);
 	tcase_add_test(tcase, a_proc_of_another_namespace_is_not_read);
 	tcase_add_test(tcase, a_proc_of_our_own_is_read);
