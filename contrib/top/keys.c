@@ -203,7 +203,7 @@ static void change_pace(struct top_screen *screen, bool up)
 	static const double speeds[] = {0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 1000};
 	bool replay = screen->source.replay;
 	const double *steps = replay ? speeds : intervals;
-	double *pace = replay ? &screen->speed : &screen->interval;
+	double *pace = replay ? &screen->sampler.speed : &screen->sampler.interval;
 	int count = sizeof(intervals) / sizeof(intervals[0]), at;
 
 	_Static_assert(sizeof(intervals) == sizeof(speeds), "as many of both");
@@ -215,7 +215,7 @@ static void change_pace(struct top_screen *screen, bool up)
 			;
 	}
 	*pace = steps[at];
-	screen->due_ns = 0; /* the next sample now; from then on as it says */
+	top_sampler_pace(&screen->sampler);
 	if (replay)
 		top_screen_say(screen, "Speed x%g", *pace);
 	else
@@ -225,15 +225,15 @@ static void change_pace(struct top_screen *screen, bool up)
 static void seek(struct top_screen *screen, double seconds)
 {
 	if (screen->source.replay)
-		top_screen_seek(screen, seconds);
+		top_sampler_seek(&screen->sampler, seconds);
 	else
 		top_screen_say(screen, "Only a recording (--replay) goes back and forth");
 }
 
 static void freeze(struct top_screen *screen)
 {
-	screen->frozen = !screen->frozen;
-	screen->due_ns = 0;
+	screen->sampler.frozen = !screen->sampler.frozen;
+	top_sampler_pace(&screen->sampler);
 }
 
 /* ---- The filter, as it is typed ----------------------------------------------------------------- */
@@ -417,7 +417,7 @@ static bool hit_time(struct top_screen *screen, wint_t key)
 		change_pace(screen, false);
 		return true;
 	case '.':
-		top_screen_step(screen);
+		top_sampler_step(&screen->sampler);
 		return true;
 	case '[':
 		seek(screen, -10);

@@ -313,8 +313,7 @@ static int run(struct arguments *arguments, struct top_source *source, struct to
 	int r = 0;
 
 	if (arguments->replay && arguments->from > 0)
-		r = top_source_seek(source, model,
-				    source->about.first_ns + (uint64_t)(arguments->from * 1e9));
+		r = top_source_seek(source, source->about.first_ns + (uint64_t)(arguments->from * 1e9));
 	/* Rates need a sample before them. */
 	if (!arguments->replay)
 		r = top_source_next(source, model, 0);

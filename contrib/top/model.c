@@ -76,7 +76,8 @@ static void keep(void *node)
 
 void top_model_init(struct top_model *model, size_t history_most)
 {
-	*model = (struct top_model){.history_most = history_most,
+	*model = (struct top_model){.lock = PTHREAD_MUTEX_INITIALIZER,
+				    .history_most = history_most,
 				    .host = {.idle_percent = -1, .self_percent = -1}};
 }
 

@@ -35,7 +35,11 @@ static void draw_title(const struct top_screen *screen)
 	const struct deepmon_recording *about = &screen->source.about;
 	time_t seconds = (time_t)(host->time_ns / 1000000000);
 	char text[512], clock[32], pace[96];
-	const char *state = screen->ended ? "END" : screen->frozen ? "FROZEN" : "";
+	const struct top_sampler *sampler = &screen->sampler;
+	const char *state = sampler->seeking  ? "SEEKING"
+			    : sampler->ended  ? "END"
+			    : sampler->frozen ? "FROZEN"
+					      : "";
 	struct tm tm;
 
 	localtime_r(&seconds, &tm);
@@ -43,9 +47,9 @@ static void draw_title(const struct top_screen *screen)
 	if (screen->source.replay)
 		snprintf(pace, sizeof(pace), "recorded, %.0f of %.0f s, x%g",
 			 (double)(int64_t)(host->time_ns - about->first_ns) / 1e9,
-			 (double)(about->last_ns - about->first_ns) / 1e9, screen->speed);
+			 (double)(about->last_ns - about->first_ns) / 1e9, sampler->speed);
 	else
-		snprintf(pace, sizeof(pace), "every %g s", screen->interval);
+		snprintf(pace, sizeof(pace), "every %g s", sampler->interval);
 	snprintf(text, sizeof(text), "deepmon-top  %s  %s  %s", screen->host, clock, pace);
 	top_put(0, 0, COLS, TOP_STRONG, text);
 	if (*state)
@@ -339,5 +343,4 @@ void top_screen_draw(struct top_screen *screen)
 	if (screen->first < first)
 		draw_body(screen);
 	draw_foot(screen);
-	top_refresh();
 }

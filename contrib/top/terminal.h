@@ -6,6 +6,7 @@
 #ifndef DEEPMON_TOP_TERMINAL_H
 #define DEEPMON_TOP_TERMINAL_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -26,8 +27,12 @@ enum top_style {
 int top_terminal_open(char *why, size_t why_size);
 void top_terminal_close(void);
 
-/* A signal that asks to end has come. */
+/* A signal that asks to end has come. After some seconds without an end it comes at once. */
 bool top_terminal_is_ended(void);
+/* Until a key is hit, a signal has come, or there is something in the file. */
+void top_terminal_wait(int file);
+/* Of a thread: leaves to the one of the screen the signals that others send, and those alone. */
+void top_terminal_hold_signals(sigset_t *before);
 
 bool top_terminal_is_utf8(void);
 
