@@ -13,8 +13,7 @@
 
 #include <cjson/cJSON.h>
 
-#define NAME_WIDTH   32
-#define COLUMN_WIDTH 9
+#define NAME_WIDTH 32
 
 int top_format_find(const char *name, enum top_format *format)
 {
@@ -66,6 +65,11 @@ static int write_name(FILE *out, const char *name, int most)
 	return width;
 }
 
+static int width_of(const struct top_batch *batch)
+{
+	return top_units_width(batch->units) + 1;
+}
+
 static void write_head(const struct top_batch *batch, const struct top_model *model)
 {
 	static const char *const keys[] = {"package_watts", "core_watts", "dram_watts", "cpu_percent"};
@@ -76,7 +80,8 @@ static void write_head(const struct top_batch *batch, const struct top_model *mo
 	print_time(host->time_ns, text, sizeof(text));
 	fprintf(batch->out, "%s  interval %.1f s", text, (double)host->interval_ns / 1e9);
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		top_column_print(top_column_find(keys[i]), &host->figures, text, sizeof(text));
+		top_column_print(top_column_find(keys[i]), &host->figures, TOP_UNITS_BINARY, text,
+				 sizeof(text));
 		fputs("  ", batch->out);
 		for (const char *c = names[i]; *c; c++) {
 			if (c[0] == '%' && c[1] == 's')
@@ -104,14 +109,17 @@ static void write_line(const struct top_batch *batch, const struct top_line *lin
 		width += fprintf(batch->out, " (%zu)", line->members);
 	fprintf(batch->out, "%*s", width < NAME_WIDTH ? NAME_WIDTH - width : 0, "");
 	for (size_t i = 0; i < batch->column_count; i++)
-		fprintf(batch->out, " %*s", COLUMN_WIDTH,
-			top_column_print(batch->columns[i], &line->figures, text, sizeof(text)));
+		fprintf(
+		    batch->out, " %*s", width_of(batch),
+		    top_column_print(batch->columns[i], &line->figures, batch->units, text, sizeof(text)));
 	fputc('\n', batch->out);
 }
 
 static void write_text(const struct top_batch *batch, const struct top_model *model,
 		       const struct top_view *view)
 {
+	char title[32];
+
 	if (batch->begun)
 		fputc('\n', batch->out);
 	else
@@ -120,7 +128,8 @@ static void write_text(const struct top_batch *batch, const struct top_model *mo
 	write_head(batch, model);
 	fprintf(batch->out, "%-*s", NAME_WIDTH, "NAME");
 	for (size_t i = 0; i < batch->column_count; i++)
-		fprintf(batch->out, " %*s", COLUMN_WIDTH, batch->columns[i]->title);
+		fprintf(batch->out, " %*s", width_of(batch),
+			top_column_title(batch->columns[i], batch->units, title, sizeof(title)));
 	fputc('\n', batch->out);
 	for (size_t i = 0; i < view->count; i++)
 		write_line(batch, &view->lines[i]);

@@ -52,6 +52,7 @@ static void print_help(void)
 	     "COLUMN<NUMBER, !WORD\n"
 	     "  --group KEYS       a tree with sums: namespace, pod, image, project, service, runtime, "
 	     "container, device, parted by commas\n"
+	     "  --units NAME       binary, decimal (bytes by 1000), hours (mW and Wh) or exact (binary)\n"
 	     "  --show KINDS       containers, system, processes, devices, totals, parted by commas "
 	     "(containers)\n"
 	     "  OPTION VALUE       any option of deepmon\n\n"
@@ -215,6 +216,10 @@ static int set(struct arguments *arguments, const char *name, const char *value)
 				      "most four",
 				      value)
 			   : 0;
+	if (!strcmp(name, "units"))
+		return top_units_find(value, &arguments->batch.units)
+			   ? complain("units: neither binary, decimal, hours nor exact", value)
+			   : 0;
 	if (!strcmp(name, "show")) {
 		memset(arguments->settings.entities, 0, sizeof(arguments->settings.entities));
 		return each_name(arguments, value, show);
@@ -341,6 +346,7 @@ static int run_screen(const struct arguments *arguments)
 	    .options = &arguments->options,
 	    .settings = &arguments->settings,
 	    .page = arguments->page,
+	    .units = arguments->batch.units,
 	    .sorted = arguments->sorted,
 	    .replay = arguments->replay,
 	    .interval = arguments->interval,

@@ -155,6 +155,7 @@ static void begin(struct top_screen *screen, const struct top_start *start)
 	snprintf(screen->typed, sizeof(screen->typed), "%s", screen->settings.filter);
 	screen->sampler.interval = start->interval;
 	screen->sampler.speed = start->speed > 0 ? start->speed : 1;
+	screen->units = start->units;
 	screen->page = start->page ? (size_t)(start->page - top_pages) : 0;
 	for (size_t i = 0; i < top_page_count; i++)
 		screen->sorts[i] = top_column_find(top_pages[i].sort);

@@ -36,6 +36,7 @@ struct top_screen {
 	struct top_settings settings;
 	struct top_view view;
 
+	enum top_units units;
 	enum top_look look;
 	size_t page;
 	const struct top_column *sorts[TOP_SCREEN_PAGES_MAX]; /* of each page; NULL: by name */
@@ -63,8 +64,9 @@ struct top_start {
 	const struct deepmon_options *options;
 	const struct top_settings *settings;
 	const struct top_page *page; /* NULL: the first */
-	const char *replay;	     /* NULL: this host */
-	bool sorted;		     /* as the settings say, in place of the page's order */
+	enum top_units units;
+	const char *replay; /* NULL: this host */
+	bool sorted;	    /* as the settings say, in place of the page's order */
 	double interval, speed, from;
 };
 
