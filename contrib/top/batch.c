@@ -13,6 +13,8 @@
 
 #include <cjson/cJSON.h>
 
+#include "text.h"
+
 #define NAME_WIDTH 32
 
 int top_format_find(const char *name, enum top_format *format)
@@ -48,21 +50,21 @@ static const char *kind_of(const struct top_line *line)
 
 /* ---- Text --------------------------------------------------------------------------------------- */
 
-/* Control characters and what is no UTF-8 become '?'. Returns how many characters were written. */
+/* As the screen has it, in UTF-8 whatever the locale. Returns how many columns were written. */
 static int write_name(FILE *out, const char *name, int most)
 {
-	int width = 0;
+	int width, used;
+	const char *end = name + top_text_cut(name, true, most, 0, &used);
 
-	for (const char *c = name; *c && width < most; width++) {
-		size_t length = deepmon_utf8_length(c);
+	while (name < end) {
+		const char *before = name;
 
-		if (length)
-			fwrite(c, 1, length, out);
-		else
+		if (top_text_next(&name, true, &width) == L'?')
 			fputc('?', out);
-		c += length ? length : 1;
+		else
+			fwrite(before, 1, (size_t)(name - before), out);
 	}
-	return width;
+	return used;
 }
 
 static int width_of(const struct top_batch *batch)

@@ -267,12 +267,31 @@ static void hit(struct top_screen *screen, wint_t key)
 	}
 }
 
+/* What a key sends that the terminal's description does not have is no keys of ours. False: it is but Escape.
+ */
+static bool is_unknown(void)
+{
+	wint_t key;
+
+	if (get_wch(&key) == ERR)
+		return false;
+	if (key != '[' && key != 'O') {
+		unget_wch((wchar_t)key);
+		return false;
+	}
+	while (get_wch(&key) == OK && (key < '@' || key > '~'))
+		;
+	return true;
+}
+
 void top_screen_keys_hit(struct top_screen *screen)
 {
 	wint_t key;
 	int kind;
 
 	while (!screen->quit && (kind = get_wch(&key)) != ERR) {
+		if (kind == OK && key == ESCAPE && is_unknown())
+			continue;
 		screen->message[0] = '\0';
 		if (screen->typing && kind == OK)
 			type(screen, key);

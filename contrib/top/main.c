@@ -3,6 +3,7 @@
  * deepmon-top: what the containers of a host, or of a recording, use.
  */
 #include <errno.h>
+#include <locale.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -377,6 +378,7 @@ int main(int argc, char **argv)
 		free(arguments.batch.columns);
 		return run_screen(&arguments);
 	}
+	setlocale(LC_CTYPE, "C.UTF-8"); /* which has the widths of all characters */
 	top_model_init(&model, 0);
 	r = top_source_open(&source, &arguments.options, arguments.replay, &model);
 	if (r)

@@ -46,7 +46,7 @@ static void add_figure(const struct top_screen *screen, char *text, size_t size,
 	char value[32];
 
 	top_column_print(column, &screen->model.host.figures, screen->units, value, sizeof(value));
-	add(text, size, "%s%s %s%s", *text ? "   " : "", what, value, *value == '-' ? "" : unit);
+	add(text, size, "%s%s %s%s", *text ? "  " : "", what, value, *value == '-' ? "" : unit);
 }
 
 /* How samples come: "every 2 s". */
@@ -124,8 +124,8 @@ static void draw_load(const struct top_screen *screen)
 
 	add_figure(screen, text, sizeof(text), "CPU", top_column_find("cpu_percent"), "%");
 	if (host->idle_percent >= 0)
-		add(text, sizeof(text), "   Idle %.1f%%", host->idle_percent);
-	add(text, sizeof(text), "   Containers %zu   Itself:", host->containers);
+		add(text, sizeof(text), "  Idle %.1f%%", host->idle_percent);
+	add(text, sizeof(text), "  Containers %zu  Itself:", host->containers);
 	if (host->self_percent >= 0)
 		add(text, sizeof(text), " %.1f%% CPU", host->self_percent);
 	if (has(screen, DEEPMON_INDEX_SELF_COST_power_watts))
@@ -242,7 +242,7 @@ static void draw_line(const struct top_screen *screen, const struct window *wind
 		snprintf(text, sizeof(text), "%*s%c %s (%zu)", indent, "",
 			 screen->settings.is_folded(screen->settings.user, line->path) ? '+' : '-',
 			 line->name, line->members);
-	top_put(y, 0, window->name_width, style, text);
+	top_put_name(y, 0, window->name_width, style, text);
 	draw_figures(window, y, style, &line->figures);
 }
 
@@ -302,47 +302,57 @@ static void lacking(const struct top_screen *screen, char *text, size_t size)
 			 top_screen_reason(screen, lacks, why, sizeof(why)));
 }
 
-/* What there is to say, if anything. */
-static enum top_style foot_text(const struct top_screen *screen, char *text, size_t size)
+/* What rows are shown, if not all; or what was typed, or said. */
+static void foot_text(const struct top_screen *screen, char *text, size_t size)
 {
-	if (screen->typing) {
-		snprintf(text, size, "/%s_   %s", screen->typed, screen->message);
-		return TOP_STRONG;
-	}
-	if (*screen->message) {
-		snprintf(text, size, "%s", screen->message);
-		return TOP_STRONG;
-	}
+	bool of_containers = screen->page < top_page_count && !top_pages[screen->page].kind;
+
 	*text = '\0';
-	if (screen->look != TOP_LOOK_TABLE || screen->page >= top_page_count)
-		return TOP_NORMAL;
-	if (screen->only && top_pages[screen->page].kind) {
+	if (screen->typing)
+		snprintf(text, size, "/%s_   %s", screen->typed, screen->message);
+	else if (*screen->message)
+		snprintf(text, size, "%s", screen->message);
+	else if (screen->look == TOP_LOOK_DETAIL)
+		snprintf(text, size,
+			 "Esc: back   p: its processes   d: its block devices   Tab: other figures");
+	else if (screen->look == TOP_LOOK_HELP)
+		snprintf(text, size, "Esc: back   PgDn: more");
+	else if (screen->page >= top_page_count)
+		return;
+	else if (screen->only && !of_containers)
 		snprintf(text, size, "Of %s   (Esc: of all)", screen->only);
-		return TOP_STRONG;
-	}
-	if (*screen->settings.filter) {
+	else if (*screen->settings.filter)
 		snprintf(text, size, "Filter: %s   (Esc: all)", screen->settings.filter);
-		return TOP_STRONG;
-	}
-	lacking(screen, text, size);
-	return TOP_POOR;
 }
 
-/* Two lines of text, parted at a blank, and the keys. */
+/* Two lines: what there is to say, and why figures are missing, or more of what there is. And the keys. */
 static void draw_foot(const struct top_screen *screen)
 {
 	static const char hints[] =
 	    "?Help /Filter <>Sort rReverse gGroup eKinds uUnits SpaceFreeze +-Interval qQuit";
 	static const char replay_hints[] =
 	    "?Help /Filter <>Sort gGroup eKinds uUnits SpacePause +-Speed []Seek .Step qQuit";
-	char text[DEEPMON_REASON_MAX + 64];
-	enum top_style style = foot_text(screen, text, sizeof(text));
-	size_t length = top_fitting(text, COLS);
-	const char *rest = text + length + strspn(text + length, " ");
+	char said[DEEPMON_REASON_MAX + 64], lacks[DEEPMON_REASON_MAX + 64] = "";
+	char line[DEEPMON_REASON_MAX + 64];
+	enum top_style style = TOP_STRONG;
+	const char *text = said;
+	size_t length;
 
-	top_put(LINES - 2, 0, COLS, style, rest);
-	text[length] = '\0';
-	top_put(LINES - 3, 0, COLS, style, text);
+	foot_text(screen, said, sizeof(said));
+	if (screen->look == TOP_LOOK_TABLE && screen->page < top_page_count && screen->model.samples)
+		lacking(screen, lacks, sizeof(lacks));
+	if (!*said) {
+		style = TOP_POOR;
+		text = lacks;
+	}
+	length = top_fitting(text, COLS);
+	snprintf(line, sizeof(line), "%.*s", (int)length, text);
+	top_put(LINES - 3, 0, COLS, style, line);
+	text += length + strspn(text + length, " ");
+	if (*text || !*said)
+		top_put_name(LINES - 2, 0, COLS, style, text);
+	else
+		top_put_name(LINES - 2, 0, COLS, TOP_POOR, lacks);
 	top_put(LINES - 1, 0, COLS, TOP_FAINT, screen->source.replay ? replay_hints : hints);
 }
 

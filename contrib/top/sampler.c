@@ -30,7 +30,6 @@ static void tell(struct top_sampler *sampler)
 {
 	const uint64_t one = 1;
 
-	sampler->turn++;
 	if (write(sampler->news, &one, sizeof(one)) < 0)
 		return; /* it is full of news */
 }
@@ -53,6 +52,7 @@ static int take(struct top_sampler *sampler)
 	pthread_mutex_unlock(&sampler->model->lock);
 	r = top_source_next(sampler->source, sampler->model, 0);
 	pthread_mutex_lock(&sampler->model->lock);
+	sampler->turn++;
 	if (!r || r == -EAGAIN)
 		return r;
 	sampler->ended = sampler->source->replay != NULL;
@@ -96,6 +96,7 @@ static int jump(struct top_sampler *sampler, uint64_t target_ns, uint64_t place_
 		r = seek_to(sampler, at_ns);
 	}
 	top_model_forget(sampler->model);
+	sampler->turn++;
 	return r;
 }
 

@@ -28,7 +28,7 @@ struct top_sampler {
 	uint64_t due_ns; /* CLOCK_MONOTONIC: when the next sample is */
 
 	/* Told by it. */
-	uint64_t turn; /* grows with each change of the model */
+	uint64_t turn; /* grows with each change of the model: rows that were looked at before may be gone */
 	bool ended;    /* the recording, or what of it can be read */
 	char trouble[160];
 };

@@ -22,7 +22,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
-#include "../../common/deepmon.h"
+#include "text.h"
 
 static attr_t styles[TOP_STYLES];
 static bool is_utf8;
@@ -218,34 +218,9 @@ bool top_terminal_is_utf8(void)
 
 /* ---- Texts -------------------------------------------------------------------------------------- */
 
-/* The next character of a text as the terminal can show it; *text moves on. 0: it ends. */
-static wchar_t next_character(const char **text, int *width)
-{
-	size_t length = deepmon_utf8_length(*text);
-	wchar_t character = L'?';
-
-	if (!**text)
-		return 0;
-	*width = 1;
-	if (length == 1)
-		character = (wchar_t) * *text;
-	else if (length && is_utf8 && mbtowc(&character, *text, length) > 0)
-		*width = wcwidth(character);
-	if (*width < 0 || (unsigned)character < 0x20) {
-		character = L'?';
-		*width = 1;
-	}
-	*text += length ? length : 1;
-	return character;
-}
-
 int top_width(const char *text)
 {
-	int sum = 0, width;
-
-	while (next_character(&text, &width))
-		sum += width;
-	return sum;
+	return top_text_width(text, is_utf8);
 }
 
 size_t top_fitting(const char *text, int width)
@@ -254,7 +229,7 @@ size_t top_fitting(const char *text, int width)
 	int used = 0, of_one;
 	wchar_t character;
 
-	while ((character = next_character(&at, &of_one)) && used + of_one <= width) {
+	while ((character = top_text_next(&at, is_utf8, &of_one)) && used + of_one <= width) {
 		if (character == L' ' && before > text)
 			blank = before;
 		used += of_one;
@@ -278,13 +253,24 @@ void top_put(int line, int column, int width, enum top_style style, const char *
 		width = COLS - column;
 	attrset((int)styles[style]);
 	move(line, column);
-	while ((character = next_character(&text, &of_one)) && used + of_one <= width) {
+	while ((character = top_text_next(&text, is_utf8, &of_one)) && used + of_one <= width) {
 		addnwstr(&character, 1);
 		used += of_one;
 	}
 	for (; used < width; used++)
 		addch(' ');
 	attrset(A_NORMAL);
+}
+
+void top_put_name(int line, int column, int width, enum top_style style, const char *name)
+{
+	bool is_cut = top_width(name) > width;
+	int used;
+	size_t length = top_text_cut(name, is_utf8, width, 1, &used);
+	char text[1024];
+
+	snprintf(text, sizeof(text), "%.*s%s", (int)length, name, !is_cut ? "" : is_utf8 ? "…" : "~");
+	top_put(line, column, width, style, text);
 }
 
 void top_refresh(void)

@@ -6,6 +6,7 @@
  */
 #include <check.h>
 #include <errno.h>
+#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include <cjson/cJSON.h>
 
 #include "../../contrib/top/batch.h"
+#include "../../contrib/top/text.h"
 
 #define SECOND		      1000000000ull
 #define RECORDS_MAX	      64
@@ -399,12 +401,13 @@ START_TEST(groups_with_sums)
 {
 	fill();
 	ck_assert_int_eq(top_settings_group(&settings, "namespace,pod"), 0);
-	ck_assert_str_eq(lines(), "(none)| (none)|  alone|shop| a|  shop/a/db|  shop/a/web| b|  shop/b/web|"
+	/* Who is in no namespace is in no pod, which need not be said twice. */
+	ck_assert_str_eq(lines(), "(none)| alone|shop| a|  shop/a/db|  shop/a/web| b|  shop/b/web|"
 				  "mail| c|  mail/c/smtp");
-	ck_assert_double_eq(value(&view.lines[3].figures, "cpu_percent"), 45);
-	ck_assert_double_eq(value(&view.lines[3].figures, "package_watts"), 15);
-	ck_assert_uint_eq(view.lines[3].members, 3);
-	ck_assert_str_eq(view.lines[4].path, "shop/a");
+	ck_assert_double_eq(value(&view.lines[2].figures, "cpu_percent"), 45);
+	ck_assert_double_eq(value(&view.lines[2].figures, "package_watts"), 15);
+	ck_assert_uint_eq(view.lines[2].members, 3);
+	ck_assert_str_eq(view.lines[3].path, "shop/a");
 	settings.sort = top_column_find("package_watts");
 	ck_assert_int_eq(top_settings_group(&settings, "image"), 0);
 	ck_assert_str_eq(lines(),
@@ -576,6 +579,53 @@ START_TEST(titles_and_units)
 }
 END_TEST
 
+/* As a terminal can show them: what controls it is a '?', and what is cut is cut by columns. */
+START_TEST(names_of_all_kinds)
+{
+	static const struct {
+		const char *name;
+		bool utf8;
+		const char *shown;
+		int width;
+	} cases[] = {
+	    {"", true, "", 0},
+	    {"web-1", false, "web-1", 5},
+	    {"tab\tbell\a\x7f", true, "tab?bell??", 10},
+	    {"\x1b[31mred", true, "?[31mred", 8},
+	    {"\xff\xc3", true, "??", 2},
+	    {"caf\xc3\xa9", true, "caf\xc3\xa9", 4},
+	    {"caf\xc3\xa9", false, "caf?", 4},
+	    {"cafe\xcc\x81", true, "cafe\xcc\x81", 4},
+	    {"\xea\xb2\x80\xec\x83\x89", true, "\xea\xb2\x80\xec\x83\x89", 4},
+	    {"\xe2\x80\xaetxt.exe", true, "?txt.exe", 8},
+	    {"a\xc2\x85z", true, "a?z", 3},
+	};
+	static const char wide[] = "\xea\xb2\x80\xec\x83\x89-ab";
+	int used;
+
+	ck_assert_ptr_nonnull(setlocale(LC_CTYPE, "C.UTF-8"));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *text = cases[i].name;
+		char shown[64] = "";
+		wchar_t character;
+
+		while ((character = top_text_next(&text, cases[i].utf8, &used)))
+			ck_assert_int_ge(snprintf(shown + strlen(shown), sizeof(shown) - strlen(shown), "%lc",
+						  (wint_t)character),
+					 1);
+		ck_assert_str_eq(shown, cases[i].shown);
+		ck_assert_int_eq(top_text_width(cases[i].name, cases[i].utf8), cases[i].width);
+	}
+	ck_assert_uint_eq(top_text_cut(wide, true, 7, 1, &used), strlen(wide));
+	ck_assert_int_eq(used, 7);
+	ck_assert_uint_eq(top_text_cut(wide, true, 5, 1, &used), 6);
+	ck_assert_int_eq(used, 4);
+	/* Half of a wide one finds no room. */
+	ck_assert_uint_eq(top_text_cut(wide, true, 3, 0, &used), 3);
+	ck_assert_int_eq(used, 2);
+}
+END_TEST
+
 /* Every page's columns are there, and it begins sorted by one of them. */
 START_TEST(pages)
 {
@@ -696,6 +746,7 @@ int main(void)
 	tcase_add_test(all, devices_one_by_one);
 	tcase_add_test(all, columns_as_people_read_them);
 	tcase_add_test(all, titles_and_units);
+	tcase_add_test(all, names_of_all_kinds);
 	tcase_add_test(all, pages);
 	tcase_add_test(all, batch_as_csv);
 	tcase_add_test(all, batch_as_json);
