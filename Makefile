@@ -99,6 +99,10 @@ $(BUILD)/deepmon.so: $(collectd_objects) $(BUILD)/libdeepmon.a
 $(BUILD)/rapl-sim: $(BUILD)/tests/sim/rapl_sim.o $(BUILD)/libdeepmon.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lm
 
+# A recording for the kept screens of deepmon-top.
+$(BUILD)/host: $(BUILD)/tests/screens/host.o $(BUILD)/libdeepmon.a
+	$(CC) $(LDFLAGS_ALL) -Wl,--wrap=uname -o $@ $^ $(LIBS)
+
 # For tests of the line protocol alone.
 $(BUILD)/lines: $(BUILD)/tests/lines/lines.o $(BUILD)/telegraf-execd/line_protocol.o $(BUILD)/libdeepmon.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
@@ -135,7 +139,7 @@ $(BUILD)/tests/unit/identifier_test: $(collectd_objects)
 $(BUILD)/tests/unit/run_report_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/run_report.o
 
 # The screen is tested in a terminal.
-$(BUILD)/tests/unit/top_test: UNIT_OBJECTS = $(addprefix $(BUILD)/contrib/top/,batch.o figures.o filter.o model.o view.o)
+$(BUILD)/tests/unit/top_test: UNIT_OBJECTS = $(addprefix $(BUILD)/contrib/top/,batch.o figures.o filter.o model.o text.o view.o)
 $(BUILD)/tests/unit/top_test: $(top_objects)
 
 # It looks at groups before some of them are dropped.

@@ -119,10 +119,13 @@ static __always_inline void charge(struct cpu_state *cpu, __u32 cpu_index, const
 	__u64 overlap = smt && cpu->busy ? smt_overlap_ns(cpu->shared_ns, shared_ns, time) : 0;
 	struct cpu_usage *of_slot = begun ? usage_of(cpu_index, cpu->slot) : NULL;
 	struct cpu_usage *of_process = NULL;
+	__u32 switches = cpu->switches;
 
 	cpu->since_ns = now;
+	cpu->switches = 0;
 	if (of_slot) {
 		of_slot->time_ns += time;
+		of_slot->switches += switches;
 		if (smt)
 			of_slot->overlap_ns += overlap;
 	}
@@ -131,6 +134,7 @@ static __always_inline void charge(struct cpu_state *cpu, __u32 cpu_index, const
 	if (of_process) {
 		of_process->time_ns += time;
 		of_process->overlap_ns += overlap;
+		of_process->switches += switches;
 	}
 	if (counter_mask)
 		add_counters(cpu, cpu_index, of_slot, of_process);

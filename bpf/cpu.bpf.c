@@ -39,6 +39,7 @@ static __always_inline int switch_tasks(struct task_struct *prev, struct task_st
 	struct payer payer;
 
 	cpu->pid = (__u32)next->pid;
+	cpu->switches++;
 	if (interrupts_apart)
 		cpu->interrupts = 0; /* where deferred work can be preempted it ends here */
 	if (slot == cpu->slot && (!per_process || prev->tgid == next->tgid))

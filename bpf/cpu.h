@@ -34,7 +34,8 @@ struct cpu_usage {
 	__u64 time_ns;	  /* time on this CPU, CLOCK_MONOTONIC */
 	__u64 overlap_ns; /* of it, while another thread of the same core was busy too */
 	__u64 counter[CPU_COUNTERS];
-	__u64 reserved[2];
+	__u64 switches; /* times that a task of it left this CPU to another */
+	__u64 reserved;
 };
 _Static_assert(sizeof(struct cpu_usage) == 64, "one cache line, so that CPUs do not share any");
 
@@ -47,19 +48,19 @@ struct cpu_known_cgroup {
 
 /* What one CPU is doing: an element of the map `cpus`. */
 struct cpu_state {
-	__u64 since_ns;	    /* up to when this CPU's time is charged; 0: accounting has not begun here */
-	__u64 moves;	    /* cgroup_moves as of since_ns */
-	__u64 moved_ns;	    /* when a task on this CPU was last moved; whoever moves it writes this */
-	__u64 shared_ns;    /* smt_shared_ns of its core as of since_ns */
-	__u32 core;	    /* which core it is a thread of; user space writes this */
-	__u32 counted_core; /* among whose busy threads it is counted, */
-	__u32 busy;	    /* if it is */
-	__u32 slot;	    /* what runs now, */
-	__u32 pid;	    /* and the task that does */
-	__u32 interrupts;   /* how many are under way, one within the other */
-	__u32 settling;	    /* a program is at these books: one that interrupts it leaves them alone */
-	__u32 spare;
-	__u64 counters_failed;			       /* readings of counters that gave an error */
+	__u64 since_ns;	       /* up to when this CPU's time is charged; 0: accounting has not begun here */
+	__u64 moves;	       /* cgroup_moves as of since_ns */
+	__u64 moved_ns;	       /* when a task on this CPU was last moved; whoever moves it writes this */
+	__u64 shared_ns;       /* smt_shared_ns of its core as of since_ns */
+	__u32 core;	       /* which core it is a thread of; user space writes this */
+	__u32 counted_core;    /* among whose busy threads it is counted, */
+	__u32 busy;	       /* if it is */
+	__u32 slot;	       /* what runs now, */
+	__u32 pid;	       /* and the task that does */
+	__u32 interrupts;      /* how many are under way, one within the other */
+	__u32 settling;	       /* a program is at these books: one that interrupts it leaves them alone */
+	__u32 switches;	       /* since the last charge */
+	__u64 counters_failed; /* readings of counters that gave an error */
 	struct counter_reading counters[CPU_COUNTERS]; /* as of the last charge */
 	struct cpu_known_cgroup known[CPU_KNOWN_CGROUPS];
 	__u64 reserved[3];

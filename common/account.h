@@ -24,6 +24,7 @@ struct account_sums {
 	uint64_t overlap_ns; /* of it, beside a busy sibling */
 	uint64_t weight;     /* by which energy is shared: cycles, or ns where they are not counted */
 	uint64_t counter[CPU_COUNTERS];
+	uint64_t switches;
 	uint64_t energy_uj[ENERGY_DOMAIN_COUNT];
 	struct net_usage network;
 	struct net_dialogues dialogues;
@@ -37,6 +38,7 @@ static inline void usage_add(struct cpu_usage *sum, const struct cpu_usage *one)
 	sum->overlap_ns += __atomic_load_n(&one->overlap_ns, __ATOMIC_RELAXED);
 	for (int i = 0; i < CPU_COUNTERS; i++)
 		sum->counter[i] += __atomic_load_n(&one->counter[i], __ATOMIC_RELAXED);
+	sum->switches += __atomic_load_n(&one->switches, __ATOMIC_RELAXED);
 }
 
 /*
@@ -56,6 +58,7 @@ static inline void usage_advance(struct cpu_usage *now, struct cpu_usage *last)
 	now->overlap_ns -= before.overlap_ns;
 	for (int i = 0; i < CPU_COUNTERS; i++)
 		now->counter[i] -= before.counter[i];
+	now->switches -= before.switches;
 }
 
 /*
@@ -76,6 +79,7 @@ static inline void account_sums_use(struct account_sums *sums, const struct cpu_
 	sums->weight += weight;
 	for (int i = 0; i < CPU_COUNTERS; i++)
 		sums->counter[i] += used->counter[i];
+	sums->switches += used->switches;
 }
 
 /* A sum among others, whether its type is the kernel's 64 bits or C's. */

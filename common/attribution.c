@@ -114,6 +114,7 @@ static uint64_t charge_slot(struct attribution *attribution, uint32_t slot, stru
 		if (part == PART_IDLE) {
 			attribution->idle_ns[socket] += used->time_ns;
 			account->used.cpu_ns += used->time_ns;
+			account->used.switches += used->switches;
 			continue;
 		}
 

@@ -177,7 +177,9 @@
 	X(CPU, energy_weight, U64, COUNTER, "", "deepmon_weight", "", \
 	  "What energy is shared by: cycles, or ns of CPU time where cycles are not counted; what fell " \
 	  "into " \
-	  "smt_overlap_ns counts by SmtOverlapRatio")
+	  "smt_overlap_ns counts by SmtOverlapRatio") \
+	X(CPU, context_switches, U64, COUNTER, "", "contextswitch", "", \
+	  "Times that one of its tasks left a CPU to another; those of all totals are the host's")
 
 #define DEEPMON_PERF_METRICS(X) \
 	X(PERF, cycles, U64, COUNTER, "", "perf", "cycles", "CPU cycles (CyclesEvent)") \

@@ -260,6 +260,13 @@ bool kernel_has_overlap(const struct kernel *kernel)
 	return kernel->overlap;
 }
 
+/* An older recording may not have them. */
+bool kernel_has_switches(const struct kernel *kernel)
+{
+	return !kernel->copy || recording_fields_have(&kernel->copy->fields[RECORDING_OF_USAGE],
+						      offsetof(struct cpu_usage, switches));
+}
+
 uint32_t kernel_counter_mask(const struct kernel *kernel)
 {
 	return kernel->settings.counters->mask;

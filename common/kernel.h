@@ -48,8 +48,9 @@ void kernel_close(struct kernel *kernel);
 /* Charges what runs now, on every CPU, so that what kernel_usage then shows is complete up to here. */
 void kernel_flush(struct kernel *kernel);
 
-/* What is counted: whether overlap is, and a bit for each enum cpu_counter that is. */
+/* What is counted: whether overlap and switches are, and a bit for each enum cpu_counter that is. */
 bool kernel_has_overlap(const struct kernel *kernel);
+bool kernel_has_switches(const struct kernel *kernel);
 uint32_t kernel_counter_mask(const struct kernel *kernel);
 
 uint32_t kernel_slot_count(const struct kernel *kernel);

@@ -201,6 +201,7 @@ static const struct field usage_fields[] = {
     {"instructions", offsetof(struct cpu_usage, counter[CPU_COUNTER_INSTRUCTIONS])},
     {"cache_references", offsetof(struct cpu_usage, counter[CPU_COUNTER_CACHE_REFERENCES])},
     {"cache_misses", offsetof(struct cpu_usage, counter[CPU_COUNTER_CACHE_MISSES])},
+    FIELD(cpu_usage, switches),
 };
 
 static const struct field network_fields[] = {
@@ -240,7 +241,7 @@ static const struct {
     [RECORDING_OF_SELF] = {.subject = DEEPMON_SUBJECT_SELF_COST},
 };
 
-_Static_assert(sizeof(usage_fields) / sizeof(usage_fields[0]) == 2 + CPU_COUNTERS,
+_Static_assert(sizeof(usage_fields) / sizeof(usage_fields[0]) == 3 + CPU_COUNTERS,
 	       "every counter has a name");
 
 /* False: there are not that many. */
@@ -280,6 +281,14 @@ void recording_fields_own(enum recording_figures figures, struct recording_field
 	while (fields->count < RECORDING_FIELDS_MAX &&
 	       own_field(figures, fields->count, &field, &fields->valid[fields->count]))
 		fields->offsets[fields->count++] = (int32_t)field.offset;
+}
+
+bool recording_fields_have(const struct recording_fields *fields, size_t offset)
+{
+	for (uint32_t i = 0; i < fields->count; i++)
+		if (fields->offsets[i] == (int32_t)offset)
+			return true;
+	return false;
 }
 
 void recording_put_fields(struct recording_out *out, enum recording_figures figures)

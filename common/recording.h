@@ -126,6 +126,8 @@ struct recording_fields {
 
 /* Those of this version. */
 void recording_fields_own(enum recording_figures figures, struct recording_fields *fields);
+/* Whether the one at an offset is among them. */
+bool recording_fields_have(const struct recording_fields *fields, size_t offset);
 /* The name of each; NULL past the last. */
 const char *recording_field_name(enum recording_figures figures, uint32_t index);
 /* Writes the names; reads names that may be another version's. */

@@ -26,6 +26,10 @@ static void add_cpu(struct sample *sample, const struct attribution *attribution
 		record->valid |= VALID(CPU, energy_weight);
 	if (!idle && attribution->kernel && kernel_has_overlap(attribution->kernel))
 		record->valid |= VALID(CPU, smt_overlap_ns);
+	if (attribution->kernel && kernel_has_switches(attribution->kernel)) {
+		record->values.cpu.context_switches = used->switches;
+		record->valid |= VALID(CPU, context_switches);
+	}
 	if (sample->view.interval_ns) {
 		record->values.cpu.cpu_usage_percent = 100.0 *
 						       (double)(used->cpu_ns - account->reported.cpu_ns) /

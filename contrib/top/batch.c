@@ -13,8 +13,9 @@
 
 #include <cjson/cJSON.h>
 
-#define NAME_WIDTH   32
-#define COLUMN_WIDTH 9
+#include "text.h"
+
+#define NAME_WIDTH 32
 
 int top_format_find(const char *name, enum top_format *format)
 {
@@ -49,21 +50,26 @@ static const char *kind_of(const struct top_line *line)
 
 /* ---- Text --------------------------------------------------------------------------------------- */
 
-/* Control characters and what is no UTF-8 become '?'. Returns how many characters were written. */
+/* As the screen has it, in UTF-8 whatever the locale. Returns how many columns were written. */
 static int write_name(FILE *out, const char *name, int most)
 {
-	int width = 0;
+	int width, used;
+	const char *end = name + top_text_cut(name, true, most, 0, &used);
 
-	for (const char *c = name; *c && width < most; width++) {
-		size_t length = deepmon_utf8_length(c);
+	while (name < end) {
+		const char *before = name;
 
-		if (length)
-			fwrite(c, 1, length, out);
-		else
+		if (top_text_next(&name, true, &width) == L'?')
 			fputc('?', out);
-		c += length ? length : 1;
+		else
+			fwrite(before, 1, (size_t)(name - before), out);
 	}
-	return width;
+	return used;
+}
+
+static int width_of(const struct top_batch *batch)
+{
+	return top_units_width(batch->units) + 1;
 }
 
 static void write_head(const struct top_batch *batch, const struct top_model *model)
@@ -76,7 +82,8 @@ static void write_head(const struct top_batch *batch, const struct top_model *mo
 	print_time(host->time_ns, text, sizeof(text));
 	fprintf(batch->out, "%s  interval %.1f s", text, (double)host->interval_ns / 1e9);
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		top_column_print(top_column_find(keys[i]), &host->figures, text, sizeof(text));
+		top_column_print(top_column_find(keys[i]), &host->figures, TOP_UNITS_BINARY, text,
+				 sizeof(text));
 		fputs("  ", batch->out);
 		for (const char *c = names[i]; *c; c++) {
 			if (c[0] == '%' && c[1] == 's')
@@ -104,14 +111,17 @@ static void write_line(const struct top_batch *batch, const struct top_line *lin
 		width += fprintf(batch->out, " (%zu)", line->members);
 	fprintf(batch->out, "%*s", width < NAME_WIDTH ? NAME_WIDTH - width : 0, "");
 	for (size_t i = 0; i < batch->column_count; i++)
-		fprintf(batch->out, " %*s", COLUMN_WIDTH,
-			top_column_print(batch->columns[i], &line->figures, text, sizeof(text)));
+		fprintf(
+		    batch->out, " %*s", width_of(batch),
+		    top_column_print(batch->columns[i], &line->figures, batch->units, text, sizeof(text)));
 	fputc('\n', batch->out);
 }
 
 static void write_text(const struct top_batch *batch, const struct top_model *model,
 		       const struct top_view *view)
 {
+	char title[32];
+
 	if (batch->begun)
 		fputc('\n', batch->out);
 	else
@@ -120,7 +130,8 @@ static void write_text(const struct top_batch *batch, const struct top_model *mo
 	write_head(batch, model);
 	fprintf(batch->out, "%-*s", NAME_WIDTH, "NAME");
 	for (size_t i = 0; i < batch->column_count; i++)
-		fprintf(batch->out, " %*s", COLUMN_WIDTH, batch->columns[i]->title);
+		fprintf(batch->out, " %*s", width_of(batch),
+			top_column_title(batch->columns[i], batch->units, title, sizeof(title)));
 	fputc('\n', batch->out);
 	for (size_t i = 0; i < view->count; i++)
 		write_line(batch, &view->lines[i]);

@@ -16,6 +16,7 @@ int top_format_find(const char *name, enum top_format *format);
 
 struct top_batch {
 	enum top_format format;
+	enum top_units units; /* of text */
 	FILE *out;
 	const struct top_column **columns;
 	size_t column_count;

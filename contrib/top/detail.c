@@ -72,7 +72,7 @@ static void draw_labels(const struct top_row *row, int line)
 
 	snprintf(text, sizeof(text), "%s %s%s%s", top_kind_name(row->entity), row->name,
 		 *row->id ? "  id " : "", row->id);
-	top_put(line, 0, COLS, TOP_STRONG, text);
+	top_put_name(line, 0, COLS, TOP_STRONG, text);
 	*text = '\0';
 	length = 0;
 	for (int key = 0; key < TOP_KEYS; key++)
@@ -80,7 +80,7 @@ static void draw_labels(const struct top_row *row, int line)
 			length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s %s",
 						   length ? "  " : "", top_key_name((enum top_key)key),
 						   row->labels[key]);
-	top_put(line + 1, 0, COLS, TOP_FAINT, text);
+	top_put_name(line + 1, 0, COLS, TOP_FAINT, text);
 }
 
 static void draw_graph(const struct top_screen *screen, const struct top_row *row,
@@ -88,7 +88,7 @@ static void draw_graph(const struct top_screen *screen, const struct top_row *ro
 {
 	double values[TOP_HISTORY], most = 0;
 	struct top_figures highest = {0};
-	char text[128], now[32], peak[32];
+	char text[128], title[32], now[32], peak[32];
 	size_t count = row->history.count;
 
 	for (size_t i = 0; i < count; i++) {
@@ -102,9 +102,11 @@ static void draw_graph(const struct top_screen *screen, const struct top_row *ro
 		highest.has[column->per] = true;
 		highest.values[column->per] = 1;
 	}
-	top_column_print(column, row->shown ? &row->figures : &(struct top_figures){0}, now, sizeof(now));
-	top_column_print(column, &highest, peak, sizeof(peak));
-	snprintf(text, sizeof(text), "%s %s  (peak %s)", column->title, now, most > 0 ? peak : "-");
+	top_column_print(column, row->shown ? &row->figures : &(struct top_figures){0}, screen->units, now,
+			 sizeof(now));
+	top_column_print(column, &highest, screen->units, peak, sizeof(peak));
+	snprintf(text, sizeof(text), "%s %s  (peak %s)",
+		 top_column_title(column, screen->units, title, sizeof(title)), now, most > 0 ? peak : "-");
 	top_put(where->line, where->column, where->width, TOP_HEAD, text);
 	top_put_graph(where->line + 1, where->column, height - 1, where->width - 1, values, count, most);
 }
@@ -198,6 +200,7 @@ void top_screen_draw_help(struct top_screen *screen, int line, int height)
 	    "                   COLUMN<NUMBER, !WORD (Enter: done, Esc: all rows)",
 	    "g                  group: namespace, pod, image, project, service, runtime",
 	    "e                  containers, units, totals",
+	    "u                  units: bytes by 1024 or 1000, mW and Wh, whole numbers",
 	    "space              freeze, and go on",
 	    "+ -                the interval; of a recording, its speed",
 	    ".                  one sample, now",
@@ -209,7 +212,7 @@ void top_screen_draw_help(struct top_screen *screen, int line, int height)
 	    "",
 	};
 	struct scroll scroll = begin(screen, line, height);
-	char text[256];
+	char text[256], title[32];
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		add(&scroll, TOP_NORMAL, keys[i]);
@@ -219,7 +222,9 @@ void top_screen_draw_help(struct top_screen *screen, int line, int height)
 	for (const char *const *key = top_screen_keys(screen); *key; key++) {
 		const struct top_column *column = top_column_find(*key);
 
-		snprintf(text, sizeof(text), "%-8s %-27s %s", column->title, column->key, column->help);
+		snprintf(text, sizeof(text), "%-8s %-27s %s",
+			 top_column_title(column, screen->units, title, sizeof(title)), column->key,
+			 column->help);
 		add(&scroll, TOP_NORMAL, text);
 	}
 	end(screen, &scroll);

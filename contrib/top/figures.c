@@ -4,6 +4,7 @@
  */
 #include "model.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -144,6 +145,8 @@ void top_figures_join(struct top_figures *group, const struct top_figures *membe
 const struct top_column top_columns[] = {
     {"cpu_percent", "CPU%", TOP_PERCENT, IS(CPU_PERCENT), "CPU time; 100 is one CPU"},
     {"cpu_seconds", "CPU s", TOP_SECONDS, TIMES(CPU_NS, 1e-9), "CPU time used so far"},
+    {"context_switches", "CSW/s", TOP_PER_SECOND, IS(SWITCHES),
+     "Times a second that one of its tasks left a CPU to another"},
     {"overlap_percent", "SMT%", TOP_PERCENT, PER(OVERLAP, CPU_RATE, 100),
      "Part of the CPU time beside a busy sibling"},
     {"package_watts", "PKG W", TOP_WATTS, IS(PACKAGE_WATTS), "Power of the processor package"},
@@ -215,7 +218,7 @@ const struct top_page top_pages[] = {
      NULL},
     {"power",
      {"cpu_percent", "package_watts", "core_watts", "uncore_watts", "dram_watts", "cycles", "instructions",
-      "ipc", "cache_miss_percent", "gigahertz", "overlap_percent"},
+      "ipc", "cache_miss_percent", "gigahertz", "context_switches", "overlap_percent"},
      "package_watts",
      DEEPMON_CONTAINER,
      NULL},
@@ -268,7 +271,7 @@ const struct top_page top_pages[] = {
      NULL},
     {"processes",
      {"cpu_percent", "package_watts", "core_watts", "dram_watts", "package_joules", "cpu_seconds", "ipc",
-      "cache_miss_percent", "instructions"},
+      "cache_miss_percent", "instructions", "context_switches"},
      "cpu_percent",
      DEEPMON_PROCESS,
      "container"},
@@ -309,26 +312,70 @@ bool top_column_value(const struct top_column *column, const struct top_figures 
 	return true;
 }
 
-/* 1234567 -> "1.2M": at most 5 characters up to 999 of the last prefix. */
-static void print_scaled(double value, double step, const char *unit, char *text, size_t size)
+/* ---- As people read them ------------------------------------------------------------------------ */
+
+static const struct {
+	const char *name, *help;
+	double step; /* from one prefix of bytes to the next; 0: there are none */
+	const char *power, *energy;
+	double watts, joules; /* of one unit */
+	int width;
+} units_of[TOP_UNITS] = {
+    [TOP_UNITS_BINARY] = {"binary", "bytes by 1024 (K, M, G); W and J", 1024, "W", "J", 1, 1, 8},
+    [TOP_UNITS_DECIMAL] = {"decimal", "bytes by 1000 (K, M, G); W and J", 1000, "W", "J", 1, 1, 8},
+    [TOP_UNITS_HOURS] = {"hours", "bytes by 1024 (K, M, G); mW and Wh", 1024, "mW", "Wh", 1e-3, 3600, 8},
+    [TOP_UNITS_EXACT] = {"exact", "whole bytes and counts, no K, M or G; W and J", 0, "W", "J", 1, 1, 16},
+};
+
+const char *top_units_name(enum top_units units)
+{
+	return units_of[units].name;
+}
+
+int top_units_find(const char *name, enum top_units *units)
+{
+	for (int i = 0; i < TOP_UNITS; i++) {
+		if (strcasecmp(units_of[i].name, name) != 0)
+			continue;
+		*units = (enum top_units)i;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+const char *top_units_help(enum top_units units)
+{
+	return units_of[units].help;
+}
+
+int top_units_width(enum top_units units)
+{
+	return units_of[units].width;
+}
+
+const char *top_units_of_power(enum top_units units)
+{
+	return units_of[units].power;
+}
+
+/* 1234567 -> "1.2M": at most 5 characters up to 999 of the last prefix. Without steps: 1234567. */
+static void print_scaled(double value, double step, char *text, size_t size)
 {
 	static const char prefixes[] = " KMGTPE";
 	size_t prefix = 0;
 
-	while (fabs(value) >= step * 0.9995 && prefix + 2 < sizeof(prefixes)) {
+	while (step > 0 && fabs(value) >= step * 0.9995 && prefix + 2 < sizeof(prefixes)) {
 		value /= step;
 		prefix++;
 	}
 	if (!prefix)
-		snprintf(text, size, value == floor(value) || fabs(value) >= 100 ? "%.0f%s" : "%.1f%s", value,
-			 unit);
+		snprintf(text, size, value == floor(value) || fabs(value) >= 100 ? "%.0f" : "%.1f", value);
 	else
-		snprintf(text, size, fabs(value) < 99.95 ? "%.1f%c%s" : "%.0f%c%s", value, prefixes[prefix],
-			 unit);
+		snprintf(text, size, fabs(value) < 99.95 ? "%.1f%c" : "%.0f%c", value, prefixes[prefix]);
 }
 
-const char *top_column_print(const struct top_column *column, const struct top_figures *figures, char *text,
-			     size_t size)
+const char *top_column_print(const struct top_column *column, const struct top_figures *figures,
+			     enum top_units units, char *text, size_t size)
 {
 	double value;
 
@@ -339,13 +386,16 @@ const char *top_column_print(const struct top_column *column, const struct top_f
 	switch (column->unit) {
 	case TOP_BYTES:
 	case TOP_BYTES_RATE:
-		print_scaled(value, 1024, "", text, size);
+		print_scaled(value, units_of[units].step, text, size);
 		break;
 	case TOP_PER_SECOND:
-		print_scaled(value, 1000, "", text, size);
+		print_scaled(value, units_of[units].step > 0 ? 1000 : 0, text, size);
+		break;
+	case TOP_JOULES:
+		snprintf(text, size, units_of[units].joules > 1 ? "%.4f" : "%.1f",
+			 value / units_of[units].joules);
 		break;
 	case TOP_PERCENT:
-	case TOP_JOULES:
 	case TOP_SECONDS:
 		snprintf(text, size, "%.1f", value);
 		break;
@@ -353,6 +403,9 @@ const char *top_column_print(const struct top_column *column, const struct top_f
 		snprintf(text, size, value < 99.995 ? "%.2f" : "%.0f", value);
 		break;
 	case TOP_WATTS:
+		snprintf(text, size, units_of[units].watts < 1 ? "%.0f" : "%.2f",
+			 value / units_of[units].watts);
+		break;
 	case TOP_PLAIN:
 		snprintf(text, size, "%.2f", value);
 		break;
@@ -360,5 +413,17 @@ const char *top_column_print(const struct top_column *column, const struct top_f
 		snprintf(text, size, "%.0f", value);
 		break;
 	}
+	return text;
+}
+
+const char *top_column_title(const struct top_column *column, enum top_units units, char *text, size_t size)
+{
+	const char *unit = column->unit == TOP_WATTS	? units_of[units].power
+			   : column->unit == TOP_JOULES ? units_of[units].energy
+							: NULL;
+
+	/* The unit is its last letter. */
+	snprintf(text, size, "%.*s%s", (int)strlen(column->title) - (unit != NULL), column->title,
+		 unit ? unit : "");
 	return text;
 }

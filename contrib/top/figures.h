@@ -36,6 +36,7 @@
 	X(CPU_PERCENT, CPU, cpu_usage_percent, "", VALUE, SUM) \
 	X(CPU_NS, CPU, cpu_time_ns, "", VALUE, SUM) \
 	X(CPU_RATE, CPU, cpu_time_ns, "", RATE, SUM) \
+	X(SWITCHES, CPU, context_switches, "", RATE, SUM) \
 	X(OVERLAP, CPU, smt_overlap_ns, "", RATE, SUM) \
 	X(PACKAGE_WATTS, ENERGY, power_watts, "package", VALUE, SUM) \
 	X(CORE_WATTS, ENERGY, power_watts, "core", VALUE, SUM) \
@@ -129,6 +130,24 @@ enum top_unit {
 	TOP_MILLISECONDS
 };
 
+/* In which units people want them. */
+enum top_units {
+	TOP_UNITS_BINARY,  /* bytes by 1024; W, J */
+	TOP_UNITS_DECIMAL, /* bytes by 1000; W, J */
+	TOP_UNITS_HOURS,   /* bytes by 1024; mW, Wh */
+	TOP_UNITS_EXACT,   /* whole, without K, M or G */
+	TOP_UNITS
+};
+
+/* "binary". */
+const char *top_units_name(enum top_units units);
+/* -ENOENT: there are none of that name. */
+int top_units_find(const char *name, enum top_units *units);
+/* One line. */
+const char *top_units_help(enum top_units units);
+/* How many columns of a table a figure has room in, a blank before it among them. */
+int top_units_width(enum top_units units);
+
 struct top_column {
 	const char *key;   /* "cpu_percent": in JSON, CSV and options */
 	const char *title; /* "CPU%": in a table */
@@ -147,8 +166,12 @@ const struct top_column *top_column_find(const char *key);
 /* False: not measured. */
 bool top_column_value(const struct top_column *column, const struct top_figures *figures, double *value);
 /* As people read it, "-" if it was not measured. Returns text. */
-const char *top_column_print(const struct top_column *column, const struct top_figures *figures, char *text,
-			     size_t size);
+const char *top_column_print(const struct top_column *column, const struct top_figures *figures,
+			     enum top_units units, char *text, size_t size);
+/* Its title, with the unit: "PKG mW". Returns text. */
+const char *top_column_title(const struct top_column *column, enum top_units units, char *text, size_t size);
+/* The unit of watts: "mW". */
+const char *top_units_of_power(enum top_units units);
 
 #define TOP_PAGE_COLUMNS_MAX 16
 

@@ -3,6 +3,7 @@
  * deepmon-top: what the containers of a host, or of a recording, use.
  */
 #include <errno.h>
+#include <locale.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,7 @@ static void print_help(void)
 	     "COLUMN<NUMBER, !WORD\n"
 	     "  --group KEYS       a tree with sums: namespace, pod, image, project, service, runtime, "
 	     "container, device, parted by commas\n"
+	     "  --units NAME       binary, decimal (bytes by 1000), hours (mW and Wh) or exact (binary)\n"
 	     "  --show KINDS       containers, system, processes, devices, totals, parted by commas "
 	     "(containers)\n"
 	     "  OPTION VALUE       any option of deepmon\n\n"
@@ -215,6 +217,10 @@ static int set(struct arguments *arguments, const char *name, const char *value)
 				      "most four",
 				      value)
 			   : 0;
+	if (!strcmp(name, "units"))
+		return top_units_find(value, &arguments->batch.units)
+			   ? complain("units: neither binary, decimal, hours nor exact", value)
+			   : 0;
 	if (!strcmp(name, "show")) {
 		memset(arguments->settings.entities, 0, sizeof(arguments->settings.entities));
 		return each_name(arguments, value, show);
@@ -313,8 +319,7 @@ static int run(struct arguments *arguments, struct top_source *source, struct to
 	int r = 0;
 
 	if (arguments->replay && arguments->from > 0)
-		r = top_source_seek(source, model,
-				    source->about.first_ns + (uint64_t)(arguments->from * 1e9));
+		r = top_source_seek(source, source->about.first_ns + (uint64_t)(arguments->from * 1e9));
 	/* Rates need a sample before them. */
 	if (!arguments->replay)
 		r = top_source_next(source, model, 0);
@@ -342,6 +347,7 @@ static int run_screen(const struct arguments *arguments)
 	    .options = &arguments->options,
 	    .settings = &arguments->settings,
 	    .page = arguments->page,
+	    .units = arguments->batch.units,
 	    .sorted = arguments->sorted,
 	    .replay = arguments->replay,
 	    .interval = arguments->interval,
@@ -372,6 +378,7 @@ int main(int argc, char **argv)
 		free(arguments.batch.columns);
 		return run_screen(&arguments);
 	}
+	setlocale(LC_CTYPE, "C.UTF-8"); /* which has the widths of all characters */
 	top_model_init(&model, 0);
 	r = top_source_open(&source, &arguments.options, arguments.replay, &model);
 	if (r)

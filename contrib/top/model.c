@@ -76,7 +76,8 @@ static void keep(void *node)
 
 void top_model_init(struct top_model *model, size_t history_most)
 {
-	*model = (struct top_model){.history_most = history_most,
+	*model = (struct top_model){.lock = PTHREAD_MUTEX_INITIALIZER,
+				    .history_most = history_most,
 				    .host = {.idle_percent = -1, .self_percent = -1}};
 }
 
@@ -310,6 +311,14 @@ static void forget_old(struct top_model *model)
 	model->count = kept;
 }
 
+static void add_switches(struct top_figures *whole, const struct top_figures *part)
+{
+	if (!part->has[TOP_SWITCHES])
+		return;
+	whole->values[TOP_SWITCHES] += part->values[TOP_SWITCHES];
+	whole->has[TOP_SWITCHES] = true;
+}
+
 /* What idles, of all the time there was. */
 static void sum_host(struct top_model *model)
 {
@@ -321,6 +330,8 @@ static void sum_host(struct top_model *model)
 		const struct top_row *row = model->rows[i];
 
 		model->host.containers += row->shown && row->entity == DEEPMON_CONTAINER;
+		if (row->shown && row->entity == DEEPMON_TOTAL)
+			add_switches(&model->host.figures, &row->figures);
 		if (!row->shown || row->entity != DEEPMON_TOTAL ||
 		    !top_column_value(&cpu, &row->figures, &value))
 			continue;

@@ -6,6 +6,7 @@
 #ifndef DEEPMON_TOP_MODEL_H
 #define DEEPMON_TOP_MODEL_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -73,6 +74,7 @@ struct top_host {
 #define TOP_NOTES_MAX 16
 
 struct top_model {
+	pthread_mutex_t lock; /* of all but the notes, where samples come in another thread */
 	struct top_row **rows;
 	size_t count, capacity;
 	void *by_key; /* tsearch tree of the same */

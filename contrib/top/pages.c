@@ -3,6 +3,7 @@
  * How deepmon-top's screen looks: the host at its top, tabs, the table, and what there is to say below.
  */
 #include <ncurses.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -10,11 +11,10 @@
 #include "screen.h"
 #include "terminal.h"
 
-#define COLUMN_WIDTH 8
-#define NAME_LEAST   16
-#define TABS_LINE    3
-#define BODY_LINE    4 /* the table's head */
-#define FOOTER	     3 /* lines */
+#define NAME_LEAST 16
+#define TABS_LINE  3
+#define BODY_LINE  4 /* the table's head */
+#define FOOTER	   3 /* lines */
 
 const char *top_screen_page_name(size_t page)
 {
@@ -28,25 +28,64 @@ static bool has(const struct top_screen *screen, unsigned metric)
 
 /* ---- The host ----------------------------------------------------------------------------------- */
 
-/* Which host and when, and how samples come. */
-static void draw_title(const struct top_screen *screen)
+/* Adds to a text of that size; what finds no room is cut. */
+static void __attribute__((format(printf, 3, 4))) add(char *text, size_t size, const char *format, ...)
+{
+	size_t length = strlen(text);
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text + length, size - length, format, arguments);
+	va_end(arguments);
+}
+
+/* What is known of the host by one figure: "Core 20.62 W", or a dash. */
+static void add_figure(const struct top_screen *screen, char *text, size_t size, const char *what,
+		       const struct top_column *column, const char *unit)
+{
+	char value[32];
+
+	top_column_print(column, &screen->model.host.figures, screen->units, value, sizeof(value));
+	add(text, size, "%s%s %s%s", *text ? "  " : "", what, value, *value == '-' ? "" : unit);
+}
+
+/* How samples come: "every 2 s". */
+static void add_pace(const struct top_screen *screen, char *text, size_t size)
 {
 	const struct top_host *host = &screen->model.host;
 	const struct deepmon_recording *about = &screen->source.about;
+
+	if (screen->source.replay)
+		add(text, size, "recorded, %.0f of %.0f s, every %.3g s, x%g",
+		    (double)(int64_t)(host->time_ns - about->first_ns) / 1e9,
+		    (double)(about->last_ns - about->first_ns) / 1e9, (double)host->interval_ns / 1e9,
+		    screen->sampler.speed);
+	else
+		add(text, size, "every %g s", screen->sampler.interval);
+}
+
+/* Which host and when. */
+static void draw_title(const struct top_screen *screen)
+{
+	const struct top_host *host = &screen->model.host;
+	const struct top_sampler *sampler = &screen->sampler;
 	time_t seconds = (time_t)(host->time_ns / 1000000000);
-	char text[512], clock[32], pace[96];
-	const char *state = screen->ended ? "END" : screen->frozen ? "FROZEN" : "";
+	char text[512], clock[32];
+	const char *state = sampler->seeking  ? "SEEKING"
+			    : sampler->ended  ? "END"
+			    : sampler->frozen ? "FROZEN"
+					      : "";
 	struct tm tm;
 
-	localtime_r(&seconds, &tm);
-	strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
-	if (screen->source.replay)
-		snprintf(pace, sizeof(pace), "recorded, %.0f of %.0f s, x%g",
-			 (double)(int64_t)(host->time_ns - about->first_ns) / 1e9,
-			 (double)(about->last_ns - about->first_ns) / 1e9, screen->speed);
-	else
-		snprintf(pace, sizeof(pace), "every %g s", screen->interval);
-	snprintf(text, sizeof(text), "deepmon-top  %s  %s  %s", screen->host, clock, pace);
+	snprintf(text, sizeof(text), "deepmon-top  %s  ", screen->host);
+	if (screen->model.samples) {
+		localtime_r(&seconds, &tm);
+		strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
+		add(text, sizeof(text), "%s  ", clock);
+		add_pace(screen, text, sizeof(text));
+	} else {
+		add(text, sizeof(text), "the first sample is under way");
+	}
 	top_put(0, 0, COLS, TOP_STRONG, text);
 	if (*state)
 		top_put_right(0, COLS - 8, 8, TOP_POOR, state);
@@ -64,17 +103,16 @@ static void draw_power(const struct top_screen *screen)
 		     {"Core", TOP_CORE_WATTS},
 		     {"DRAM", TOP_DRAM_WATTS},
 		     {"Host", whole}};
-	char text[256] = "", value[32];
-	size_t length = 0;
+	char text[256] = "", unit[8];
 
+	snprintf(unit, sizeof(unit), " %s", top_units_of_power(screen->units));
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		const struct top_column column = {
 		    .unit = TOP_WATTS, .of = parts[i].figure, .per = TOP_NONE, .factor = 1};
 
-		top_column_print(&column, figures, value, sizeof(value));
-		length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s %s%s", i ? "   " : "",
-					   parts[i].what, value, *value == '-' ? "" : " W");
+		add_figure(screen, text, sizeof(text), parts[i].what, &column, unit);
 	}
+	add_figure(screen, text, sizeof(text), "Switches", top_column_find("context_switches"), "/s");
 	top_put(1, 0, COLS, TOP_NORMAL, text);
 }
 
@@ -82,25 +120,18 @@ static void draw_power(const struct top_screen *screen)
 static void draw_load(const struct top_screen *screen)
 {
 	const struct top_host *host = &screen->model.host;
-	char text[320], value[32];
-	size_t length;
+	char text[320] = "";
 
-	top_column_print(top_column_find("cpu_percent"), &host->figures, value, sizeof(value));
-	length = (size_t)snprintf(text, sizeof(text), "CPU %s%%", value);
+	add_figure(screen, text, sizeof(text), "CPU", top_column_find("cpu_percent"), "%");
 	if (host->idle_percent >= 0)
-		length += (size_t)snprintf(text + length, sizeof(text) - length, "   Idle %.1f%%",
-					   host->idle_percent);
-	length += (size_t)snprintf(text + length, sizeof(text) - length,
-				   "   Containers %zu   Itself:", host->containers);
+		add(text, sizeof(text), "  Idle %.1f%%", host->idle_percent);
+	add(text, sizeof(text), "  Containers %zu  Itself:", host->containers);
 	if (host->self_percent >= 0)
-		length +=
-		    (size_t)snprintf(text + length, sizeof(text) - length, " %.1f%% CPU", host->self_percent);
+		add(text, sizeof(text), " %.1f%% CPU", host->self_percent);
 	if (has(screen, DEEPMON_INDEX_SELF_COST_power_watts))
-		length +=
-		    (size_t)snprintf(text + length, sizeof(text) - length, " %.2f W", host->self.power_watts);
+		add(text, sizeof(text), " %.2f W", host->self.power_watts);
 	if (has(screen, DEEPMON_INDEX_SELF_COST_resident_bytes))
-		snprintf(text + length, sizeof(text) - length, " %.0f MiB",
-			 (double)host->self.resident_bytes / 1048576);
+		add(text, sizeof(text), " %.0f MiB", (double)host->self.resident_bytes / 1048576);
 	top_put(2, 0, COLS, TOP_NORMAL, text);
 }
 
@@ -140,14 +171,15 @@ static void draw_tabs(struct top_screen *screen)
 struct window {
 	const struct top_column *columns[TOP_PAGE_COLUMNS_MAX];
 	size_t first, count, all;
-	int name_width;
+	int name_width, width; /* of a column */
+	enum top_units units;
 };
 
 static struct window window_of(const struct top_screen *screen)
 {
 	const char *const *keys = top_screen_keys(screen);
-	struct window window = {0};
-	int room = (COLS - NAME_LEAST) / COLUMN_WIDTH;
+	struct window window = {.width = top_units_width(screen->units), .units = screen->units};
+	int room = (COLS - NAME_LEAST) / window.width;
 	size_t most = room > 1 ? (size_t)room : 1;
 
 	for (; keys[window.all] && (window.columns[window.all] = top_column_find(keys[window.all]));
@@ -155,7 +187,7 @@ static struct window window_of(const struct top_screen *screen)
 		if (window.columns[window.all] == screen->sorts[screen->page] && window.all >= most)
 			window.first = window.all - most + 1;
 	window.count = window.all - window.first < most ? window.all - window.first : most;
-	window.name_width = COLS - (int)window.count * COLUMN_WIDTH;
+	window.name_width = COLS - (int)window.count * window.width;
 	return window;
 }
 
@@ -170,12 +202,13 @@ static void draw_heads(struct top_screen *screen, const struct window *window)
 	top_put(BODY_LINE, 0, window->name_width, sort ? TOP_HEAD : TOP_SORTED, text);
 	screen->heads[0] = (struct top_spot){BODY_LINE, 0, window->name_width, 0};
 	screen->head_count = 1;
-	for (size_t i = window->first; i < window->first + window->count; i++, column += COLUMN_WIDTH) {
+	for (size_t i = window->first; i < window->first + window->count; i++, column += window->width) {
 		top_put(BODY_LINE, column, 1, TOP_HEAD, "");
-		top_put_right(BODY_LINE, column + 1, COLUMN_WIDTH - 1,
-			      window->columns[i] == sort ? TOP_SORTED : TOP_HEAD, window->columns[i]->title);
+		top_put_right(BODY_LINE, column + 1, window->width - 1,
+			      window->columns[i] == sort ? TOP_SORTED : TOP_HEAD,
+			      top_column_title(window->columns[i], window->units, text, sizeof(text)));
 		screen->heads[screen->head_count++] =
-		    (struct top_spot){BODY_LINE, column, COLUMN_WIDTH, i + 1};
+		    (struct top_spot){BODY_LINE, column, window->width, i + 1};
 	}
 }
 
@@ -186,12 +219,13 @@ static void draw_figures(const struct window *window, int y, enum top_style styl
 	char text[32];
 	double value;
 
-	for (size_t i = window->first; i < window->first + window->count; i++, column += COLUMN_WIDTH) {
-		top_column_print(window->columns[i], figures, text, sizeof(text));
-		if (strlen(text) >= COLUMN_WIDTH && top_column_value(window->columns[i], figures, &value))
+	for (size_t i = window->first; i < window->first + window->count; i++, column += window->width) {
+		top_column_print(window->columns[i], figures, window->units, text, sizeof(text));
+		if ((int)strlen(text) >= window->width &&
+		    top_column_value(window->columns[i], figures, &value))
 			snprintf(text, sizeof(text), "%.2g", value);
 		top_put(y, column, 1, style, "");
-		top_put_right(y, column + 1, COLUMN_WIDTH - 1, style, text);
+		top_put_right(y, column + 1, window->width - 1, style, text);
 	}
 }
 
@@ -208,7 +242,7 @@ static void draw_line(const struct top_screen *screen, const struct window *wind
 		snprintf(text, sizeof(text), "%*s%c %s (%zu)", indent, "",
 			 screen->settings.is_folded(screen->settings.user, line->path) ? '+' : '-',
 			 line->name, line->members);
-	top_put(y, 0, window->name_width, style, text);
+	top_put_name(y, 0, window->name_width, style, text);
 	draw_figures(window, y, style, &line->figures);
 }
 
@@ -252,7 +286,7 @@ static void lacking(const struct top_screen *screen, char *text, size_t size)
 {
 	const struct window window = window_of(screen);
 	const struct top_column *lacks = NULL;
-	char why[DEEPMON_REASON_MAX];
+	char why[DEEPMON_REASON_MAX], title[32];
 	double value;
 
 	for (size_t i = 0; i < window.all; i++) {
@@ -264,51 +298,61 @@ static void lacking(const struct top_screen *screen, char *text, size_t size)
 			lacks = column;
 	}
 	if (lacks)
-		snprintf(text, size, "%s: %s", lacks->title,
+		snprintf(text, size, "%s: %s", top_column_title(lacks, screen->units, title, sizeof(title)),
 			 top_screen_reason(screen, lacks, why, sizeof(why)));
 }
 
-/* What there is to say, if anything. */
-static enum top_style foot_text(const struct top_screen *screen, char *text, size_t size)
+/* What rows are shown, if not all; or what was typed, or said. */
+static void foot_text(const struct top_screen *screen, char *text, size_t size)
 {
-	if (screen->typing) {
-		snprintf(text, size, "/%s_   %s", screen->typed, screen->message);
-		return TOP_STRONG;
-	}
-	if (*screen->message) {
-		snprintf(text, size, "%s", screen->message);
-		return TOP_STRONG;
-	}
+	bool of_containers = screen->page < top_page_count && !top_pages[screen->page].kind;
+
 	*text = '\0';
-	if (screen->look != TOP_LOOK_TABLE || screen->page >= top_page_count)
-		return TOP_NORMAL;
-	if (screen->only && top_pages[screen->page].kind) {
+	if (screen->typing)
+		snprintf(text, size, "/%s_   %s", screen->typed, screen->message);
+	else if (*screen->message)
+		snprintf(text, size, "%s", screen->message);
+	else if (screen->look == TOP_LOOK_DETAIL)
+		snprintf(text, size,
+			 "Esc: back   p: its processes   d: its block devices   Tab: other figures");
+	else if (screen->look == TOP_LOOK_HELP)
+		snprintf(text, size, "Esc: back   PgDn: more");
+	else if (screen->page >= top_page_count)
+		return;
+	else if (screen->only && !of_containers)
 		snprintf(text, size, "Of %s   (Esc: of all)", screen->only);
-		return TOP_STRONG;
-	}
-	if (*screen->settings.filter) {
+	else if (*screen->settings.filter)
 		snprintf(text, size, "Filter: %s   (Esc: all)", screen->settings.filter);
-		return TOP_STRONG;
-	}
-	lacking(screen, text, size);
-	return TOP_POOR;
 }
 
-/* Two lines of text, parted at a blank, and the keys. */
+/* Two lines: what there is to say, and why figures are missing, or more of what there is. And the keys. */
 static void draw_foot(const struct top_screen *screen)
 {
 	static const char hints[] =
-	    "?Help  /Filter  <>Sort  rReverse  gGroup  eKinds  SpaceFreeze  +-Interval  qQuit";
+	    "?Help /Filter <>Sort rReverse gGroup eKinds uUnits SpaceFreeze +-Interval qQuit";
 	static const char replay_hints[] =
-	    "?Help  /Filter  <>Sort  gGroup  SpacePause  +-Speed  []Seek 10s  .Step  qQuit";
-	char text[DEEPMON_REASON_MAX + 64];
-	enum top_style style = foot_text(screen, text, sizeof(text));
-	size_t length = top_fitting(text, COLS);
-	const char *rest = text + length + strspn(text + length, " ");
+	    "?Help /Filter <>Sort gGroup eKinds uUnits SpacePause +-Speed []Seek .Step qQuit";
+	char said[DEEPMON_REASON_MAX + 64], lacks[DEEPMON_REASON_MAX + 64] = "";
+	char line[DEEPMON_REASON_MAX + 64];
+	enum top_style style = TOP_STRONG;
+	const char *text = said;
+	size_t length;
 
-	top_put(LINES - 2, 0, COLS, style, rest);
-	text[length] = '\0';
-	top_put(LINES - 3, 0, COLS, style, text);
+	foot_text(screen, said, sizeof(said));
+	if (screen->look == TOP_LOOK_TABLE && screen->page < top_page_count && screen->model.samples)
+		lacking(screen, lacks, sizeof(lacks));
+	if (!*said) {
+		style = TOP_POOR;
+		text = lacks;
+	}
+	length = top_fitting(text, COLS);
+	snprintf(line, sizeof(line), "%.*s", (int)length, text);
+	top_put(LINES - 3, 0, COLS, style, line);
+	text += length + strspn(text + length, " ");
+	if (*text || !*said)
+		top_put_name(LINES - 2, 0, COLS, style, text);
+	else
+		top_put_name(LINES - 2, 0, COLS, TOP_POOR, lacks);
 	top_put(LINES - 1, 0, COLS, TOP_FAINT, screen->source.replay ? replay_hints : hints);
 }
 
@@ -339,5 +383,4 @@ void top_screen_draw(struct top_screen *screen)
 	if (screen->first < first)
 		draw_body(screen);
 	draw_foot(screen);
-	top_refresh();
 }

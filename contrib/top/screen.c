@@ -1,36 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-only
  *
- * deepmon-top's screen: takes samples when they are due, and draws what changed.
+ * deepmon-top's screen: draws what the sampler told and what keys changed.
  */
 #include "screen.h"
 
-#include <errno.h>
 #include <limits.h>
-#include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "terminal.h"
-
-#define SECOND	      1000000000ull
-#define SEEK_LEAD     60   /* samples before the one that is gone to: rates and graphs have something then */
-#define SEEK_THROUGH  1000 /* samples forward that are rather played than jumped over */
-#define SEEK_MOST     100000
-#define LONGEST_SLEEP 3600 /* seconds, of a recording with a gap */
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
-}
 
 void top_screen_say(struct top_screen *screen, const char *format, ...)
 {
@@ -133,98 +115,33 @@ static bool is_folded(void *user, const char *path)
 	return false;
 }
 
-/* ---- Samples ------------------------------------------------------------------------------------ */
-
-static void schedule(struct top_screen *screen)
-{
-	double seconds = screen->interval;
-
-	if (screen->source.replay) {
-		seconds = (double)screen->model.host.interval_ns / 1e9 / screen->speed;
-		seconds = seconds < LONGEST_SLEEP ? seconds : LONGEST_SLEEP;
-	}
-	screen->due_ns = now_ns() + (uint64_t)(seconds * 1e9);
-}
-
-static int take(struct top_screen *screen)
-{
-	int r = top_source_next(&screen->source, &screen->model, 0);
-
-	if (r == -ENODATA) {
-		screen->ended = true;
-	} else if (r && r != -EAGAIN) {
-		screen->ended = screen->source.replay != NULL;
-		top_screen_say(screen, "%s: %s",
-			       screen->ended ? "The recording can't be read on" : "No sample",
-			       r == -EBADMSG ? "it is damaged from here on" : strerror(-r));
-	}
-	return r;
-}
-
-void top_screen_step(struct top_screen *screen)
-{
-	take(screen);
-	top_screen_view(screen);
-	schedule(screen);
-}
-
-void top_screen_seek(struct top_screen *screen, double seconds)
-{
-	const struct top_host *host = &screen->model.host;
-	uint64_t first_ns = screen->source.about.first_ns, last_ns = screen->source.about.last_ns;
-	uint64_t interval_ns = host->interval_ns ? host->interval_ns : SECOND;
-	uint64_t lead_ns = SEEK_LEAD * interval_ns;
-	double wanted = (double)(int64_t)(host->time_ns - first_ns) / 1e9 + seconds;
-	double length = (double)(last_ns - first_ns) / 1e9;
-	uint64_t target_ns;
-	int r = 0;
-
-	wanted = wanted < 0 ? 0 : wanted < length ? wanted : length;
-	target_ns = first_ns + (uint64_t)(wanted * 1e9 + 0.5);
-	if (target_ns > last_ns)
-		target_ns = last_ns;
-	if (target_ns <= host->time_ns || target_ns - host->time_ns > SEEK_THROUGH * interval_ns)
-		r = top_source_seek(&screen->source, &screen->model,
-				    target_ns > first_ns + lead_ns ? target_ns - lead_ns : first_ns);
-	screen->ended = false;
-	for (int i = 0; !r && (!screen->model.samples || host->time_ns < target_ns) && i < SEEK_MOST; i++)
-		r = take(screen);
-	if (r && r != -ENODATA)
-		top_screen_say(screen, "The recording can't be read there: %s", strerror(-r));
-	top_screen_view(screen);
-	schedule(screen);
-}
-
 /* ---- The loop ----------------------------------------------------------------------------------- */
 
-static bool is_still(const struct top_screen *screen)
+/* What the sampler told since the last time. */
+static void hear(struct top_screen *screen)
 {
-	return screen->frozen || screen->ended;
-}
+	struct top_sampler *sampler = &screen->sampler;
 
-/* Until a key is hit, a signal comes, or the next sample is due. */
-static void wait_for_something(const struct top_screen *screen)
-{
-	struct pollfd terminal = {.fd = STDIN_FILENO, .events = POLLIN};
-	uint64_t now = now_ns();
-	int timeout = -1;
-
-	if (!is_still(screen))
-		timeout = screen->due_ns > now ? (int)((screen->due_ns - now) / 1000000 + 1) : 0;
-	poll(&terminal, 1, timeout);
-	/* Whose terminal has gone reads no end of nothing. */
-	if (terminal.revents & (POLLHUP | POLLERR | POLLNVAL))
-		raise(SIGHUP);
+	top_sampler_heard(sampler);
+	if (*sampler->trouble)
+		top_screen_say(screen, "%s", sampler->trouble);
+	*sampler->trouble = '\0';
+	if (screen->turn != sampler->turn)
+		top_screen_view(screen);
+	screen->turn = sampler->turn;
 }
 
 static void show(struct top_screen *screen)
 {
 	while (!screen->quit && !top_terminal_is_ended()) {
-		top_screen_draw(screen);
-		wait_for_something(screen);
+		pthread_mutex_lock(&screen->model.lock);
+		hear(screen);
 		top_screen_keys_hit(screen);
-		if (!is_still(screen) && now_ns() >= screen->due_ns)
-			top_screen_step(screen);
+		top_screen_draw(screen);
+		pthread_mutex_unlock(&screen->model.lock);
+		top_refresh();
+		if (!screen->quit)
+			top_terminal_wait(screen->sampler.news);
 	}
 }
 
@@ -236,8 +153,9 @@ static void begin(struct top_screen *screen, const struct top_start *start)
 	screen->settings.is_folded = is_folded;
 	screen->settings.user = screen;
 	snprintf(screen->typed, sizeof(screen->typed), "%s", screen->settings.filter);
-	screen->interval = start->interval;
-	screen->speed = start->speed > 0 ? start->speed : 1;
+	screen->sampler.interval = start->interval;
+	screen->sampler.speed = start->speed > 0 ? start->speed : 1;
+	screen->units = start->units;
 	screen->page = start->page ? (size_t)(start->page - top_pages) : 0;
 	for (size_t i = 0; i < top_page_count; i++)
 		screen->sorts[i] = top_column_find(top_pages[i].sort);
@@ -247,6 +165,7 @@ static void begin(struct top_screen *screen, const struct top_start *start)
 
 static void end(struct top_screen *screen)
 {
+	top_sampler_stop(&screen->sampler);
 	top_view_clear(&screen->view);
 	top_source_close(&screen->source);
 	top_model_clear(&screen->model);
@@ -258,15 +177,17 @@ static void end(struct top_screen *screen)
 	free(screen->folded);
 }
 
-/* The collector's threads leave the terminal's signals to this one. */
-static int open_source(struct top_screen *screen, const struct top_start *start)
+/* All that measures. Its threads leave the terminal's signals to this one. */
+static int begin_sampling(struct top_screen *screen, const struct top_start *start)
 {
-	sigset_t all, before;
+	sigset_t before;
 	int r;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
+	top_terminal_hold_signals(&before);
 	r = top_source_open(&screen->source, start->options, start->replay, &screen->model);
+	if (!r)
+		r = top_sampler_start(&screen->sampler, &screen->source, &screen->model,
+				      start->replay ? start->from : 0);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return r;
 }
@@ -286,7 +207,6 @@ static void say_what_it_needs(struct top_screen *screen)
 	}
 }
 
-/* Its first figures. */
 static int start_showing(struct top_screen *screen, const struct top_start *start)
 {
 	int r;
@@ -294,7 +214,7 @@ static int start_showing(struct top_screen *screen, const struct top_start *star
 	top_put(0, 0, INT_MAX, TOP_STRONG,
 		start->replay ? "Opening the recording ..." : "Beginning to measure ...");
 	top_refresh();
-	r = open_source(screen, start);
+	r = begin_sampling(screen, start);
 	if (r)
 		return r;
 	if (start->replay)
@@ -302,9 +222,6 @@ static int start_showing(struct top_screen *screen, const struct top_start *star
 	else
 		gethostname(screen->host, sizeof(screen->host) - 1);
 	say_what_it_needs(screen);
-	top_screen_step(screen);
-	if (start->replay && start->from > 0)
-		top_screen_seek(screen, start->from);
 	return 0;
 }
 

@@ -5,7 +5,7 @@
 #ifndef DEEPMON_TOP_SCREEN_H
 #define DEEPMON_TOP_SCREEN_H
 
-#include "source.h"
+#include "sampler.h"
 #include "view.h"
 
 /* Behind the pages of columns. */
@@ -31,10 +31,12 @@ struct top_spot {
 struct top_screen {
 	struct top_model model;
 	struct top_source source;
+	struct top_sampler sampler;
 	struct deepmon_options options; /* as it was opened with */
 	struct top_settings settings;
 	struct top_view view;
 
+	enum top_units units;
 	enum top_look look;
 	size_t page;
 	const struct top_column *sorts[TOP_SCREEN_PAGES_MAX]; /* of each page; NULL: by name */
@@ -44,10 +46,8 @@ struct top_screen {
 	char **folded; /* paths of groups */
 	size_t folded_count;
 
-	double interval; /* seconds; of this host */
-	double speed;	 /* of a recording */
-	bool frozen, ended, quit;
-	uint64_t due_ns; /* CLOCK_MONOTONIC: when the next sample is */
+	uint64_t turn; /* of the sampler, that the view is of */
+	bool quit;
 
 	bool typing;
 	char typed[TOP_FILTER_MAX]; /* the filter as it stands there; settings has the last that can be */
@@ -64,8 +64,9 @@ struct top_start {
 	const struct deepmon_options *options;
 	const struct top_settings *settings;
 	const struct top_page *page; /* NULL: the first */
-	const char *replay;	     /* NULL: this host */
-	bool sorted;		     /* as the settings say, in place of the page's order */
+	enum top_units units;
+	const char *replay; /* NULL: this host */
+	bool sorted;	    /* as the settings say, in place of the page's order */
 	double interval, speed, from;
 };
 
@@ -74,10 +75,6 @@ int top_screen_run(const struct top_start *start, char *why, size_t why_size);
 
 /* Of screen.c: the view anew, as the settings say now. */
 void top_screen_view(struct top_screen *screen);
-/* Of a recording: so many seconds on, or back. */
-void top_screen_seek(struct top_screen *screen, double seconds);
-/* One sample, now. */
-void top_screen_step(struct top_screen *screen);
 void top_screen_say(struct top_screen *screen, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The page's columns: NULL behind the last. */
 const char *const *top_screen_keys(const struct top_screen *screen);

@@ -52,11 +52,15 @@ int top_source_next(struct top_source *source, struct top_model *model, uint64_t
 	int r = source->replay ? deepmon_read_at(source->collector, next_ns, &sample)
 			       : deepmon_read(source->collector, &sample);
 
-	return r ? r : top_model_update(model, sample);
+	if (r)
+		return r;
+	pthread_mutex_lock(&model->lock);
+	r = top_model_update(model, sample);
+	pthread_mutex_unlock(&model->lock);
+	return r;
 }
 
-int top_source_seek(struct top_source *source, struct top_model *model, uint64_t time_ns)
+int top_source_seek(struct top_source *source, uint64_t time_ns)
 {
-	top_model_forget(model);
 	return source->replay ? deepmon_replay_seek(source->collector, time_ns) : -EINVAL;
 }

@@ -26,12 +26,14 @@ int top_source_open(struct top_source *source, const struct deepmon_options *opt
 void top_source_close(struct top_source *source);
 
 /*
- * Takes the next sample into the model: of this host at once; of a recording the next one that is step_ns
- * after the last, or the very next for 0. -ENODATA: the recording has ended. -EAGAIN: not this time.
+ * Takes the next sample into the model, whose lock it takes for that alone: of this host at once; of a
+ * recording the next one that is step_ns after the last, or the very next for 0. -ENODATA: the recording has
+ * ended. -EAGAIN: not this time.
  */
 int top_source_next(struct top_source *source, struct top_model *model, uint64_t step_ns);
 
-/* Of a recording: goes to that moment (CLOCK_REALTIME); the model has seen nothing then. */
-int top_source_seek(struct top_source *source, struct top_model *model, uint64_t time_ns);
+/* Of a recording: goes to that moment (CLOCK_REALTIME), of which a model that saw others is to forget them.
+ */
+int top_source_seek(struct top_source *source, uint64_t time_ns);
 
 #endif

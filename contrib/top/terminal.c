@@ -5,24 +5,33 @@
 #include "terminal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <langinfo.h>
 #include <locale.h>
 #include <math.h>
 #include <ncurses.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <term.h>
 #include <termios.h>
 #include <unistd.h>
 #include <wchar.h>
 
-#include "../../common/deepmon.h"
+#include "text.h"
 
 static attr_t styles[TOP_STYLES];
 static bool is_utf8;
 static volatile sig_atomic_t ended;
+
+static int asked_to_end = -1;  /* an eventfd */
+static sigset_t while_waiting; /* the signals that are not let in then */
+
+#define PATIENCE 3 /* seconds, after which who was asked to end does so from wherever it is */
 
 /* For whoever dies: what the terminal was, and what to write to be out of the screen again. */
 static struct termios found;
@@ -31,35 +40,76 @@ static volatile sig_atomic_t is_open;
 
 /* ---- Signals ------------------------------------------------------------------------------------ */
 
+static const int polite[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
+static const int faults[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGSYS, SIGTRAP};
+#define COUNT(of) (sizeof(of) / sizeof((of)[0]))
+
 static void end_politely(int signal_number)
 {
+	const uint64_t one = 1;
+	ssize_t written;
+
 	(void)signal_number;
 	ended = 1;
+	alarm(PATIENCE);
+	written = write(asked_to_end, &one, sizeof(one));
+	(void)written;
 }
 
-/* Of a fault: only what a signal handler may call. */
+/* Of a fault, or amid what never returns: only what a signal handler may call. */
 static void end_at_once(int signal_number)
 {
 	if (is_open) {
-		ssize_t written = write(STDOUT_FILENO, farewell, strlen(farewell));
+		int flags = fcntl(STDOUT_FILENO, F_GETFL);
+		ssize_t written;
 
+		/* A terminal that was told to stop takes nothing, and is not waited for. */
+		fcntl(STDOUT_FILENO, F_SETFL, flags | O_NONBLOCK);
+		written = write(STDOUT_FILENO, farewell, strlen(farewell));
 		(void)written;
+		fcntl(STDOUT_FILENO, F_SETFL, flags);
 		tcsetattr(STDIN_FILENO, TCSANOW, &found);
 	}
 	raise(signal_number); /* SA_RESETHAND: by its default */
 }
 
+/* None is missed between a look and the wait. */
 static void catch_signals(void)
 {
-	static const int polite[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
-	static const int faults[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
 	struct sigaction action = {.sa_handler = end_politely};
+	sigset_t resized;
 
-	for (size_t i = 0; i < sizeof(polite) / sizeof(polite[0]); i++)
+	for (size_t i = 0; i < COUNT(polite); i++)
 		sigaction(polite[i], &action, NULL);
 	action = (struct sigaction){.sa_handler = end_at_once, .sa_flags = (int)SA_RESETHAND};
-	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+	for (size_t i = 0; i < COUNT(faults); i++)
 		sigaction(faults[i], &action, NULL);
+	sigaction(SIGALRM, &action, NULL);
+	sigemptyset(&resized);
+	sigaddset(&resized, SIGWINCH);
+	pthread_sigmask(SIG_BLOCK, &resized, &while_waiting);
+}
+
+void top_terminal_hold_signals(sigset_t *before)
+{
+	sigset_t held;
+
+	sigfillset(&held);
+	for (size_t i = 0; i < COUNT(faults); i++)
+		sigdelset(&held, faults[i]);
+	pthread_sigmask(SIG_BLOCK, &held, before);
+}
+
+void top_terminal_wait(int file)
+{
+	struct pollfd files[] = {{.fd = STDIN_FILENO, .events = POLLIN},
+				 {.fd = file, .events = POLLIN},
+				 {.fd = asked_to_end, .events = POLLIN}};
+
+	ppoll(files, COUNT(files), NULL, &while_waiting);
+	/* Whose terminal has gone reads no end of nothing. */
+	if (files[0].revents & (POLLHUP | POLLERR | POLLNVAL))
+		end_politely(SIGHUP);
 }
 
 bool top_terminal_is_ended(void)
@@ -131,6 +181,7 @@ int top_terminal_open(char *why, size_t why_size)
 			 name ? name : "");
 		return -ENOTTY;
 	}
+	asked_to_end = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	catch_signals();
 	add_farewell("rmkx");
 	add_farewell("cnorm");
@@ -155,8 +206,9 @@ void top_terminal_close(void)
 {
 	if (!is_open)
 		return;
-	is_open = 0;
 	endwin();
+	is_open = 0;
+	alarm(0);
 }
 
 bool top_terminal_is_utf8(void)
@@ -166,34 +218,9 @@ bool top_terminal_is_utf8(void)
 
 /* ---- Texts -------------------------------------------------------------------------------------- */
 
-/* The next character of a text as the terminal can show it; *text moves on. 0: it ends. */
-static wchar_t next_character(const char **text, int *width)
-{
-	size_t length = deepmon_utf8_length(*text);
-	wchar_t character = L'?';
-
-	if (!**text)
-		return 0;
-	*width = 1;
-	if (length == 1)
-		character = (wchar_t) * *text;
-	else if (length && is_utf8 && mbtowc(&character, *text, length) > 0)
-		*width = wcwidth(character);
-	if (*width < 0 || (unsigned)character < 0x20) {
-		character = L'?';
-		*width = 1;
-	}
-	*text += length ? length : 1;
-	return character;
-}
-
 int top_width(const char *text)
 {
-	int sum = 0, width;
-
-	while (next_character(&text, &width))
-		sum += width;
-	return sum;
+	return top_text_width(text, is_utf8);
 }
 
 size_t top_fitting(const char *text, int width)
@@ -202,7 +229,7 @@ size_t top_fitting(const char *text, int width)
 	int used = 0, of_one;
 	wchar_t character;
 
-	while ((character = next_character(&at, &of_one)) && used + of_one <= width) {
+	while ((character = top_text_next(&at, is_utf8, &of_one)) && used + of_one <= width) {
 		if (character == L' ' && before > text)
 			blank = before;
 		used += of_one;
@@ -226,13 +253,24 @@ void top_put(int line, int column, int width, enum top_style style, const char *
 		width = COLS - column;
 	attrset((int)styles[style]);
 	move(line, column);
-	while ((character = next_character(&text, &of_one)) && used + of_one <= width) {
+	while ((character = top_text_next(&text, is_utf8, &of_one)) && used + of_one <= width) {
 		addnwstr(&character, 1);
 		used += of_one;
 	}
 	for (; used < width; used++)
 		addch(' ');
 	attrset(A_NORMAL);
+}
+
+void top_put_name(int line, int column, int width, enum top_style style, const char *name)
+{
+	bool is_cut = top_width(name) > width;
+	int used;
+	size_t length = top_text_cut(name, is_utf8, width, 1, &used);
+	char text[1024];
+
+	snprintf(text, sizeof(text), "%.*s%s", (int)length, name, !is_cut ? "" : is_utf8 ? "…" : "~");
+	top_put(line, column, width, style, text);
 }
 
 void top_refresh(void)

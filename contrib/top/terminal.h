@@ -6,6 +6,7 @@
 #ifndef DEEPMON_TOP_TERMINAL_H
 #define DEEPMON_TOP_TERMINAL_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -26,8 +27,12 @@ enum top_style {
 int top_terminal_open(char *why, size_t why_size);
 void top_terminal_close(void);
 
-/* A signal that asks to end has come. */
+/* A signal that asks to end has come. After some seconds without an end it comes at once. */
 bool top_terminal_is_ended(void);
+/* Until a key is hit, a signal has come, or there is something in the file. */
+void top_terminal_wait(int file);
+/* Of a thread: leaves to the one of the screen the signals that others send, and those alone. */
+void top_terminal_hold_signals(sigset_t *before);
 
 bool top_terminal_is_utf8(void);
 
@@ -36,6 +41,8 @@ bool top_terminal_is_utf8(void);
  * is a '?'. Nothing is written outside of the screen.
  */
 void top_put(int line, int column, int width, enum top_style style, const char *text);
+/* The same; what is cut ends with a sign of it. */
+void top_put_name(int line, int column, int width, enum top_style style, const char *name);
 /* The same at the right of its columns. */
 void top_put_right(int line, int column, int width, enum top_style style, const char *text);
 /* Shows what was written. */

@@ -165,44 +165,65 @@ static size_t find_groups(const struct top_row **rows, size_t count, struct orde
 	return found;
 }
 
+/* Where in the tree rows are put. */
+struct place {
+	size_t level; /* of the groups */
+	unsigned depth;
+	const char *path;
+};
+
 static int add_level(struct top_view *view, const struct top_settings *settings, const struct top_row **rows,
-		     size_t count, size_t level, const char *outer);
+		     size_t count, struct place place);
 
 static int add_group(struct top_view *view, const struct top_settings *settings, const struct group *group,
-		     size_t level, const char *outer)
+		     struct place place)
 {
 	struct top_line *line = add_line(view);
-	const char *path = join_path(view, outer, group->name);
+	const char *path = join_path(view, place.path, group->name);
 
 	if (!line || !path)
 		return -ENOMEM;
 	*line = (struct top_line){.name = group->name,
 				  .path = path,
-				  .depth = (unsigned)level,
+				  .depth = place.depth,
 				  .members = group->count,
 				  .figures = group->figures};
 	if (settings->is_folded && settings->is_folded(settings->user, path))
 		return 0;
-	return add_level(view, settings, group->rows, group->count, level + 1, path);
+	return add_level(view, settings, group->rows, group->count,
+			 (struct place){place.level + 1, place.depth + 1, path});
+}
+
+static int add_groups(struct top_view *view, const struct top_settings *settings, const struct group *groups,
+		      size_t count, struct place place)
+{
+	int r = 0;
+
+	/* What nobody within a group has parts nothing. */
+	if (count == 1 && place.level && !strcmp(groups->name, TOP_UNGROUPED))
+		return add_level(view, settings, groups->rows, groups->count,
+				 (struct place){place.level + 1, place.depth, place.path});
+	for (size_t i = 0; i < count && !r; i++)
+		r = add_group(view, settings, &groups[i], place);
+	return r;
 }
 
 static int add_level(struct top_view *view, const struct top_settings *settings, const struct top_row **rows,
-		     size_t count, size_t level, const char *outer)
+		     size_t count, struct place place)
 {
-	struct order order = {settings, level};
+	struct order order = {settings, place.level};
 	struct group *groups;
 	size_t found;
-	int r = 0;
+	int r;
 
-	if (level == settings->group_count)
-		return add_rows(view, settings, rows, count, (unsigned)level);
+	if (place.level == settings->group_count)
+		return add_rows(view, settings, rows, count, place.depth);
 	groups = calloc(count ? count : 1, sizeof(*groups));
 	if (!groups)
 		return -ENOMEM;
 	found = find_groups(rows, count, &order, groups);
 	qsort_r(groups, found, sizeof(*groups), compare_groups, (void *)settings);
-	for (size_t i = 0; i < found && !r; i++)
-		r = add_group(view, settings, &groups[i], level, outer);
+	r = add_groups(view, settings, groups, found, place);
 	free(groups);
 	return r;
 }
@@ -240,7 +261,7 @@ int top_view_make(struct top_view *view, const struct top_model *model, const st
 		view->passed[view->rows++] = row;
 		top_figures_join(&view->sum, &row->figures);
 	}
-	return add_level(view, settings, view->passed, view->rows, 0, "");
+	return add_level(view, settings, view->passed, view->rows, (struct place){.path = ""});
 }
 
 void top_view_clear(struct top_view *view)

@@ -9,7 +9,7 @@ from stage.lineprotocol import find
 from stage.mounts import mounts
 from stage.process import Skip
 
-from support import CPUS, KINDS, SECOND, duty, execd, growth, next_report, two_cpus
+from support import CPUS, KINDS, SECOND, duty, execd, growth, next_report, system_name, two_cpus
 
 ALONE = "it holds the CPU time of all groups against that of all CPUs"
 
@@ -77,6 +77,36 @@ def test_all_groups_and_idle_make_the_whole(t):
     with t.apart():
         t.within(used / SECOND, poller.between("root", start_ns, end_ns) / SECOND, TOLERANCE_KERNEL,
                  "CPU seconds used, against the root's cpuacct")
+
+
+def kernel_switches():
+    """Context switches since the host was started, by its own count."""
+    with open("/proc/stat", encoding="ascii") as stat:
+        return next(int(line.split()[1]) for line in stat if line.startswith("ctxt "))
+
+
+def test_context_switches_are_the_hosts(t):
+    host.require_bpf()
+    group = t.enter(Cgroup())
+    for number in range(20):
+        group.run(turns, number)
+    parent = execd(t, interval=0.2)
+    counts = []
+    for number in range(4):
+        before = kernel_switches()
+        next_report(parent, 10 if number == 2 else 2)
+        report = parent.reports()[-1]
+        counts.append((before, report, kernel_switches()))
+    (begun, first, least_from), (most_to, last, ended) = counts[1], counts[3]
+    switches = growth(first, last, "deepmon_system", "context_switches", cgroup=system_name(group))
+    told = sum(point.fields["context_switches"] for point in find(last, "deepmon_total")
+               if "context_switches" in point.fields)
+    told -= sum(point.fields["context_switches"] for point in find(first, "deepmon_total")
+                if "context_switches" in point.fields)
+    t.note(f"{told} switches in all parts, {switches} of them of the group; by the kernel's count from "
+           f"{most_to - least_from} to {ended - begun}")
+    t.between(told, most_to - least_from, ended - begun, "context switches of all parts")
+    t.between(switches, 1, told, "those of a group that sleeps and wakes")
 
 
 def test_tasks_of_the_unified_root(t):

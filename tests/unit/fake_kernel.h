@@ -24,7 +24,7 @@
 
 struct kernel {
 	uint32_t cpu_count, slot_count, counter_mask;
-	bool overlap;
+	bool overlap, no_switches;
 	uint64_t counters_failed, slots_refused;
 	struct cpu_usage *usage;	       /* [cpu * slot_count + slot] */
 	uint64_t *owners;		       /* [slot]: a cgroup's id; 0: free */
@@ -97,6 +97,11 @@ void kernel_flush(struct kernel *kernel)
 bool kernel_has_overlap(const struct kernel *kernel)
 {
 	return kernel->overlap;
+}
+
+bool kernel_has_switches(const struct kernel *kernel)
+{
+	return !kernel->no_switches;
 }
 
 uint32_t kernel_counter_mask(const struct kernel *kernel)

@@ -143,6 +143,8 @@ START_TEST(figures_go_by_their_names)
 	recording_take_fields(&in, RECORDING_OF_MEMORY, &theirs);
 	valid = recording_take_figures(&in, &theirs, &memory);
 	ck_assert(!in.bad && in.at == in.end);
+	ck_assert(recording_fields_have(&theirs, offsetof(struct deepmon_memory, usage_bytes)));
+	ck_assert(!recording_fields_have(&theirs, offsetof(struct deepmon_memory, swap_bytes)));
 
 	size_t count;
 	const struct deepmon_metric *metrics = deepmon_metrics_of(DEEPMON_SUBJECT_MEMORY, &count);

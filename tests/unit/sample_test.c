@@ -73,6 +73,7 @@ static void use(uint64_t cgroup, uint64_t time_ns)
 	usage->counter[CPU_COUNTER_INSTRUCTIONS] += 2 * time_ns;
 	usage->counter[CPU_COUNTER_CACHE_REFERENCES] += time_ns / 1000;
 	usage->counter[CPU_COUNTER_CACHE_MISSES] += time_ns / 1000000;
+	usage->switches += time_ns / MS;
 }
 
 /* Energy that each zone used in the second since the last charge; a negative one can't be read. */
@@ -122,6 +123,7 @@ START_TEST(figures)
 	web = find(DEEPMON_CONTAINER, DEEPMON_SUBJECT_CPU, "c0001", "");
 	assert_told(web, "cpu_time_ns", 300 * MS);
 	assert_told(web, "smt_overlap_ns", 30 * MS);
+	assert_told(web, "context_switches", 300);
 	assert_told(web, "cpu_usage_percent", 30);
 	assert_told(web, "energy_weight", 300 * MS - 30 * MS * 0.45);
 	web = find(DEEPMON_CONTAINER, DEEPMON_SUBJECT_PERF, "c0001", "");
@@ -138,6 +140,7 @@ START_TEST(figures)
 	total = find(DEEPMON_TOTAL, DEEPMON_SUBJECT_CPU, "idle", "");
 	assert_told(total, "cpu_time_ns", 600 * MS);
 	assert_told(total, "cpu_usage_percent", 60);
+	assert_told(total, "context_switches", 600);
 	assert_untold(total, "energy_weight");
 	assert_untold(total, "smt_overlap_ns");
 	ck_assert_ptr_null(find(DEEPMON_TOTAL, DEEPMON_SUBJECT_PERF, "idle", ""));
@@ -350,6 +353,9 @@ START_TEST(overlap_that_is_not_accounted)
 	a_second(60 * JOULE);
 	assert_untold(find(DEEPMON_CONTAINER, DEEPMON_SUBJECT_CPU, "c0001", ""), "smt_overlap_ns");
 	assert_told(find(DEEPMON_CONTAINER, DEEPMON_SUBJECT_CPU, "c0001", ""), "cpu_time_ns", 300 * MS);
+	kernel->no_switches = true;
+	a_second(60 * JOULE);
+	assert_untold(find(DEEPMON_CONTAINER, DEEPMON_SUBJECT_CPU, "c0001", ""), "context_switches");
 }
 END_TEST
 

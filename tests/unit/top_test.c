@@ -5,6 +5,8 @@
  * --batch writes.
  */
 #include <check.h>
+#include <errno.h>
+#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +15,7 @@
 #include <cjson/cJSON.h>
 
 #include "../../contrib/top/batch.h"
+#include "../../contrib/top/text.h"
 
 #define SECOND		      1000000000ull
 #define RECORDS_MAX	      64
@@ -228,7 +231,9 @@ START_TEST(the_host)
 
 	idle->values.cpu.cpu_usage_percent = 150;
 	busy->values.cpu.cpu_usage_percent = 50;
-	idle->valid = busy->valid = VALID(CPU, cpu_usage_percent);
+	idle->values.cpu.context_switches = 300;
+	busy->values.cpu.context_switches = 200;
+	idle->valid = busy->valid = VALID(CPU, cpu_usage_percent) | VALID(CPU, context_switches);
 	power(DEEPMON_HOST, "", "psys", 99, 1);
 	power(DEEPMON_HOST, "", "package", 40, 1);
 	cpu("web", 50);
@@ -240,6 +245,12 @@ START_TEST(the_host)
 	ck_assert_str_eq(lines(), "web");
 	settings.entities[DEEPMON_TOTAL] = true;
 	ck_assert_str_eq(lines(), "idle|container|web");
+	/* Switches are the growth of all parts. */
+	record_count = 2;
+	idle->values.cpu.context_switches += 40;
+	busy->values.cpu.context_switches += 60;
+	update(2);
+	ck_assert_double_eq(value(&model.host.figures, "context_switches"), 50);
 }
 END_TEST
 
@@ -390,12 +401,13 @@ START_TEST(groups_with_sums)
 {
 	fill();
 	ck_assert_int_eq(top_settings_group(&settings, "namespace,pod"), 0);
-	ck_assert_str_eq(lines(), "(none)| (none)|  alone|shop| a|  shop/a/db|  shop/a/web| b|  shop/b/web|"
+	/* Who is in no namespace is in no pod, which need not be said twice. */
+	ck_assert_str_eq(lines(), "(none)| alone|shop| a|  shop/a/db|  shop/a/web| b|  shop/b/web|"
 				  "mail| c|  mail/c/smtp");
-	ck_assert_double_eq(value(&view.lines[3].figures, "cpu_percent"), 45);
-	ck_assert_double_eq(value(&view.lines[3].figures, "package_watts"), 15);
-	ck_assert_uint_eq(view.lines[3].members, 3);
-	ck_assert_str_eq(view.lines[4].path, "shop/a");
+	ck_assert_double_eq(value(&view.lines[2].figures, "cpu_percent"), 45);
+	ck_assert_double_eq(value(&view.lines[2].figures, "package_watts"), 15);
+	ck_assert_uint_eq(view.lines[2].members, 3);
+	ck_assert_str_eq(view.lines[3].path, "shop/a");
 	settings.sort = top_column_find("package_watts");
 	ck_assert_int_eq(top_settings_group(&settings, "image"), 0);
 	ck_assert_str_eq(lines(),
@@ -506,35 +518,111 @@ START_TEST(columns_as_people_read_them)
 		const char *key;
 		enum top_figure figure;
 		double value;
+		enum top_units units;
 		const char *text;
 	} cases[] = {
-	    {"working_set_bytes", TOP_WORKING_SET, 0, "0"},
-	    {"working_set_bytes", TOP_WORKING_SET, 1023, "1023"},
-	    {"working_set_bytes", TOP_WORKING_SET, 1023.9, "1.0K"},
-	    {"working_set_bytes", TOP_WORKING_SET, 1536, "1.5K"},
-	    {"working_set_bytes", TOP_WORKING_SET, 5e9, "4.7G"},
-	    {"working_set_bytes", TOP_WORKING_SET, 150.0 * 1048576, "150M"},
-	    {"cycles", TOP_CYCLES, 999, "999"},
-	    {"cycles", TOP_CYCLES, 2400000000, "2.4G"},
-	    {"cycles", TOP_CYCLES, 0.25, "0.2"},
-	    {"package_watts", TOP_PACKAGE_WATTS, 3.14159, "3.14"},
-	    {"oom_kills", TOP_OOM_KILLS, 2, "2"},
-	    {"tcp_rtt_ms", TOP_TCP_RTT, 0.0015, "1.50"},
+	    {"working_set_bytes", TOP_WORKING_SET, 0, TOP_UNITS_BINARY, "0"},
+	    {"working_set_bytes", TOP_WORKING_SET, 1023, TOP_UNITS_BINARY, "1023"},
+	    {"working_set_bytes", TOP_WORKING_SET, 1023.9, TOP_UNITS_BINARY, "1.0K"},
+	    {"working_set_bytes", TOP_WORKING_SET, 1536, TOP_UNITS_BINARY, "1.5K"},
+	    {"working_set_bytes", TOP_WORKING_SET, 1536, TOP_UNITS_HOURS, "1.5K"},
+	    {"working_set_bytes", TOP_WORKING_SET, 1023, TOP_UNITS_DECIMAL, "1.0K"},
+	    {"working_set_bytes", TOP_WORKING_SET, 5e9, TOP_UNITS_BINARY, "4.7G"},
+	    {"working_set_bytes", TOP_WORKING_SET, 5e9, TOP_UNITS_DECIMAL, "5.0G"},
+	    {"working_set_bytes", TOP_WORKING_SET, 123456789012, TOP_UNITS_EXACT, "123456789012"},
+	    {"working_set_bytes", TOP_WORKING_SET, 150.0 * 1048576, TOP_UNITS_BINARY, "150M"},
+	    {"cycles", TOP_CYCLES, 999, TOP_UNITS_BINARY, "999"},
+	    {"cycles", TOP_CYCLES, 2400000000, TOP_UNITS_BINARY, "2.4G"},
+	    {"cycles", TOP_CYCLES, 2400000000, TOP_UNITS_EXACT, "2400000000"},
+	    {"cycles", TOP_CYCLES, 0.25, TOP_UNITS_BINARY, "0.2"},
+	    {"package_watts", TOP_PACKAGE_WATTS, 3.14159, TOP_UNITS_BINARY, "3.14"},
+	    {"package_watts", TOP_PACKAGE_WATTS, 3.14159, TOP_UNITS_HOURS, "3142"},
+	    {"package_joules", TOP_PACKAGE_JOULES, 1800, TOP_UNITS_DECIMAL, "1800.0"},
+	    {"package_joules", TOP_PACKAGE_JOULES, 1800, TOP_UNITS_HOURS, "0.5000"},
+	    {"oom_kills", TOP_OOM_KILLS, 2, TOP_UNITS_BINARY, "2"},
+	    {"tcp_rtt_ms", TOP_TCP_RTT, 0.0015, TOP_UNITS_EXACT, "1.50"},
 	};
 	char text[32];
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct top_column *column = top_column_find(cases[i].key);
 		struct top_figures figures = {0};
 
 		figures.has[cases[i].figure] = true;
 		figures.values[cases[i].figure] = cases[i].value;
-		ck_assert_str_eq(
-		    top_column_print(top_column_find(cases[i].key), &figures, text, sizeof(text)),
-		    cases[i].text);
+		ck_assert_str_eq(top_column_print(column, &figures, cases[i].units, text, sizeof(text)),
+				 cases[i].text);
 		memset(figures.has, 0, sizeof(figures.has));
-		ck_assert_str_eq(
-		    top_column_print(top_column_find(cases[i].key), &figures, text, sizeof(text)), "-");
+		ck_assert_str_eq(top_column_print(column, &figures, cases[i].units, text, sizeof(text)), "-");
 	}
+}
+END_TEST
+
+/* A title says the unit that the figures below it are in, and finds room above them. */
+START_TEST(titles_and_units)
+{
+	enum top_units units;
+	char text[32];
+
+	ck_assert_int_eq(top_units_find("HOURS", &units), 0);
+	ck_assert_str_eq(top_column_title(top_column_find("core_watts"), units, text, sizeof(text)),
+			 "CORE mW");
+	ck_assert_str_eq(top_column_title(top_column_find("core_joules"), units, text, sizeof(text)),
+			 "CORE Wh");
+	ck_assert_str_eq(top_column_title(top_column_find("ipc"), units, text, sizeof(text)), "IPC");
+	ck_assert_int_eq(top_units_find("furlongs", &units), -ENOENT);
+	for (units = TOP_UNITS_BINARY; units < TOP_UNITS; units++)
+		for (size_t i = 0; i < top_column_count; i++)
+			ck_assert_uint_lt(
+			    strlen(top_column_title(&top_columns[i], units, text, sizeof(text))),
+			    (size_t)top_units_width(units));
+}
+END_TEST
+
+/* As a terminal can show them: what controls it is a '?', and what is cut is cut by columns. */
+START_TEST(names_of_all_kinds)
+{
+	static const struct {
+		const char *name;
+		bool utf8;
+		const char *shown;
+		int width;
+	} cases[] = {
+	    {"", true, "", 0},
+	    {"web-1", false, "web-1", 5},
+	    {"tab\tbell\a\x7f", true, "tab?bell??", 10},
+	    {"\x1b[31mred", true, "?[31mred", 8},
+	    {"\xff\xc3", true, "??", 2},
+	    {"caf\xc3\xa9", true, "caf\xc3\xa9", 4},
+	    {"caf\xc3\xa9", false, "caf?", 4},
+	    {"cafe\xcc\x81", true, "cafe\xcc\x81", 4},
+	    {"\xea\xb2\x80\xec\x83\x89", true, "\xea\xb2\x80\xec\x83\x89", 4},
+	    {"\xe2\x80\xaetxt.exe", true, "?txt.exe", 8},
+	    {"a\xc2\x85z", true, "a?z", 3},
+	};
+	static const char wide[] = "\xea\xb2\x80\xec\x83\x89-ab";
+	int used;
+
+	ck_assert_ptr_nonnull(setlocale(LC_CTYPE, "C.UTF-8"));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *text = cases[i].name;
+		char shown[64] = "";
+		wchar_t character;
+
+		while ((character = top_text_next(&text, cases[i].utf8, &used)))
+			ck_assert_int_ge(snprintf(shown + strlen(shown), sizeof(shown) - strlen(shown), "%lc",
+						  (wint_t)character),
+					 1);
+		ck_assert_str_eq(shown, cases[i].shown);
+		ck_assert_int_eq(top_text_width(cases[i].name, cases[i].utf8), cases[i].width);
+	}
+	ck_assert_uint_eq(top_text_cut(wide, true, 7, 1, &used), strlen(wide));
+	ck_assert_int_eq(used, 7);
+	ck_assert_uint_eq(top_text_cut(wide, true, 5, 1, &used), 6);
+	ck_assert_int_eq(used, 4);
+	/* Half of a wide one finds no room. */
+	ck_assert_uint_eq(top_text_cut(wide, true, 3, 0, &used), 3);
+	ck_assert_int_eq(used, 2);
 }
 END_TEST
 
@@ -657,6 +745,8 @@ int main(void)
 	tcase_add_test(all, transactions_of_both_roles);
 	tcase_add_test(all, devices_one_by_one);
 	tcase_add_test(all, columns_as_people_read_them);
+	tcase_add_test(all, titles_and_units);
+	tcase_add_test(all, names_of_all_kinds);
 	tcase_add_test(all, pages);
 	tcase_add_test(all, batch_as_csv);
 	tcase_add_test(all, batch_as_json);
