@@ -220,8 +220,8 @@ test: deps deps-npm
 	BUILD=$(BUILD) $(PYTHON) tests/integration/run.py
 
 # The guest has no libraries but those that deepmon-execd brings.
-$(BUILD)/tests/kernels/guest: $(BUILD)/tests/kernels/guest.o
-	$(CC) -static $(LDFLAGS_ALL) -o $@ $<
+$(BUILD)/tests/kernels/guest: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/kernels/*.c))
+	$(CC) -static $(LDFLAGS_ALL) -o $@ $^
 
 # On other kernels, Debian's cloud images, under emulation: half a minute for each layout of cgroups.
 # KERNELS="5.10 newest" picks some, ONLY=overlap a method; FRESH=1 looks for newer kernels than those kept;
