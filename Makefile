@@ -229,8 +229,8 @@ test: deps deps-npm
 	BUILD=$(BUILD) $(PYTHON) tests/integration/run.py
 
 # The guest has no libraries but those that deepmon-execd brings.
-$(BUILD)/tests/kernels/guest: $(BUILD)/tests/kernels/guest.o
-	$(CC) -static $(LDFLAGS_ALL) -o $@ $<
+$(BUILD)/tests/kernels/guest: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/kernels/*.c))
+	$(CC) -static $(LDFLAGS_ALL) -o $@ $^
 
 # On other kernels, Debian's cloud images, under emulation: half a minute for each layout of cgroups.
 # KERNELS="5.10 newest" picks some, ONLY=overlap a method; FRESH=1 looks for newer kernels than those kept;
@@ -244,6 +244,22 @@ test-kernels: deps-kernels
 .PHONY: test-systemd
 test-systemd: deps deps-kernels deb
 	@BUILD=$(BUILD) $(PYTHON) tests/kernels/systemd.py
+
+# For long, under churn: what grows, and how far totals drift. SOAK_MINUTES=60, SOAK_UNDER=asan, valgrind or
+# nothing, SOAK_PER_SECOND=10 containers; README=1 writes the table into README.md.
+SOAK_MINUTES ?= 5
+SOAK_UNDER ?= asan
+soak_build = $(if $(filter asan,$(SOAK_UNDER)),$(BUILD)/sanitize,$(BUILD))
+soak_sanitize = $(if $(filter asan,$(SOAK_UNDER)),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all)
+comma = ,
+
+$(BUILD)/tests/soak/heap.so: $(BUILD)/tests/soak/heap.o
+	$(CC) -shared $(LDFLAGS_ALL) -o $@ $<
+
+.PHONY: soak
+soak: deps
+	@$(MAKE) --silent BUILD=$(soak_build) WERROR=-Werror SANITIZE='$(soak_sanitize)' all $(soak_build)/tests/soak/heap.so
+	@BUILD=$(soak_build) SOAK_MINUTES=$(SOAK_MINUTES) SOAK_UNDER=$(SOAK_UNDER) $(PYTHON) tests/soak/soak.py
 
 # ---- Lint --------------------------------------------------------------------------------------
 
@@ -367,6 +383,7 @@ help:
 	@echo 'make test-threads  those of threads under ThreadSanitizer (THREAD_TESTS="identity kubernetes")'
 	@echo 'make test-kernels  on Linux 5.10 to the newest, under emulation (KERNELS="5.10 6.12")'
 	@echo 'make test-systemd  the package and the drop-in under a real systemd, under emulation'
+	@echo 'make soak       for SOAK_MINUTES under churn (SOAK_UNDER=asan, valgrind or nothing): what grows, what drifts'
 	@echo 'make lint       clang-format, clang-tidy and cppcheck'
 	@echo 'make bench      what deepmon costs, beside what it is compared with'
 	@echo '                (BENCH_SECONDS=0.3, ROUNDS=5; README=1 writes the table into README.md)'

@@ -12,7 +12,7 @@ from pathlib import Path
 from stage import host
 from stage.cgroups import Cgroup, burn_ns, join, removed
 from stage.lineprotocol import find, parse_line
-from stage.process import wait_until
+from stage.process import open_files, resident_kib, wait_until
 
 from support import CPUS, SECOND, execd, one, system_name
 from test_identity import Host, burn_within, container_id, containers, is_strangers
@@ -27,17 +27,6 @@ OF, CONTAINERS = 10_000, 1_000  # cgroups of which so many are containers
 def cpu_seconds(pid):
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def open_files(pid):
-    return len(os.listdir(f"/proc/{pid}/fd"))
-
-
-def resident_kib(pid):
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1])
-    raise ValueError(f"process {pid} has no VmRSS")
 
 
 def own_cost(parent):

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-only
  *
  * Memory of each kind that processes of a cgroup hold and leave alone, and what the kernel says of it: by the
- * cgroup's own files, of v1 or v2, and by the processes'. For guest.c.
+ * cgroup's own files, of v1 or v2, and by the processes'. For guest_gauges.c.
  */
 #ifndef TESTS_HELD_MEMORY_H
 #define TESTS_HELD_MEMORY_H

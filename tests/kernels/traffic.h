@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-only
  *
- * Known transfers over loopback for guest.c: a server and a client, which count what their own calls did.
+ * Known transfers over loopback for guest_network.c: a server and a client, which count what their own calls
+ * did.
  */
 #ifndef TESTS_KERNELS_TRAFFIC_H
 #define TESTS_KERNELS_TRAFFIC_H
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -44,7 +47,7 @@ static struct {
 } * traffic;
 enum { SERVER, CLIENT };
 
-static void traffic_init(void)
+void traffic_init(void)
 {
 	struct ifreq loopback = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -328,7 +331,7 @@ static void ask(unsigned unused)
 }
 
 /* Requests and responses over one connection, of which this is both ends. */
-static void exchange_messages(void)
+void exchange_messages(void)
 {
 	static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 	static const char response[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

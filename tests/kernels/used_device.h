@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-only
  *
  * A disk of the guest's own that a process of a cgroup uses, and what the kernel says of that: by the
- * cgroup's own files, of v1 or v2. For guest.c.
+ * cgroup's own files, of v1 or v2. For guest_gauges.c.
  */
 #ifndef TESTS_USED_DEVICE_H
 #define TESTS_USED_DEVICE_H

@@ -118,6 +118,17 @@ def pids_mentioning(text):
     return found
 
 
+def open_files(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def resident_kib(pid):
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    raise ValueError(f"process {pid} has no VmRSS")
+
+
 def end_pid(pid, seconds):
     """TERM, then KILL for a process that is not our own child."""
     for number in (signal.SIGTERM, signal.SIGKILL):

@@ -1,10 +1,40 @@
 /* SPDX-License-Identifier: GPL-3.0-only
  *
- * What must hold of the network in guest.c: deepmon's figures against what traffic.h's two sides did, and
- * that nothing is left behind where its hooks were.
+ * What must hold of the network: deepmon's figures against what traffic.h's two sides did, and that nothing
+ * is left behind where its hooks were.
  */
-#ifndef TESTS_KERNELS_NETWORK_H
-#define TESTS_KERNELS_NETWORK_H
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include "traffic.h"
+
+#define OF_NETWORK	  "deepmon_container_network,container_name=aaaaaaaaaaaa,runtime=docker"
+#define OF_NETWORK_STEADY "deepmon_system_network,cgroup=steady.service"
+#define OF_PEER(address)  "deepmon_peer,container_name=aaaaaaaaaaaa,peer=" address ",protocol=tcp,role=server"
+
+/* The container serves, another cgroup asks. */
+void work_over_network(unsigned with)
+{
+	struct worker server, client;
+	pid_t crowd[CROWD];
+
+	start_crowd(crowd);
+	memset(traffic, 0, sizeof(*traffic));
+	traffic->splice = with & (FENTRY | KPROBES);
+	server = start_process(HOUSED, "server", 0, serve, 0);
+	client = start_process(STEADY, "client", 1, ask, 0);
+	let_go(&server);
+	while (!traffic->listening)
+		rest_for(1e7);
+	let_go(&client);
+	await(&client);
+	await(&server);
+	end_crowd(crowd);
+	note(traffic->side[SERVER].done && traffic->side[CLIENT].done,
+	     "server and client came to their ends");
+}
 
 static void check_count(const struct report reports[2], const char *series, const char *name,
 			uint64_t expected)
@@ -40,7 +70,7 @@ static void check_peers(const struct report reports[2])
 	}
 }
 
-static void check_network(const struct report reports[2], bool transfers)
+void check_network(const struct report reports[2], bool transfers)
 {
 	const unsigned connections = 2 * (CONNECTIONS + SILENT);
 
@@ -67,7 +97,7 @@ static void check_network(const struct report reports[2], bool transfers)
 }
 
 /* As many as there were, of each protocol and at each end. */
-static void check_transactions(const struct report reports[2])
+void check_transactions(const struct report reports[2])
 {
 	static const char *const series[] = {
 	    "deepmon_total_transactions,kind=system,protocol=tcp,role=client",
@@ -80,15 +110,7 @@ static void check_transactions(const struct report reports[2])
 		check_count(reports, series[i], "transactions", EXCHANGES);
 }
 
-/* ---- Who waits as we leave ------------------------------------------------------------------------ */
-
-/* A process that waits in the kernel to receive, by TCP: hooks must not go from under it. */
-struct waiter {
-	pid_t pid;
-	int to;
-};
-
-static struct waiter start_waiter(const struct execd *execd)
+struct waiter start_waiter(const struct execd *execd)
 {
 	int listener = bound_socket(AF_INET, SOCK_STREAM);
 	struct waiter waiter;
@@ -113,7 +135,7 @@ static struct waiter start_waiter(const struct execd *execd)
 	return waiter;
 }
 
-static bool end_waiter(const struct waiter *waiter)
+bool end_waiter(const struct waiter *waiter)
 {
 	int status;
 	char byte = 'x';
@@ -127,14 +149,10 @@ static bool end_waiter(const struct waiter *waiter)
 	       WEXITSTATUS(status) == 0;
 }
 
-#define PROBES "/sys/kernel/tracing/kprobe_events"
-
-static bool has_probes(void)
+bool has_probes(void)
 {
 	char text[8192];
 
 	read_text(PROBES, text, sizeof(text));
 	return strstr(text, "deepmon_");
 }
-
-#endif
