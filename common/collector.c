@@ -252,6 +252,7 @@ int deepmon_read(struct deepmon *collector, const struct deepmon_sample **sample
 	sources.interval_ns = now - collector->last_report_ns;
 	collector->last_report_ns = now;
 	self_meter_report(&collector->self, &sources, &self);
+	limits_say(&collector->limits, &self.cost, self.valid, &collector->options, &collector->logger);
 	recorder_tell(collector->recorder, now, collector->sample.taken_ns, &self.cost, self.valid);
 	recorder_frame(collector->recorder, RECORDING_REPORT, collector->sample.taken_ns);
 	r = sample_build(&collector->sample, &collector->attribution, collector_zones(collector, &zone_count),

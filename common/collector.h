@@ -14,6 +14,7 @@
 #include "findings.h"
 #include "footprint.h"
 #include "latency.h"
+#include "limits.h"
 #include "log_limit.h"
 #include "namer.h"
 #include "peer_namer.h"
@@ -78,6 +79,7 @@ struct deepmon {
 	bool reading;	    /* files, without the lock: nothing may be forgotten meanwhile */
 	bool sample_missed; /* for that */
 	struct self_meter self;
+	struct limits limits;
 	struct sample sample;
 };
 

@@ -97,6 +97,20 @@ def test_messages_in_troubleshooting_are_said(t):
     t.equal([part for part in sorted(parts) if part not in sources], [], "words that deepmon never says")
 
 
+def test_tests_in_the_table_of_faults_exist(t):
+    """README.md names for each fault the test that does it."""
+    table = README.read_text().split("<!-- faults -->")[1].split("<!-- end of faults -->")[0]
+    rows_of_faults = [line.split(" | ") for line in table.splitlines()[3:] if line]
+    t.true(len(rows_of_faults) >= 10, "faults in the table", len(rows_of_faults))
+    there = {f"{path.stem.removeprefix('test_')}.{name}" for path in (SOURCE / "tests/integration").glob("test_*.py")
+             for name in re.findall(r"^def test_(\w+)\(", path.read_text(), re.MULTILINE)}
+    for row in rows_of_faults:
+        t.equal(len(row), 4, f"columns of {row[0]}")
+        named = re.findall(r"`([\w.]+)`", row[3])
+        t.true(named, f"a test of {row[0]}", row)
+        t.equal([name for name in named if name not in there], [], f"tests of {row[0]} that there are not")
+
+
 def test_one_file_serves_both(t):
     """The sample for collectd, with every option set to its default, is a file that deepmon-execd takes."""
     conf = t.state / "deepmon.conf"

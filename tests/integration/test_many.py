@@ -300,6 +300,7 @@ def test_cgroups_that_appear_by_the_thousand(t):
     check_lines_add_up(t, narrow)
     refused = own_cost(narrow)["slots_refused"]
     t.true(refused > 0, f"cgroups past {NARROW} were refused a slot", refused)
+    t.note(t.one_line(narrow.stderr_lines, "MaxCgroups", str(NARROW), "other"))
     sums = {name: used_since(first[name], last[name]) for name in first}
     t.note(f"CPU time by kind, ms: " + "; ".join(f"{name} " + ", ".join(
         f"{kind} {value / 1e6:.0f}" for kind, value in of.items()) for name, of in sums.items()))

@@ -303,6 +303,7 @@ def test_past_the_bound_of_the_kernel(t):
     t.true(peers["", "", "(other)"]["sent_bytes"] > 200 * len(REQUEST), "what is in (other)", peers)
     refused = find(parent.reports()[-1], "deepmon_self")[0].fields["peers_refused"]
     t.true(refused >= 230, "peers refused", refused)
+    t.note(t.one_line(parent.stderr_lines, "MaxPeers", "64", "(other)"))
 
 
 def test_system_groups_take_no_room(t):

@@ -399,6 +399,7 @@ def test_past_max_latency_pages(t):
     t.note(f"pages {fields['latency_pages']}, refused {fields['latencies_refused']}")
     t.equal(fields["latency_pages"], 16, "pages in use")
     t.true(fields["latencies_refused"] > 0, "some were refused", fields)
+    t.note(t.one_line(watched.parent.stderr_lines, "MaxLatencyPages", "16", "percentile"))
 
 
 # ---- Connections that were there before ----------------------------------------------------------
