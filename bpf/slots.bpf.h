@@ -123,7 +123,7 @@ static __always_inline __u32 slot_of_preemptible(struct task_struct *task)
 	if ((task->flags & PF_KTHREAD) && !css->parent)
 		return CPU_SLOT_KERNEL;
 	if (cpu) {
-		__u64 serial = css->serial_nr;
+		__u64 serial = css->serial_nr + 1;
 		const volatile struct cpu_known_cgroup *known = &cpu->known[serial % CPU_KNOWN_CGROUPS];
 
 		if (serial == known->serial) {
