@@ -29,10 +29,13 @@ struct http_call {
 	__u32 slot;
 };
 
-/* Not on the stack: see http.h. One for what is sent and one for what is received, as are the programs. */
+/*
+ * Not on the stack: see http.h. One for what is sent and one for what is received, by IPv4 and by IPv6, as
+ * are the programs at fexit: those may be preempted, but not by themselves.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 2);
+	__uint(max_entries, 4);
 	__type(key, __u32);
 	__type(value, struct http_call);
 } http_calls SEC(".maps");
@@ -197,10 +200,10 @@ static __always_inline void count_http_bytes(const struct net_conversation *conv
 }
 
 /* Some of the call's bytes must be read. */
-static __always_inline void read_http(struct net_conversation *conversation, __u32 slot, __u32 side,
-				      __u64 length, bool sent, __u64 now_ns)
+static __always_inline void read_http(struct sock *sk, struct net_conversation *conversation, __u32 slot,
+				      __u32 side, __u64 length, bool sent, __u64 now_ns)
 {
-	__u32 which = sent, events = 0;
+	__u32 which = sent | (sk->__sk_common.skc_family == AF_INET6) << 1, events = 0;
 	struct http_call *call = bpf_map_lookup_elem(&http_calls, &which);
 	struct http_context context = {call, conversation};
 
@@ -269,7 +272,7 @@ static __always_inline void feed_http(struct sock *sk, struct net_conversation *
 	if (unseen)
 		pass_over_unread(conversation, slot, side, unseen, now_ns);
 	if (http_wants(connection, side) < length) {
-		read_http(conversation, slot, side, length, sent, now_ns);
+		read_http(sk, conversation, slot, side, length, sent, now_ns);
 		return;
 	}
 	pass_over_unread(conversation, slot, side, length, now_ns);

@@ -36,10 +36,21 @@ static __always_inline struct net_usage *usage_of_slot(__u32 slot)
 	return bpf_map_lookup_elem(&net_usage, &slot);
 }
 
+/*
+ * What a program is behind. Constant: what transactions take, kernels refuse where they do not know it, even
+ * where it is never run.
+ */
+enum net_hook {
+	HOOK_TRACEPOINT,
+	HOOK_FEXIT,	 /* which may be preempted; of transactions, those of TCP alone */
+	HOOK_FEXIT_HTTP, /* the same with those of HTTP, which take Linux 5.17 */
+	HOOK_KPROBE,	 /* no transactions */
+};
+
 /* The current task's slot, which the socket is charged to from now on. */
-static __always_inline __u32 own(struct net_socket *socket)
+static __always_inline __u32 own(struct net_socket *socket, enum net_hook hook)
 {
-	__u32 slot = slot_of_current();
+	__u32 slot = slot_of_current(hook == HOOK_FEXIT || hook == HOOK_FEXIT_HTTP);
 	struct cpu_slot *owner = bpf_map_lookup_elem(&slots, &slot);
 
 	if (socket && owner) {
@@ -73,7 +84,7 @@ static __always_inline void count_late(struct sock *sk, struct net_socket *socke
 }
 
 static __always_inline void feed(struct sock *sk, struct net_conversation *conversation, __u32 slot,
-				 __u64 bytes, bool sent)
+				 __u64 bytes, bool sent, enum net_hook hook)
 {
 	struct net_socket *socket = &conversation->socket;
 	__u64 now_ns = bpf_ktime_get_ns();
@@ -84,7 +95,7 @@ static __always_inline void feed(struct sock *sk, struct net_conversation *conve
 	side = transaction_side(socket->role == NET_SERVER, sent);
 	count_tcp(conversation, slot, transaction_feed(&conversation->tcp, side, bytes, now_ns, &result),
 		  &result);
-	if (with_http)
+	if (hook != HOOK_FEXIT && with_http)
 		feed_http(sk, conversation, slot, side, bytes, sent, now_ns);
 }
 
@@ -111,22 +122,20 @@ static __always_inline int end_of_stream(struct sock *sk)
 	return 0;
 }
 
-/*
- * Where the verifier does not know sk to be a socket, its fields are read another way. `follow` is
- * constant: what transactions of HTTP take, kernels of the other hooks refuse even where it is never run.
- */
+/* Where the verifier does not know sk to be a socket, its fields are read another way. */
 static __always_inline int transfer_by(struct sock *sk, __u16 family, __u16 protocol, int length, bool sent,
-				       bool follow)
+				       enum net_hook hook)
 {
+	bool follow = hook != HOOK_KPROBE && with_transactions;
+
 	if (length < 0 || (family != AF_INET && family != AF_INET6) ||
 	    (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP))
 		return 0;
 	if (!length)
-		return follow && with_transactions && protocol == IPPROTO_TCP && !sent ? end_of_stream(sk)
-										       : 0;
+		return follow && protocol == IPPROTO_TCP && !sent ? end_of_stream(sk) : 0;
 
 	struct net_socket *socket = protocol == IPPROTO_TCP ? socket_of(sk) : NULL;
-	__u32 slot = own(socket);
+	__u32 slot = own(socket, hook);
 	struct net_usage *usage = usage_of_slot(slot);
 
 	if (!usage)
@@ -141,8 +150,8 @@ static __always_inline int transfer_by(struct sock *sk, __u16 family, __u16 prot
 	add(sent ? &usage->tcp_sent_messages : &usage->tcp_received_messages, 1);
 	if (socket)
 		count_late(sk, socket, slot, usage);
-	if (follow && socket && with_transactions)
-		feed(sk, (struct net_conversation *)socket, slot, (__u64)length, sent);
+	if (follow && socket)
+		feed(sk, (struct net_conversation *)socket, slot, (__u64)length, sent, hook);
 	count_peer_transfer(sk, socket, slot, protocol, length, sent);
 	if (!sent) {
 		add(&usage->tcp_rtt_sum_us, BPF_CORE_READ((struct tcp_sock *)sk, srtt_us) >> 3);
@@ -151,21 +160,21 @@ static __always_inline int transfer_by(struct sock *sk, __u16 family, __u16 prot
 	return 0;
 }
 
-static __always_inline int transfer(struct sock *sk, int length, bool sent, bool follow)
+static __always_inline int transfer(struct sock *sk, int length, bool sent, enum net_hook hook)
 {
-	return sk ? transfer_by(sk, sk->__sk_common.skc_family, sk->sk_protocol, length, sent, follow) : 0;
+	return sk ? transfer_by(sk, sk->__sk_common.skc_family, sk->sk_protocol, length, sent, hook) : 0;
 }
 
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(net_sent, struct sock *sk, int length, int flags)
 {
-	return transfer(sk, length, true, true);
+	return transfer(sk, length, true, HOOK_TRACEPOINT);
 }
 
 SEC("tp_btf/sock_recv_length")
 int BPF_PROG(net_received, struct sock *sk, int length, int flags)
 {
-	return flags & NOT_RECEIVED ? 0 : transfer(sk, length, false, true);
+	return flags & NOT_RECEIVED ? 0 : transfer(sk, length, false, HOOK_TRACEPOINT);
 }
 
 #include "net_hooks.bpf.h"
@@ -179,7 +188,7 @@ static __always_inline void begin(struct sock *sk, int state)
 	if (!socket)
 		return;
 	socket->role = state == STATE_SYN_SENT ? NET_CLIENT : NET_SERVER;
-	own(socket);
+	own(socket, HOOK_TRACEPOINT);
 }
 
 static __always_inline void establish(struct sock *sk, bool active)
@@ -214,7 +223,7 @@ static __always_inline void claim(struct sock *sk)
 
 	if (!socket || !socket->uncounted)
 		return;
-	slot = own(socket);
+	slot = own(socket, HOOK_TRACEPOINT);
 	usage = usage_of_slot(slot);
 	if (usage)
 		count_late(sk, socket, slot, usage);

@@ -29,42 +29,45 @@ struct msghdr;
 struct page;
 struct pipe_inode_info;
 
-#define FEXIT_SEND(function) \
+/* Each twice: with transactions of HTTP, and without. */
+#define FEXIT_SEND(function, name, hook) \
 	SEC("fexit/" #function) \
-	int BPF_PROG(net_fexit_##function, struct socket *socket, struct msghdr *message, __u64 size, \
-		     int result) \
+	int BPF_PROG(name, struct socket *socket, struct msghdr *message, __u64 size, int result) \
 	{ \
-		return transfer(socket->sk, result, true, false); \
+		return transfer(socket->sk, result, true, hook); \
 	}
-#define FEXIT_RECEIVE(function) \
+#define FEXIT_RECEIVE(function, name, hook) \
 	SEC("fexit/" #function) \
-	int BPF_PROG(net_fexit_##function, struct socket *socket, struct msghdr *message, __u64 size, \
-		     int flags, int result) \
+	int BPF_PROG(name, struct socket *socket, struct msghdr *message, __u64 size, int flags, int result) \
 	{ \
-		return flags & NOT_RECEIVED ? 0 : transfer(socket->sk, result, false, false); \
+		return flags & NOT_RECEIVED ? 0 : transfer(socket->sk, result, false, hook); \
 	}
-FEXIT_SEND(inet_sendmsg)
-FEXIT_SEND(inet6_sendmsg)
-FEXIT_RECEIVE(inet_recvmsg)
-FEXIT_RECEIVE(inet6_recvmsg)
-
 /* sendfile, up to Linux 6.4. UDP's may come by inet_sendmsg once more. */
-SEC("fexit/inet_sendpage")
-int BPF_PROG(net_fexit_inet_sendpage, struct socket *socket, struct page *page, int offset, __u64 size,
-	     int flags, long result)
-{
-	struct sock *sk = socket->sk;
-
-	return sk && sk->sk_protocol == IPPROTO_TCP ? transfer(sk, (int)result, true, false) : 0;
-}
-
+#define FEXIT_SEND_PAGE(function, name, hook) \
+	SEC("fexit/" #function) \
+	int BPF_PROG(name, struct socket *socket, struct page *page, int offset, __u64 size, int flags, \
+		     long result) \
+	{ \
+		struct sock *sk = socket->sk; \
+\
+		return sk && sk->sk_protocol == IPPROTO_TCP ? transfer(sk, (int)result, true, hook) : 0; \
+	}
 /* From a socket into a pipe: no recvmsg. */
-SEC("fexit/tcp_splice_read")
-int BPF_PROG(net_fexit_tcp_splice_read, struct socket *socket, long long *place, struct pipe_inode_info *pipe,
-	     __u64 size, unsigned int flags, long result)
-{
-	return transfer(socket->sk, (int)result, false, false);
-}
+#define FEXIT_SPLICE(function, name, hook) \
+	SEC("fexit/" #function) \
+	int BPF_PROG(name, struct socket *socket, long long *place, struct pipe_inode_info *pipe, \
+		     __u64 size, unsigned int flags, long result) \
+	{ \
+		return transfer(socket->sk, (int)result, false, hook); \
+	}
+#define FEXIT_BOTH(kind, function) \
+	kind(function, net_fexit_##function, HOOK_FEXIT) kind(function, net_http_##function, HOOK_FEXIT_HTTP)
+FEXIT_BOTH(FEXIT_SEND, inet_sendmsg)
+FEXIT_BOTH(FEXIT_SEND, inet6_sendmsg)
+FEXIT_BOTH(FEXIT_RECEIVE, inet_recvmsg)
+FEXIT_BOTH(FEXIT_RECEIVE, inet6_recvmsg)
+FEXIT_BOTH(FEXIT_SEND_PAGE, inet_sendpage)
+FEXIT_BOTH(FEXIT_SPLICE, tcp_splice_read)
 
 /* A call that a thread has begun: what its end does not tell. */
 struct net_call {
@@ -114,7 +117,7 @@ static __always_inline int end_call(long result, bool sent)
 	struct sock *sk = (struct sock *)call.sk;
 
 	return transfer_by(sk, BPF_CORE_READ(sk, __sk_common.skc_family), BPF_CORE_READ(sk, sk_protocol),
-			   (int)result, sent, false);
+			   (int)result, sent, HOOK_KPROBE);
 }
 
 /* Also of tcp_splice_read, whose flags mean something else. */

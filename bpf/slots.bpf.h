@@ -123,7 +123,7 @@ static __always_inline __u32 slot_of_preemptible(struct task_struct *task)
 	if ((task->flags & PF_KTHREAD) && !css->parent)
 		return CPU_SLOT_KERNEL;
 	if (cpu) {
-		__u64 serial = css->serial_nr;
+		__u64 serial = css->serial_nr + 1;
 		const volatile struct cpu_known_cgroup *known = &cpu->known[serial % CPU_KNOWN_CGROUPS];
 
 		if (serial == known->serial) {
@@ -154,7 +154,7 @@ static __always_inline __u32 slot_of_untrusted(struct task_struct *task)
 }
 
 /* That of the task that runs, outside of interrupts. Its BTF type is known from Linux 5.11 on. */
-static __always_inline __u32 slot_of_current(void)
+static __always_inline __u32 slot_of_current(bool preemptible)
 {
 	__u32 index = bpf_get_smp_processor_id();
 	struct cpu_state *cpu = bpf_map_lookup_elem(&cpus, &index);
@@ -162,7 +162,8 @@ static __always_inline __u32 slot_of_current(void)
 	if (!cpu)
 		return CPU_SLOT_OTHER;
 	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
-		return slot_of_trusted(cpu, bpf_get_current_task_btf());
+		return preemptible ? slot_of_preemptible(bpf_get_current_task_btf())
+				   : slot_of_trusted(cpu, bpf_get_current_task_btf());
 	return slot_of_untrusted((struct task_struct *)bpf_get_current_task());
 }
 

@@ -103,6 +103,7 @@ static __always_inline bool user_bytes_of_header(struct user_bytes *bytes, __u64
 
 	if (bpf_probe_read_user(&header, sizeof(header), (void *)address))
 		return false;
+	bytes->left = 0;
 	bytes->vectors = header.vectors;
 	bytes->vector_count = header.vector_count;
 	return true;
@@ -121,15 +122,16 @@ static __always_inline bool user_bytes_find(struct user_bytes *bytes, bool sent)
 	if (task->flags & (PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER))
 		return false;
 	call = call_number(task, regs);
-	bytes->left = bytes->vector_count = 0;
 	if (sent ? call == CALL_WRITE || call == CALL_SENDTO : call == CALL_READ || call == CALL_RECVFROM) {
 		bytes->base = CALL_SECOND(regs);
 		bytes->left = CALL_THIRD(regs);
+		bytes->vector_count = 0;
 		return true;
 	}
 	if (call == (sent ? CALL_WRITEV : CALL_READV)) {
 		bytes->vectors = CALL_SECOND(regs);
 		bytes->vector_count = CALL_THIRD(regs);
+		bytes->left = 0;
 		return true;
 	}
 	if (call == (sent ? CALL_SENDMSG : CALL_RECVMSG))

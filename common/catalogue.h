@@ -547,7 +547,7 @@
 	  "each send and receive") \
 	X(network_hooks, NetworkHooks, CHOICE, "auto|tracepoints|fentry|kprobes", 0, 0, "", \
 	  "Where the kernel is asked for sends and receives; auto: the first of these that it takes. " \
-	  "Transactions are told with tracepoints alone") \
+	  "Kprobes tell of no transactions, fentry from Linux 5.12 on, of HTTP's from 5.17 on") \
 	X(max_sockets, MaxSockets, COUNT, "65536", 64, 4194304, "", \
 	  "TCP sockets known at a time where the kernel has no storage for that: before Linux 5.11, and " \
 	  "with kprobes; of those past it bytes are counted, but not opens and closes") \

@@ -24,6 +24,7 @@ struct network {
 	struct network_way way;
 	struct network_links links;
 	uint32_t counted;
+	enum network_follows follows;
 	struct bpf_mapping usage, dialogues, peer_rows, peer_slots;
 	struct net_usage *taken;	       /* [slot] */
 	struct net_dialogues *dialogues_taken; /* [slot] */
@@ -53,25 +54,30 @@ static void list_hooks(const struct net_bpf *bpf, struct hook list[HOOK_COUNT])
 }
 
 /* What can be counted that way, as far as no other tracepoint is missing. */
-static uint32_t counted_by(enum network_hooks hooks, bool timed)
+static uint32_t counted_by(const struct network *network, bool timed)
 {
 	uint32_t counted = NETWORK_CONNECTIONS | NETWORK_RETRANSMITS | NETWORK_RESETS;
 
-	if (hooks != NETWORK_HOOKS_NONE)
+	if (network->way.hooks != NETWORK_HOOKS_NONE)
 		counted |= NETWORK_TRAFFIC;
-	if (hooks == NETWORK_HOOKS_TRACEPOINTS && timed)
+	if (network->follows != NETWORK_FOLLOWS_NONE && timed)
 		counted |= NETWORK_TRANSACTIONS;
 	return counted;
 }
 
 /* Leaves out the programs that this kernel has no tracepoint for: one would fail them all. */
-static void choose_programs(struct network *network, bool timed, const struct btf *btf)
+static void choose_programs(struct network *network, const struct network_settings *settings,
+			    const struct btf *btf)
 {
 	struct hook hooks[HOOK_COUNT];
+	bool http;
 
 	list_hooks(network->bpf, hooks);
-	network->counted = counted_by(network->way.hooks, timed);
-	network_hooks_choose(network->bpf, network->way.hooks, btf);
+	network->follows = network_hooks_follow(&network->way, btf);
+	network->counted = counted_by(network, settings->latency != NULL);
+	http = settings->http && network->follows == NETWORK_FOLLOWS_HTTP;
+	network->bpf->rodata->with_http = http;
+	network_hooks_choose(network->bpf, network->way.hooks, http, btf);
 	for (size_t i = 0; i < HOOK_COUNT; i++) {
 		if (network_has_tracepoint(btf, hooks[i].tracepoint))
 			continue;
@@ -81,6 +87,15 @@ static void choose_programs(struct network *network, bool timed, const struct bt
 	network->bpf->rodata->with_transactions = network->counted & NETWORK_TRANSACTIONS;
 	if (!(network->counted & NETWORK_TRANSACTIONS))
 		bpf_program__set_autoload(network->bpf->progs.net_destroyed, false);
+}
+
+static const char *follows_told(enum network_follows follows)
+{
+	static const char *const told[] = {"does not follow transactions",
+					   "follows transactions of TCP, but not of HTTP",
+					   "follows transactions as well"};
+
+	return told[follows];
 }
 
 static void find_missing(const struct network *network, const struct btf *btf,
@@ -109,8 +124,8 @@ static void find_missing(const struct network *network, const struct btf *btf,
 	else
 		finding_add(logger, DEEPMON_FOUND_MISSING, "hook", hook,
 			    "boot Linux 6.3 or later, where it is built in",
-			    "sends and receives are heard of by %s, which does not follow transactions",
-			    network_hooks_name(network->way.hooks));
+			    "sends and receives are heard of by %s, which %s",
+			    network_hooks_name(network->way.hooks), follows_told(network->follows));
 }
 
 static int share_slots(const struct network *network, const struct kernel *kernel)
@@ -178,11 +193,10 @@ static int start(struct network *network, const struct network_settings *setting
 	network->bpf = net_bpf__open();
 	if (!network->bpf)
 		return -errno;
-	network->bpf->rodata->with_http = settings->http;
 	network->bpf->rodata->cgroup_subsys = settings->hierarchy->subsys;
 	network->bpf->rodata->sockets_hashed = network->way.hashed;
 	network->bpf->rodata->with_peers = settings->max_peers > 0;
-	choose_programs(network, settings->latency != NULL, btf);
+	choose_programs(network, settings, btf);
 	size_maps(network, settings);
 	r = share_slots(network, settings->kernel);
 	if (!r)
@@ -263,6 +277,8 @@ static int start_some(struct network *network, const struct network_settings *se
 static void say_way(const struct network *network, const struct deepmon_logger *logger,
 		    const struct reasons *reasons)
 {
+	static const char *const left_out[] = {"; transactions are left out",
+					       "; HTTP's transactions are left out", ""};
 	const char *name = network_hooks_name(network->way.hooks);
 
 	if (network->way.hooks == NETWORK_HOOKS_NONE)
@@ -272,9 +288,9 @@ static void say_way(const struct network *network, const struct deepmon_logger *
 		    "transactions are left out. %s",
 		    reasons->text);
 	else if (reasons->length)
-		log_info(
-		    logger, "network: sends and receives are heard of by %s%s; transactions are left out. %s",
-		    name, network->way.hashed ? ", MaxSockets sockets known at a time" : "", reasons->text);
+		log_info(logger, "network: sends and receives are heard of by %s%s%s. %s", name,
+			 network->way.hashed ? ", MaxSockets sockets known at a time" : "",
+			 left_out[network->follows], reasons->text);
 	if (network->links.few)
 		log_warning(
 		    logger,

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "bpf/net.skel.h"
 
@@ -21,24 +22,25 @@ const size_t network_way_count = sizeof(network_ways) / sizeof(network_ways[0]);
 struct hooked {
 	const char *function;
 	bool needed; /* without it the kind of hooks is none */
-	struct bpf_program *fexit, *begins, *ends;
+	struct bpf_program *fexit, *fexit_http, *begins, *ends;
 };
 
 #define HOOKED_COUNT 6
 _Static_assert(HOOKED_COUNT <= NETWORK_HOOKED_MAX, "a kprobe and a kretprobe for each");
+
+#define FEXIT(function) bpf->progs.net_fexit_##function, bpf->progs.net_http_##function
 
 static void list_hooked(const struct net_bpf *bpf, struct hooked list[HOOKED_COUNT])
 {
 	struct bpf_program *call = bpf->progs.net_call_begins, *receive = bpf->progs.net_receive_begins;
 	struct bpf_program *sent = bpf->progs.net_send_ends, *received = bpf->progs.net_receive_ends;
 	const struct hooked hooked[HOOKED_COUNT] = {
-	    {"inet_sendmsg", true, bpf->progs.net_fexit_inet_sendmsg, call, sent},
-	    {"inet_recvmsg", true, bpf->progs.net_fexit_inet_recvmsg, receive, received},
-	    {"inet6_sendmsg", false, bpf->progs.net_fexit_inet6_sendmsg, call, sent},
-	    {"inet6_recvmsg", false, bpf->progs.net_fexit_inet6_recvmsg, receive, received},
-	    {"inet_sendpage", false, bpf->progs.net_fexit_inet_sendpage, bpf->progs.net_sendpage_begins,
-	     sent},
-	    {"tcp_splice_read", false, bpf->progs.net_fexit_tcp_splice_read, call, received},
+	    {"inet_sendmsg", true, FEXIT(inet_sendmsg), call, sent},
+	    {"inet_recvmsg", true, FEXIT(inet_recvmsg), receive, received},
+	    {"inet6_sendmsg", false, FEXIT(inet6_sendmsg), call, sent},
+	    {"inet6_recvmsg", false, FEXIT(inet6_recvmsg), receive, received},
+	    {"inet_sendpage", false, FEXIT(inet_sendpage), bpf->progs.net_sendpage_begins, sent},
+	    {"tcp_splice_read", false, FEXIT(tcp_splice_read), call, received},
 	};
 
 	for (size_t i = 0; i < HOOKED_COUNT; i++)
@@ -56,6 +58,30 @@ bool network_has_tracepoint(const struct btf *btf, const char *name)
 static bool has_function(const struct btf *btf, const char *name)
 {
 	return btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0;
+}
+
+static bool has_helper(const struct btf *btf, const char *name)
+{
+	const struct btf_type *type;
+	int id = btf__find_by_name_kind(btf, "bpf_func_id", BTF_KIND_ENUM);
+
+	if (id < 0)
+		return false;
+	type = btf__type_by_id(btf, (__u32)id);
+	for (__u32 i = 0; i < btf_vlen(type); i++)
+		if (strcmp(btf__name_by_offset(btf, btf_enum(type)[i].name_off), name) == 0)
+			return true;
+	return false;
+}
+
+/* Where the program was when it made the call is known from Linux 5.15 on, and loops from 5.17. */
+enum network_follows network_hooks_follow(const struct network_way *way, const struct btf *btf)
+{
+	if (way->hashed || (way->hooks != NETWORK_HOOKS_TRACEPOINTS && way->hooks != NETWORK_HOOKS_FENTRY))
+		return NETWORK_FOLLOWS_NONE;
+	return has_helper(btf, "BPF_FUNC_task_pt_regs") && has_helper(btf, "BPF_FUNC_loop")
+		   ? NETWORK_FOLLOWS_HTTP
+		   : NETWORK_FOLLOWS_TCP;
 }
 
 const char *network_hooks_name(enum network_hooks hooks)
@@ -87,16 +113,18 @@ const char *network_hooks_missing(enum network_hooks hooks, const struct btf *bt
 	return NULL;
 }
 
-void network_hooks_choose(struct net_bpf *bpf, enum network_hooks hooks, const struct btf *btf)
+void network_hooks_choose(struct net_bpf *bpf, enum network_hooks hooks, bool http, const struct btf *btf)
 {
 	struct hooked list[HOOKED_COUNT];
+	bool fexit;
 
 	list_hooked(bpf, list);
 	bpf_program__set_autoload(bpf->progs.net_sent, hooks == NETWORK_HOOKS_TRACEPOINTS);
 	bpf_program__set_autoload(bpf->progs.net_received, hooks == NETWORK_HOOKS_TRACEPOINTS);
 	for (size_t i = 0; i < HOOKED_COUNT; i++) {
-		bpf_program__set_autoload(list[i].fexit, hooks == NETWORK_HOOKS_FENTRY &&
-							     has_function(btf, list[i].function));
+		fexit = hooks == NETWORK_HOOKS_FENTRY && has_function(btf, list[i].function);
+		bpf_program__set_autoload(list[i].fexit, fexit && !http);
+		bpf_program__set_autoload(list[i].fexit_http, fexit && http);
 		bpf_program__set_autoload(list[i].begins, hooks == NETWORK_HOOKS_KPROBES);
 		bpf_program__set_autoload(list[i].ends, hooks == NETWORK_HOOKS_KPROBES);
 	}

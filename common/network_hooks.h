@@ -44,11 +44,17 @@ struct network_links {
 
 const char *network_hooks_name(enum network_hooks hooks);
 
+/* Which transactions are followed; each has those before it, too. */
+enum network_follows { NETWORK_FOLLOWS_NONE, NETWORK_FOLLOWS_TCP, NETWORK_FOLLOWS_HTTP };
+
+/* Those that can be, that way. */
+enum network_follows network_hooks_follow(const struct network_way *way, const struct btf *btf);
+
 /* NULL: this kernel may have them, which loading will show; else why it has not. */
 const char *network_hooks_missing(enum network_hooks hooks, const struct btf *btf);
 
 /* Between open and load: of all kinds of programs that hear of sends and receives, loads those. */
-void network_hooks_choose(struct net_bpf *bpf, enum network_hooks hooks, const struct btf *btf);
+void network_hooks_choose(struct net_bpf *bpf, enum network_hooks hooks, bool http, const struct btf *btf);
 
 /* After net_bpf__attach. -errno; then, too, network_hooks_detach must be called. */
 int network_hooks_attach(struct network_links *links, struct net_bpf *bpf, enum network_hooks hooks);

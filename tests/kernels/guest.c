@@ -38,6 +38,7 @@ static const struct method {
     {"network_kprobes", NETWORK | KPROBES},
     {"network_capabilities", NETWORK | CAPABILITIES},
     {"transactions", TRANSACTIONS},
+    {"transactions_fentry", TRANSACTIONS | FENTRY},
     {"hierarchy", OTHER_HIERARCHY},
 };
 

@@ -199,7 +199,8 @@ const char *read_log(unsigned with, bool heard)
 	all[0] = '\0';
 	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
 		/* Which hooks were chosen is no loss, but of transactions. */
-		if (!(with & TRANSACTIONS) && strstr(line, "sends and receives are heard of by")) {
+		if (strstr(line, "sends and receives are heard of by") &&
+		    !(with & TRANSACTIONS && strstr(line, "transactions are left out"))) {
 			if (heard)
 				note(true, "%s", line);
 			continue;

@@ -30,7 +30,7 @@ from stage.process import Skip, Stopped, find_program, spawn, stop_on_signals, s
 LAYOUTS = {"5.10": ("v2", "v1", "hybrid"), "6.1": ("v2", "v1", "hybrid"), "6.12": ("v2",), "newest": ("v2",)}
 METHODS = ("plain", "overlap", "counters", "processes", "interrupts", "all", "hotplug", "capabilities",
            "memlock", "files", "memory", "full", "block", "network", "network_fentry", "network_kprobes",
-           "network_capabilities", "transactions")
+           "network_capabilities", "transactions", "transactions_fentry")
 METHODS_V1 = ("hierarchy",)  # beside v1's there are others to choose from
 # What a kernel can't do, and words of each line that deepmon then says. Any other line is a failure.
 NO_OVERLAP = "SmtOverlap: this kernel can't account the overlap"
@@ -44,11 +44,12 @@ REFUSED = {
     ("5.10", "full"): ["File I/O is left out"],
     ("5.10", "network_capabilities"): [NO_NETWORK],
     ("5.10", "transactions"): [NO_TRANSACTIONS],
-    ("6.1", "transactions"): [NO_TRANSACTIONS],
+    ("5.10", "transactions_fentry"): [NO_TRANSACTIONS],
     ("5.10", "memlock"): ["LimitMEMLOCK"],
 }
 # Where the network's sends and receives are heard of, if it is not the first choice.
-HEARD = {("5.10", "network"): "by fentry, MaxSockets", ("6.1", "network"): "by fentry"}
+HEARD = {("5.10", "network"): "by fentry, MaxSockets", ("6.1", "network"): "by fentry",
+         ("6.1", "transactions"): "by fentry"}
 GUEST_SECONDS = 120
 DISK_BYTES = 16 << 20
 NOT_OURS = re.compile(r"\[ *\d+\.\d+\] |qemu-system")
