@@ -16,6 +16,7 @@
 #include <strings.h>
 
 #include "../../bpf/http_head.h"
+#include "../../bpf/http_target.h"
 #include "../../bpf/transaction.h"
 
 #define SESSION_MAX 65536
@@ -48,6 +49,7 @@ struct record {
 	size_t time;
 	size_t began, target; /* of a line: when the message began, and its target */
 	uint32_t value;	      /* of a request's line, its method; of a response, its status */
+	uint64_t path;	      /* of a request's line: sums of its paths, as path_rules want them */
 	uint8_t side, what;
 	bool answered; /* of an end */
 };
@@ -69,7 +71,7 @@ static void trace_add(struct trace *trace, struct record record)
 static bool records_are_equal(const struct record *a, const struct record *b)
 {
 	return a->time == b->time && a->began == b->began && a->target == b->target && a->value == b->value &&
-	       a->side == b->side && a->what == b->what && a->answered == b->answered;
+	       a->side == b->side && a->what == b->what && a->answered == b->answered && a->path == b->path;
 }
 
 UNUSED static bool traces_are_equal(const struct trace *a, const struct trace *b)
@@ -126,6 +128,119 @@ UNUSED static const char *trace_text(const struct trace *trace)
 	return text;
 }
 
+/* ---- Paths ------------------------------------------------------------------------------------- */
+
+/* The whole of it, and one that is cut soon and folded. */
+#define PATH_RULES 2
+static const struct path_rule {
+	uint32_t most;
+	bool fold;
+} path_rules[PATH_RULES] = {{HTTP_PATH_MOST, false}, {20, true}};
+
+/* Goes on with a sum over a path. */
+static uint64_t path_sum(uint64_t sum, const uint8_t *path, size_t length, bool cut)
+{
+	for (size_t i = 0; i < length; i++)
+		sum = (sum ^ path[i]) * 0x100000001b3ULL;
+	return (sum ^ (cut ? 257 : 256)) * 0x100000001b3ULL;
+}
+
+static uint64_t path_sum_of(const struct http_target targets[PATH_RULES])
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < PATH_RULES; i++) {
+		const struct http_target *target = &targets[i];
+
+		for (size_t j = target->length; j < HTTP_PATH_ROOM; j++)
+			if (target->path.bytes[j])
+				abort();
+		sum = path_sum(sum, target->path.bytes, target->length, target->cut);
+	}
+	return sum;
+}
+
+static size_t strspn_of(const uint8_t *text, size_t length, const char *accepted)
+{
+	size_t i = 0;
+
+	while (i < length && text[i] && strchr(accepted, text[i]))
+		i++;
+	return i;
+}
+
+static bool has_digit(const uint8_t *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if (text[i] >= '0' && text[i] <= '9')
+			return true;
+	return false;
+}
+
+/* The same by the book: a path is made as text, and then cut. Returns its length. */
+UNUSED static size_t reference_path(const uint8_t *target, size_t length, const struct path_rule *rule,
+				    uint8_t path[HTTP_PATH_MOST], bool *cut)
+{
+	static uint8_t whole[SESSION_MAX + 4 * SESSION_MAX / 2];
+	size_t end = 0, used = 0, from = 0, kept;
+
+	while (end < length && target[end] > ' ' && target[end] != '?' && target[end] != '#')
+		end++;
+	for (size_t i = 1; i + 2 < end && target[i - 1] != '/' && target[0] != ':'; i++) {
+		if (target[i] != ':')
+			continue;
+		if (target[i + 1] != '/' || target[i + 2] != '/')
+			break;
+		for (from = i + 3; from < end && target[from] != '/'; from++)
+			;
+		break;
+	}
+	if (from && from == end)
+		whole[used++] = '/';
+	while (from < end) {
+		size_t next = from, digits, id;
+
+		if (target[from] != '/') {
+			whole[used++] = target[from++];
+			continue;
+		}
+		while (++next < end && target[next] != '/')
+			;
+		digits = strspn_of(target + from + 1, next - from - 1, "0123456789");
+		id = strspn_of(target + from + 1, next - from - 1, "-0123456789abcdefABCDEF");
+		whole[used++] = '/';
+		from++;
+		if (rule->fold && next > from &&
+		    (digits == next - from ||
+		     (id == next - from && id >= 8 && has_digit(target + from, next - from)))) {
+			memcpy(whole + used, ":id", 3);
+			used += 3;
+		} else {
+			memcpy(whole + used, target + from, next - from);
+			used += next - from;
+		}
+		from = next;
+	}
+	kept = used < rule->most ? used : rule->most;
+	*cut = used > kept;
+	memcpy(path, whole, kept);
+	return kept;
+}
+
+static uint64_t reference_path_sum(const uint8_t *target, size_t length)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < PATH_RULES; i++) {
+		uint8_t path[HTTP_PATH_MOST];
+		bool cut;
+		size_t kept = reference_path(target, length, &path_rules[i], path, &cut);
+
+		sum = path_sum(sum, path, kept, cut);
+	}
+	return sum;
+}
+
 /* ---- By bpf/http.h ----------------------------------------------------------------------------- */
 
 /* What bpf/transaction.h made of it, in order. */
@@ -144,6 +259,7 @@ struct run {
 	struct transaction tcp;
 	struct transaction_queue queue;
 	size_t began[2], target;
+	struct http_target targets[PATH_RULES];
 	struct trace *trace;
 	struct outcomes *tcp_outcomes, *http_outcomes; /* or NULL */
 };
@@ -177,6 +293,7 @@ static void run_take_events(struct run *run, uint8_t side, uint32_t events, size
 						      .began = run->began[side],
 						      .target = side ? 0 : run->target,
 						      .value = side ? status : reader->method,
+						      .path = side ? 0 : path_sum_of(run->targets),
 						      .side = side,
 						      .what = WHAT_LINE});
 	if (events & HTTP_HEAD_ENDED)
@@ -218,9 +335,18 @@ static bool same_connection(const struct http_connection *a, const struct http_c
 /* A head that was taken at once, which must be what reading it step by step makes of it. */
 struct at_once {
 	struct http_connection connection;
+	struct http_target targets[PATH_RULES];
 	uint32_t events, seen;
 	uint32_t end; /* of the head; 0: it was not taken */
 };
+
+static void follow_targets(struct http_target targets[PATH_RULES], const struct http_chunk *chunk,
+			   uint32_t position, uint32_t next, uint32_t events)
+{
+	for (int i = 0; i < PATH_RULES; i++)
+		http_target_follow(&targets[i], chunk, position, next, events, path_rules[i].most,
+				   path_rules[i].fold);
+}
 
 /* One that is not taken must leave no trace that matters. */
 static void at_once_try(struct at_once *head, struct run *run, uint8_t side, const struct http_chunk *chunk,
@@ -230,6 +356,8 @@ static void at_once_try(struct at_once *head, struct run *run, uint8_t side, con
 	head->end = http_head(&head->connection, side, chunk, length, &head->events);
 	if (!head->end)
 		run->connection = head->connection;
+	else if (side == HTTP_REQUESTS)
+		follow_targets(head->targets, chunk, 0, head->end, head->events);
 }
 
 static void at_once_check(struct at_once *head, const struct run *run, uint32_t position, uint32_t events)
@@ -237,6 +365,9 @@ static void at_once_check(struct at_once *head, const struct run *run, uint32_t 
 	if (position > head->end)
 		return;
 	head->seen |= events & ~(uint32_t)HTTP_TARGET;
+	if (events & HTTP_LINE && head->targets[0].most &&
+	    path_sum_of(head->targets) != path_sum_of(run->targets))
+		abort();
 	if (position == head->end &&
 	    (head->seen != head->events || !same_connection(&head->connection, &run->connection)))
 		abort();
@@ -280,6 +411,8 @@ static void run_call(struct run *run, const struct session *session, size_t from
 			next = http_next(&run->connection, side, &chunk, position, length, &events);
 			if (next <= position || next > length)
 				abort();
+			if (side == HTTP_REQUESTS)
+				follow_targets(run->targets, &chunk, position, next, events);
 			position = next;
 			at_once_check(&head, run, position, events);
 			run_take_events(run, side, events, from + position - 1, now_ns);
@@ -878,12 +1011,14 @@ static void reference_request(struct reference *reference)
 			reference_fail(reference, stream, from, end - 1);
 			return;
 		}
-		reference_add(reference, (struct record){.time = request->line,
-							 .began = request->began,
-							 .target = stream->times[target],
-							 .value = request->method,
-							 .side = HTTP_REQUESTS,
-							 .what = WHAT_LINE});
+		reference_add(reference, (struct record){
+					     .time = request->line,
+					     .began = request->began,
+					     .target = stream->times[target],
+					     .path = reference_path_sum(stream->bytes + target, end - target),
+					     .value = request->method,
+					     .side = HTTP_REQUESTS,
+					     .what = WHAT_LINE});
 		/* What came before the first line was not read as responses. */
 		for (struct stream *responses = &reference->streams[HTTP_RESPONSES];
 		     !number && responses->position < responses->length &&

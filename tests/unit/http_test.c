@@ -478,6 +478,24 @@ static char *append_message(char *to, bool framed)
 	return to + length;
 }
 
+/* What paths are made of, well or not. */
+static char *append_target(char *to)
+{
+	static const char *const begins[] = {"/",  "http://a:80",     "a",   "*",
+					     "1:", "HTTP://u@[::1]/", "x:/", ":"};
+	static const char *const parts[] = {
+	    "/",	"a",	 "users",     "7",	 "12345678901234567890",
+	    "0f3a",	"?x=/1", "cafe-0123", "#",	 "-",
+	    "\xc3\xa9", "%20",	 ":",	      "http://", "//"};
+
+	to = append(to, begins[random_below(2) ? 0 : random_below(COUNT(begins))]);
+	for (uint64_t i = random_below(12); i > 0; i--)
+		to = append(append(to, random_below(2) ? "/" : ""), one_of(parts, COUNT(parts)));
+	for (uint64_t i = random_below(8) ? 0 : random_below(400); i > 0; i--)
+		to = append(to, random_below(30) ? "x" : "/");
+	return to;
+}
+
 static void add_request(uint32_t method)
 {
 	static char text[16384];
@@ -485,9 +503,9 @@ static void add_request(uint32_t method)
 
 	if (truth.requests && !random_below(8))
 		end = append(end, "\r\n");
-	end += sprintf(end, "%s %s HTTP/1.%d%s", method ? method_name(method) : "PURGE",
-		       random_below(3) ? "/" : "/a b?c=HTTP/1.1", (int)random_below(2),
-		       random_below(4) ? "\r\n" : "\n");
+	end += sprintf(end, "%s ", method ? method_name(method) : "PURGE");
+	end = random_below(4) ? append_target(end) : append(end, "/a b?c=HTTP/1.1");
+	end += sprintf(end, " HTTP/1.%d%s", (int)random_below(2), random_below(4) ? "\r\n" : "\n");
 	end = method == HTTP_METHOD_CONNECT ? append(append_fields(end), "\r\n") : append_message(end, false);
 	session_add(&session, HTTP_REQUESTS, text, (size_t)(end - text));
 	truth.methods[truth.requests++] = method;
