@@ -3,7 +3,7 @@
  * Loads bpf/cpu.bpf.c and reads its maps. The large ones are mapped memory: reading them costs no system
  * call.
  */
-#include "kernel.h"
+#include "kernel_inside.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,25 +12,10 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "account.h"
 #include "bpf/cpu.skel.h"
-#include "bpf_object.h"
 #include "cpus.h"
 #include "findings.h"
 #include "log.h"
-
-struct kernel {
-	struct cpu_bpf *bpf;
-	struct kernel_settings settings;
-	uint32_t cpu_count;
-	uint32_t slot_count;
-	bool overlap;
-	bool *away;	    /* CPUs that were offline at the last flush */
-	uint64_t came_back; /* times that one was back, its counters dead until then */
-	struct bpf_mapping cpus, usage, slots;
-	struct process_map processes; /* if they are told apart */
-	struct kernel_copy *copy;     /* read in place of the maps; NULL: they are read */
-};
 
 int kernel_cpu_count(void)
 {
@@ -277,12 +262,12 @@ uint32_t kernel_slot_count(const struct kernel *kernel)
 	return kernel->slot_count;
 }
 
-static const struct cpu_usage *mapped_usage(const struct kernel *kernel, uint32_t cpu, uint32_t slot)
+const struct cpu_usage *kernel_mapped_usage(const struct kernel *kernel, uint32_t cpu, uint32_t slot)
 {
 	return (const struct cpu_usage *)kernel->usage.memory + (size_t)cpu * kernel->slot_count + slot;
 }
 
-static uint64_t mapped_owner(const struct kernel *kernel, uint32_t slot)
+uint64_t kernel_mapped_owner(const struct kernel *kernel, uint32_t slot)
 {
 	const struct cpu_slot *slots = kernel->slots.memory;
 
@@ -291,14 +276,15 @@ static uint64_t mapped_owner(const struct kernel *kernel, uint32_t slot)
 
 const struct cpu_usage *kernel_usage(const struct kernel *kernel, uint32_t cpu, uint32_t slot)
 {
-	return kernel->copy ? kernel_copy_usage(kernel->copy, cpu, slot) : mapped_usage(kernel, cpu, slot);
+	return kernel->copy ? kernel_copy_usage(kernel->copy, cpu, slot)
+			    : kernel_mapped_usage(kernel, cpu, slot);
 }
 
 uint64_t kernel_slot_owner(const struct kernel *kernel, uint32_t slot)
 {
 	if (kernel->copy)
 		return slot < kernel->copy->slots ? kernel->copy->owners[slot] : 0;
-	return mapped_owner(kernel, slot);
+	return kernel_mapped_owner(kernel, slot);
 }
 
 void kernel_free_slot(struct kernel *kernel, uint32_t slot)
@@ -324,37 +310,44 @@ struct kernel_slot_maps kernel_slot_maps(const struct kernel *kernel)
 					 .free_slots = bpf_map__fd(kernel->bpf->maps.free_slots)};
 }
 
-static uint64_t mapped_counters_failed(const struct kernel *kernel)
+#define READ(kernel, name) __atomic_load_n(&(kernel)->bpf->bss->name, __ATOMIC_RELAXED)
+
+struct kernel_losses kernel_mapped_losses(const struct kernel *kernel)
 {
 	const struct cpu_state *cpus = kernel->cpus.memory;
-	uint64_t failed = kernel->came_back;
+	struct kernel_losses losses = {.slots_refused = READ(kernel, slots_refused),
+				       .counters_failed = kernel->came_back,
+				       .switches_unseen = READ(kernel, switches_unseen),
+				       .processes_refused = READ(kernel, processes_refused)};
 
 	for (uint32_t cpu = 0; cpu < kernel->cpu_count; cpu++)
-		failed += __atomic_load_n(&cpus[cpu].counters_failed, __ATOMIC_RELAXED);
-	return failed;
+		losses.counters_failed += __atomic_load_n(&cpus[cpu].counters_failed, __ATOMIC_RELAXED);
+	return losses;
 }
 
-#define READ_NOW(kernel, name) __atomic_load_n(&(kernel)->bpf->bss->name, __ATOMIC_RELAXED)
-#define READ(kernel, name)     ((kernel)->copy ? (kernel)->copy->name : READ_NOW(kernel, name))
+static struct kernel_losses losses(const struct kernel *kernel)
+{
+	return kernel->copy ? kernel->copy->losses : kernel_mapped_losses(kernel);
+}
 
 uint64_t kernel_slots_refused(const struct kernel *kernel)
 {
-	return READ(kernel, slots_refused);
+	return losses(kernel).slots_refused;
 }
 
 uint64_t kernel_switches_unseen(const struct kernel *kernel)
 {
-	return READ(kernel, switches_unseen);
+	return losses(kernel).switches_unseen;
 }
 
 uint64_t kernel_processes_refused(const struct kernel *kernel)
 {
-	return READ(kernel, processes_refused);
+	return losses(kernel).processes_refused;
 }
 
 uint64_t kernel_counters_failed(const struct kernel *kernel)
 {
-	return kernel->copy ? kernel->copy->counters_failed : mapped_counters_failed(kernel);
+	return losses(kernel).counters_failed;
 }
 
 int kernel_add_run_time(const struct kernel *kernel, uint64_t *run_time_ns, uint64_t *runs)
@@ -394,158 +387,4 @@ void kernel_forget_process(const struct kernel *kernel, const struct process_key
 		kernel_copy_forget_process(kernel->copy, key);
 	if (kernel->bpf)
 		process_map_delete(&kernel->processes, key);
-}
-
-/* ---- Recordings -------------------------------------------------------------------------------- */
-
-int kernel_keep_copy(struct kernel *kernel)
-{
-	struct kernel_copy *copy;
-	int r;
-
-	if ((uint64_t)kernel->cpu_count * kernel->slot_count > KERNEL_COPY_CELLS_MAX)
-		return -E2BIG;
-	copy = calloc(1, sizeof(*copy));
-	if (!copy)
-		return -ENOMEM;
-	r = kernel_copy_init(copy, kernel->cpu_count, kernel->slot_count, kernel->settings.max_processes);
-	if (r) {
-		kernel_copy_clear(copy);
-		free(copy);
-		return r;
-	}
-	kernel->copy = copy;
-	return 0;
-}
-
-void kernel_drop_copy(struct kernel *kernel)
-{
-	if (kernel->copy)
-		kernel_copy_clear(kernel->copy);
-	free(kernel->copy);
-	kernel->copy = NULL;
-}
-
-struct kernel_copy *kernel_copy_of(const struct kernel *kernel)
-{
-	return kernel->copy;
-}
-
-/* Owners are looked for as the ledger does: past the last by as many as there are CPUs. */
-static void capture_owners(struct kernel *kernel, struct recording_out *out)
-{
-	struct kernel_copy *copy = kernel->copy;
-
-	copy->slots_refused = READ_NOW(kernel, slots_refused);
-	copy->counters_failed = mapped_counters_failed(kernel);
-	copy->switches_unseen = READ_NOW(kernel, switches_unseen);
-	copy->processes_refused = READ_NOW(kernel, processes_refused);
-	recording_begin(out, RECORDING_OWNERS);
-	recording_put(out, copy->slots_refused);
-	recording_put(out, copy->counters_failed);
-	recording_put(out, copy->switches_unseen);
-	recording_put(out, copy->processes_refused);
-	for (uint32_t slot = CPU_SLOT_FIRST;
-	     slot < kernel->slot_count && slot <= copy->slots + kernel->cpu_count; slot++) {
-		uint64_t id = mapped_owner(kernel, slot);
-
-		if (id == (slot < copy->slots ? copy->owners[slot] : 0) || kernel_copy_reach(copy, slot + 1))
-			continue;
-		copy->owners[slot] = id;
-		recording_put(out, slot + 1);
-		recording_put(out, id);
-	}
-	recording_put(out, 0);
-	recording_end(out);
-}
-
-static void capture_usage(struct kernel *kernel, struct recording_out *out)
-{
-	struct kernel_copy *copy = kernel->copy;
-
-	recording_begin(out, RECORDING_USAGE);
-	for (uint32_t slot = 0; slot < copy->slots; slot++) {
-		for (uint32_t cpu = 0; cpu < copy->cpu_count; cpu++) {
-			struct cpu_usage *last = &copy->usage[(size_t)slot * copy->cpu_count + cpu];
-			struct cpu_usage now = {0};
-
-			usage_add(&now, mapped_usage(kernel, cpu, slot));
-			if (!recording_has_growth(&copy->fields[RECORDING_OF_USAGE], last, &now))
-				continue;
-			recording_put(out, slot + 1);
-			recording_put(out, cpu);
-			recording_put_growth(out, &copy->fields[RECORDING_OF_USAGE], last, &now);
-		}
-	}
-	recording_put(out, 0);
-	recording_end(out);
-}
-
-struct capturing {
-	struct kernel *kernel;
-	struct recording_out *out;
-};
-
-static void capture_process(void *user, const struct process_reading *reading)
-{
-	const struct capturing *capturing = user;
-	struct kernel_copy *copy = capturing->kernel->copy;
-	struct kernel_copy_process *process = kernel_copy_process(copy, &reading->key, true);
-	struct recording_out *out = capturing->out;
-	bool grown = false;
-
-	if (!process)
-		return;
-	memcpy(process->name, reading->name, sizeof(process->name));
-	recording_begin(out, RECORDING_PROCESS);
-	recording_put(out, reading->key.start_ns);
-	recording_put(out, reading->key.tgid);
-	recording_put(out, reading->key.slot);
-	recording_put_text(out, reading->name);
-	for (uint32_t cpu = 0; cpu < copy->cpu_count; cpu++) {
-		struct cpu_usage now = {0};
-
-		usage_add(&now, process_reading_of_cpu(reading, cpu));
-		if (!recording_has_growth(&copy->fields[RECORDING_OF_USAGE], &process->by_cpu[cpu], &now))
-			continue;
-		recording_put(out, cpu + 1);
-		recording_put_growth(out, &copy->fields[RECORDING_OF_USAGE], &process->by_cpu[cpu], &now);
-		grown = true;
-	}
-	recording_put(out, 0);
-	recording_end(out);
-	if (!grown)
-		recording_drop(out);
-}
-
-void kernel_capture(struct kernel *kernel, struct recording_out *out)
-{
-	struct capturing capturing = {kernel, out};
-
-	capture_owners(kernel, out);
-	if (kernel->settings.max_processes)
-		process_map_each(&kernel->processes, capture_process, &capturing);
-	capture_usage(kernel, out);
-}
-
-int kernel_open_recorded(struct kernel **opened, const struct kernel_recorded *recorded,
-			 struct counters *counters)
-{
-	struct kernel *kernel = calloc(1, sizeof(*kernel));
-	int r;
-
-	if (!kernel)
-		return -ENOMEM;
-	kernel->settings.counters = counters;
-	kernel->settings.max_processes = recorded->max_processes;
-	kernel->cpu_count = recorded->cpu_count;
-	kernel->slot_count = CPU_SLOT_FIRST + recorded->max_cgroups;
-	kernel->overlap = recorded->overlap;
-	r = kernel_keep_copy(kernel);
-	if (r) {
-		kernel_close(kernel);
-		return r;
-	}
-	*opened = kernel;
-	return 0;
 }

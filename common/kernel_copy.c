@@ -154,10 +154,10 @@ static void play_owners(struct kernel_copy *copy, struct recording_in *record)
 {
 	uint32_t slot;
 
-	copy->slots_refused = recording_take(record);
-	copy->counters_failed = recording_take(record);
-	copy->switches_unseen = recording_take(record);
-	copy->processes_refused = recording_take(record);
+	copy->losses.slots_refused = recording_take(record);
+	copy->losses.counters_failed = recording_take(record);
+	copy->losses.switches_unseen = recording_take(record);
+	copy->losses.processes_refused = recording_take(record);
 	while (next_slot(copy, record, &slot))
 		copy->owners[slot] = recording_take(record);
 }

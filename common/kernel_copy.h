@@ -18,6 +18,11 @@
 
 #define KERNEL_COPY_CELLS_MAX (1u << 23) /* CPUs times slots, or processes: half a GiB */
 
+/* What was not accounted so far. They only grow. */
+struct kernel_losses {
+	uint64_t slots_refused, counters_failed, switches_unseen, processes_refused;
+};
+
 /* A process in a slot. */
 struct kernel_copy_process {
 	struct process_key key;
@@ -33,7 +38,7 @@ struct kernel_copy {
 	uint64_t *owners;
 	struct net_usage *network;
 	struct file_io_usage *file_io;
-	uint64_t slots_refused, counters_failed, switches_unseen, processes_refused;
+	struct kernel_losses losses;
 	void *processes; /* tsearch tree of struct kernel_copy_process */
 	size_t process_count, processes_most;
 	struct recording_fields fields[RECORDING_FIGURES]; /* of the recording */

@@ -218,7 +218,7 @@ START_TEST(a_kernel_is_played_to)
 	ck_assert_int_eq(PLAY(&copy, RECORDING_OWNERS, 1, 2, 3, 4, /* slot 5 */ 6, 77, 0), 0);
 	ck_assert_uint_eq(copy.slots, 6);
 	ck_assert_uint_eq(copy.owners[5], 77);
-	ck_assert_uint_eq(copy.counters_failed, 2);
+	ck_assert_uint_eq(copy.losses.counters_failed, 2);
 	ck_assert_int_eq(PLAY(&copy, RECORDING_USAGE, /* slot 5, CPU 1 */ 6, 1, 1, 1000, 0), 0);
 	ck_assert_int_eq(PLAY(&copy, RECORDING_USAGE, 6, 1, 1, 500, 0), 0);
 	ck_assert_uint_eq(kernel_copy_usage(&copy, 1, 5)->time_ns, 1500);
