@@ -150,7 +150,7 @@ def test_small(t):
 
 def test_the_picture(t):
     """With colours, amid the recording; and the picture made of it is the one in README.md."""
-    terminal = t.enter(Terminal([t.built("deepmon-top"), "--replay", recording(t), "--from", "30", "--speed", "0.001",
+    terminal = t.enter(Terminal([t.built("deepmon-top"), "--replay", recording(t), "--from", "30", "--speed", "0.1",
                                  "--group", "project"], 100, 30))
     terminal.wait_for("recorded, 30 of")
     compare(t, PICTURE, terminal.colored, "the picture's screen")

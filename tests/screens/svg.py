@@ -49,7 +49,8 @@ def draw(pen, text, column, line):
     top = EDGE + line * LINE
     color = pen.color
     if pen.reverse:
-        yield (f'<rect x="{left:.1f}" y="{top}" width="{columns * CELL:.1f}" height="{LINE}" '
+        # A little more than its cells, for there is no seam between two.
+        yield (f'<rect x="{left:.1f}" y="{top}" width="{columns * CELL + 0.5:.1f}" height="{LINE}" '
                f'fill="{color}"/>')
         color = BACK
     if not text.strip():
