@@ -53,7 +53,8 @@ unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/u
 fuzzers := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 
 .PHONY: all
-all: $(BUILD)/deepmon-execd $(BUILD)/deepmon-top $(BUILD)/deepmon.so $(BUILD)/rapl-sim $(BUILD)/catalogue $(BUILD)/lines
+all: $(BUILD)/deepmon-execd $(BUILD)/deepmon-top $(BUILD)/deepmon.so $(BUILD)/rapl-sim $(BUILD)/catalogue $(BUILD)/lines \
+     $(BUILD)/host
 
 # ---- Kernel side -------------------------------------------------------------------------------
 
@@ -123,6 +124,13 @@ docs: $(BUILD)/catalogue
 	@set -e; for f in $(documents_filled); do \
 	    $(BUILD)/catalogue fill $$f > $(BUILD)/filled; cat $(BUILD)/filled > $$f; \
 	done; rm -f $(BUILD)/filled
+	@$(PYTHON) tests/screens/svg.py tests/fixtures/screens/picture.ansi > contrib/top/deepmon-top.svg
+
+# Keeps deepmon-top's screens as they are now, which a test compares; and the picture of one.
+.PHONY: screens
+screens: all
+	KEEP_SCREENS=1 BUILD=$(BUILD) $(PYTHON) tests/integration/run.py kept_screens
+	@$(MAKE) --silent docs
 
 # ---- Tests -------------------------------------------------------------------------------------
 
@@ -377,6 +385,7 @@ help:
 	@echo '                (ROUNDS=5, SIMULATE_RAPL=1, WITH_DOCKER=1)'
 	@echo 'make install    into PREFIX ($(PREFIX)) and collectd'"'"'s plugin directory; make uninstall; DESTDIR'
 	@echo 'make deb        the package of Debian and Ubuntu, in $(BUILD)/deb'
+	@echo 'make screens    keep the screens of deepmon-top as they are now'
 	@echo 'make docs       write the generated parts of README.md, types.db and the sample configurations'
 	@echo 'make fuzz       the fuzzers, FUZZ_RUNS inputs each'
 	@echo 'make test-sanitize  unit and integration tests with the compiler'"'"'s checks of memory and arithmetic'

@@ -72,7 +72,7 @@ static void draw_labels(const struct top_row *row, int line)
 
 	snprintf(text, sizeof(text), "%s %s%s%s", top_kind_name(row->entity), row->name,
 		 *row->id ? "  id " : "", row->id);
-	top_put_name(line, 0, COLS, TOP_STRONG, text);
+	top_put_name(line, 0, COLS, TOP_STRONG, text, "");
 	*text = '\0';
 	length = 0;
 	for (int key = 0; key < TOP_KEYS; key++)
@@ -80,7 +80,7 @@ static void draw_labels(const struct top_row *row, int line)
 			length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s %s",
 						   length ? "  " : "", top_key_name((enum top_key)key),
 						   row->labels[key]);
-	top_put_name(line + 1, 0, COLS, TOP_FAINT, text);
+	top_put_name(line + 1, 0, COLS, TOP_FAINT, text, "");
 }
 
 static void draw_graph(const struct top_screen *screen, const struct top_row *row,

@@ -272,13 +272,14 @@ static void hit(struct top_screen *screen, wint_t key)
 static bool is_unknown(void)
 {
 	wint_t key;
+	int kind = get_wch(&key);
 
-	if (get_wch(&key) == ERR)
-		return false;
-	if (key != '[' && key != 'O') {
+	if (kind == KEY_CODE_YES)
+		ungetch((int)key);
+	else if (kind == OK && key != '[' && key != 'O')
 		unget_wch((wchar_t)key);
+	if (kind != OK || (key != '[' && key != 'O'))
 		return false;
-	}
 	while (get_wch(&key) == OK && (key < '@' || key > '~'))
 		;
 	return true;

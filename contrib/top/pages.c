@@ -153,7 +153,8 @@ static void draw_tabs(struct top_screen *screen)
 	}
 	for (size_t page = first; page < TOP_SCREEN_PAGES; page++) {
 		char text[64];
-		int width = snprintf(text, sizeof(text), " %s ", top_screen_page_name(page));
+		int width = snprintf(text, sizeof(text), page == screen->page ? "[%s]" : " %s ",
+				     top_screen_page_name(page));
 
 		if (column + width > COLS - 1) {
 			top_put(TABS_LINE, COLS - 1, 1, TOP_FAINT, ">");
@@ -229,20 +230,34 @@ static void draw_figures(const struct window *window, int y, enum top_style styl
 	}
 }
 
+/* A container's device is told by what it is not told by above. */
+static void name_row(const struct top_screen *screen, const struct top_row *row, char *text, size_t size)
+{
+	if (row->entity != TOP_DEVICE || (!screen->only && !screen->settings.group_count))
+		snprintf(text, size, "%s", row->name);
+	else if (screen->only)
+		snprintf(text, size, "%s", row->part);
+	else
+		snprintf(text, size, "%s %s", row->part, row->name);
+}
+
 static void draw_line(const struct top_screen *screen, const struct window *window, int y, size_t index)
 {
 	const struct top_line *line = &screen->view.lines[index];
 	enum top_style style = index == screen->cursor ? TOP_HERE : line->row ? TOP_NORMAL : TOP_STRONG;
 	int indent = (int)line->depth * 2;
-	char text[512];
+	char text[512], name[400], members[32] = "";
 
-	if (line->row)
-		snprintf(text, sizeof(text), "%*s%s", indent, "", line->name);
-	else
-		snprintf(text, sizeof(text), "%*s%c %s (%zu)", indent, "",
+	if (line->row) {
+		name_row(screen, line->row, name, sizeof(name));
+		snprintf(text, sizeof(text), "%*s%s", indent, "", name);
+	} else {
+		snprintf(text, sizeof(text), "%*s%c %s", indent, "",
 			 screen->settings.is_folded(screen->settings.user, line->path) ? '+' : '-',
-			 line->name, line->members);
-	top_put_name(y, 0, window->name_width, style, text);
+			 line->name);
+		snprintf(members, sizeof(members), " (%zu)", line->members);
+	}
+	top_put_name(y, 0, window->name_width, style, text, members);
 	draw_figures(window, y, style, &line->figures);
 }
 
@@ -350,9 +365,9 @@ static void draw_foot(const struct top_screen *screen)
 	top_put(LINES - 3, 0, COLS, style, line);
 	text += length + strspn(text + length, " ");
 	if (*text || !*said)
-		top_put_name(LINES - 2, 0, COLS, style, text);
+		top_put_name(LINES - 2, 0, COLS, style, text, "");
 	else
-		top_put_name(LINES - 2, 0, COLS, TOP_POOR, lacks);
+		top_put_name(LINES - 2, 0, COLS, TOP_POOR, lacks, "");
 	top_put(LINES - 1, 0, COLS, TOP_FAINT, screen->source.replay ? replay_hints : hints);
 }
 

@@ -262,14 +262,14 @@ void top_put(int line, int column, int width, enum top_style style, const char *
 	attrset(A_NORMAL);
 }
 
-void top_put_name(int line, int column, int width, enum top_style style, const char *name)
+void top_put_name(int line, int column, int width, enum top_style style, const char *name, const char *tail)
 {
-	bool is_cut = top_width(name) > width;
-	int used;
-	size_t length = top_text_cut(name, is_utf8, width, 1, &used);
+	int room = width - top_width(tail), used;
+	bool is_cut = top_width(name) > room;
+	size_t length = top_text_cut(name, is_utf8, room, 1, &used);
 	char text[1024];
 
-	snprintf(text, sizeof(text), "%.*s%s", (int)length, name, !is_cut ? "" : is_utf8 ? "…" : "~");
+	snprintf(text, sizeof(text), "%.*s%s%s", (int)length, name, !is_cut ? "" : is_utf8 ? "…" : "~", tail);
 	top_put(line, column, width, style, text);
 }
 

@@ -41,8 +41,8 @@ bool top_terminal_is_utf8(void);
  * is a '?'. Nothing is written outside of the screen.
  */
 void top_put(int line, int column, int width, enum top_style style, const char *text);
-/* The same; what is cut ends with a sign of it. */
-void top_put_name(int line, int column, int width, enum top_style style, const char *name);
+/* The same, with a tail behind it; where it is cut there is a sign of it before the tail. */
+void top_put_name(int line, int column, int width, enum top_style style, const char *name, const char *tail);
 /* The same at the right of its columns. */
 void top_put_right(int line, int column, int width, enum top_style style, const char *text);
 /* Shows what was written. */

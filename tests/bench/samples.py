@@ -15,6 +15,7 @@ from stage.collectd import Collectd
 from stage.execd_parent import ExecdParent
 from stage.process import StageError
 from stage.rapl import RaplSim
+from stage.tmux import Terminal
 
 from .figures import Table
 
@@ -22,6 +23,8 @@ ACTIVE = 50
 BURN_NS = 1_000_000  # of each active container between two samples
 SAMPLES = 8  # idle and active each, of one deepmon-execd
 READS = 4  # of one collectd
+SCREEN = (140, 45)  # columns and lines of deepmon-top's
+REFRESHES = 12  # of it, one a second
 ANSWER_SECONDS = 30
 
 
@@ -184,6 +187,8 @@ class SampleBench:
                     self.measure_theirs(count)
                 if count == 1000:
                     self.measure_with_energy(containers)
+                    self.say(f"deepmon-top's screen of {count} containers")
+                    self.measure_screen(containers)
         self.report()
 
     def measure_ours(self, containers, arguments=(), suffix="", samples=SAMPLES):
@@ -205,6 +210,24 @@ class SampleBench:
         with RaplSim(self.state / "rapl", host.built(self.build, "rapl-sim"), domains="package,dram") as rapl:
             self.measure_ours(containers, ["--sys-root", str(rapl.root), "--cgroup-root", "/sys/fs/cgroup"],
                               "_energy")
+
+    def measure_screen(self, containers):
+        """What of a CPU deepmon-top takes at one refresh a second, the measuring included."""
+        count = len(containers.children)
+        percent = self.figures.figure(f"top_cpu_percent_{count}", "%", 3)
+        command = [host.built(self.build, "deepmon-top"), "--interval", "1", "--docker-root", containers.docker_root,
+                   "--max-containers", "65536", "--filter", "name:bench-"]
+        with Terminal(command, *SCREEN) as terminal:
+            terminal.wait_for("every 1 s", ANSWER_SECONDS)
+            containers.visit_all()
+            terminal.wait_for(f"Sum of {count} ", ANSWER_SECONDS)
+            pid = terminal.pid("deepmon-top")
+            for _ in range(REFRESHES):
+                before, began = cpu_ns(pid), time.monotonic()
+                containers.burn()
+                time.sleep(max(0, began + 1 - time.monotonic()))
+                percent.values.append((cpu_ns(pid) - before) / 1e7 / (time.monotonic() - began))
+            self.figures.figure(f"top_rss_mib_{count}", "MiB").values.append(resident_mib(pid))
 
     def measure_theirs(self, count):
         """collectd with its cgroups plugin alone, less a collectd with no read plugin at all."""
