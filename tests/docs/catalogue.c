@@ -8,6 +8,8 @@
  *   catalogue fill FILE     prints FILE with each marked region ("generated: PART" to "end") of a part
  *                           that it has written anew; another's is left as it is
  */
+#include <ctype.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -437,6 +439,49 @@ static bool print_part(const char *name)
 	return false;
 }
 
+/* ---- The contents of a page of Markdown ---------------------------------------------------------- */
+
+/* The address of a heading, as GitHub and GitLab make it. */
+static void print_anchor(const char *title)
+{
+	for (; *title; title++)
+		if (isalnum((unsigned char)*title) || *title == '-' || *title == '_')
+			putchar(tolower((unsigned char)*title));
+		else if (*title == ' ')
+			putchar('-');
+}
+
+/* Headings of the second level, a line each, with those of the third in it. */
+static void print_contents(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	char line[8192];
+	bool in_code = false, has_parts = false, begun = false;
+
+	while (file && fgets(line, sizeof(line), file)) {
+		size_t level = strspn(line, "#");
+		char *title = line + level + strspn(line + level, " ");
+
+		in_code ^= strncmp(line, "```", 3) == 0;
+		if (in_code || (level != 2 && level != 3))
+			continue;
+		title[strcspn(title, "\n")] = '\0';
+		if (level == 2)
+			fputs(begun ? "\n- " : "- ", stdout);
+		else
+			fputs(has_parts ? ", " : ": ", stdout);
+		has_parts = level == 3;
+		begun = true;
+		printf("[%s](#", title);
+		print_anchor(title);
+		putchar(')');
+	}
+	if (begun)
+		putchar('\n');
+	if (file)
+		fclose(file);
+}
+
 /* What a line says behind the marks of a comment, in Markdown, a configuration or a manual page. */
 static const char *comment(const char *line)
 {
@@ -468,7 +513,11 @@ static int fill(const char *path)
 		fputs(line, stdout);
 		if (comment(line) == line || sscanf(comment(line), "generated: %63[a-z.]", name) != 1)
 			continue;
-		inside = print_part(name);
+		inside = true;
+		if (strcmp(name, "contents") == 0)
+			print_contents(path);
+		else
+			inside = print_part(name);
 	}
 	if (inside)
 		fprintf(stderr, "catalogue: %s: the region of %s has no end\n", path, name);

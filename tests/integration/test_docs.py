@@ -41,7 +41,7 @@ def rows(t, part):
 
 
 def test_generated_documents_are_fresh(t):
-    for path, part in ((README, "metrics"), (README, "options"), (COLLECTD_CONF, "collectd.conf"),
+    for path, part in ((README, "contents"), (README, "metrics"), (README, "options"), (COLLECTD_CONF, "collectd.conf"),
                        (TELEGRAF_CONF, "telegraf.conf"), (PAGES[0], "options.five"), (PAGES[1], "options.eight"),
                        (PAGES[1], "execd.own")):
         t.true(f"generated: {part}" in path.read_text(), f"{path.name} has a region for {part}")
@@ -51,6 +51,18 @@ def test_generated_documents_are_fresh(t):
         name = path.relative_to(SOURCE)
         t.true(path.read_text() == text, f"{name} agrees with the catalogues: run make docs",
                f"{name} differs")
+
+
+def test_links_in_readme_lead_somewhere(t):
+    text = README.read_text()
+    headings = re.findall(r"^#{1,3} (.+)$", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    anchors = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+    t.equal([each for each in anchors if anchors.count(each) > 1], [], "headings of one address")
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    t.true(len(links) > 20, "links", links)
+    t.equal([link for link in links if link.startswith("#") and link[1:] not in anchors], [], "links to no heading")
+    t.equal([link for link in links if not link.startswith(("#", "http")) and not (SOURCE / link.split("#")[0]).exists()],
+            [], "links to no file")
 
 
 def test_manual_pages_are_without_fault(t):
