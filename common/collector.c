@@ -31,7 +31,7 @@ static struct attribution_rules rules_of(const struct deepmon_options *options)
 
 static bool has_peers(const struct deepmon *collector)
 {
-	return collector->network && collector->options.peers && !collector->player;
+	return collector->network && collector->options.peers && network_peer_maps(collector->network).most;
 }
 
 static bool names_peers(const struct deepmon *collector)
@@ -72,12 +72,13 @@ int collector_open_ledger(struct deepmon *collector, size_t zone_count)
 	if (!r && has_peers(collector)) {
 		const struct peer_maps maps = network_peer_maps(collector->network);
 
-		r = peers_init(&collector->peers, &maps, collector->options.max_peers,
-			       collector->options.peers, collector->topology.cpu_count);
+		r = peers_init(&collector->peers, &maps, maps.most, collector->options.peers,
+			       collector->topology.cpu_count);
 		collector->peers.names_met = collector->options.peer_names;
 		collector->attribution.peers = &collector->peers;
 	}
-	if (!r && files_of(collector) && collector_tells_files(collector)) {
+	if (!r && files_of(collector) && files_set_count(files_of(collector)) &&
+	    collector_tells_files(collector)) {
 		const size_t told[FILE_SCOPES] = {collector->options.top_files,
 						  collector->options.container_files};
 

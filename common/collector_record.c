@@ -9,13 +9,47 @@
 #include "collector.h"
 #include "log.h"
 
-/* The network and file I/O go with the kernel. */
-static void follow_copy(struct deepmon *collector)
+/* The network, file I/O and latencies go with the kernel. With no copy nothing fails. */
+static int follow_copy(struct deepmon *collector)
 {
+	int r = 0;
+
 	if (collector->network)
-		network_keep_copy(collector->network, collector->kernel);
+		r = network_keep_copy(collector->network, collector->kernel);
+	if (collector->file_io && !r)
+		r = file_io_keep_copy(collector->file_io, collector->kernel);
+	if (collector->latency && !r)
+		r = latency_keep_copy(collector->latency, kernel_copy_of(collector->kernel));
+	return r;
+}
+
+static int keep_copy(struct deepmon *collector)
+{
+	int r = kernel_keep_copy(collector->kernel);
+
+	return r ? r : follow_copy(collector);
+}
+
+static void drop_copy(struct deepmon *collector)
+{
+	kernel_drop_copy(collector->kernel);
+	follow_copy(collector);
+	if (collector->attribution.peers)
+		collector->peers.maps = network_peer_maps(collector->network);
+}
+
+/* In the order in which the ledger charges it: see attribution_charge. */
+static void capture_kernel(struct deepmon *collector, struct recording_out *out)
+{
+	kernel_capture(collector->kernel, out);
+	if (collector->network)
+		network_capture(collector->network, out);
+	if (collector->attribution.peers)
+		peers_capture_names(&collector->peers, out);
 	if (collector->file_io)
-		file_io_keep_copy(collector->file_io, collector->kernel);
+		file_io_capture(collector->file_io, out);
+	if (collector->latency)
+		latency_capture(collector->latency, out);
 }
 
 /*
@@ -28,16 +62,49 @@ void collector_capture(struct deepmon *collector, uint64_t now_ns)
 
 	if (out && collector->kernel) {
 		recorder_topology(collector->recorder, &collector->topology);
-		kernel_capture(collector->kernel, out);
-		if (collector->network)
-			network_capture(collector->network, out);
-		if (collector->file_io)
-			file_io_capture(collector->file_io, out);
+		capture_kernel(collector, out);
 	} else if (collector->kernel && kernel_copy_of(collector->kernel)) {
-		kernel_drop_copy(collector->kernel);
-		follow_copy(collector);
+		drop_copy(collector);
 	}
 	recorder_charge(collector->recorder, now_ns);
+}
+
+static void record_number(struct recording_out *out, enum recording_tag tag, uint64_t number)
+{
+	recording_begin(out, tag);
+	recording_put(out, number);
+	recording_end(out);
+}
+
+static void record_file_io(const struct file_io *file_io, struct recording_out *out)
+{
+	const struct files *files = file_io_files(file_io);
+
+	recording_begin(out, RECORDING_FILES);
+	recording_end(out);
+	if (files)
+		record_number(out, RECORDING_FILE_SETS, files_set_count(files));
+}
+
+/* What is counted by the kernel. */
+static void record_kernel(const struct deepmon *collector, struct recording_out *out)
+{
+	const struct kernel *kernel = collector->kernel;
+
+	recording_begin(out, RECORDING_KERNEL);
+	recording_put(out, kernel_slot_count(kernel) - CPU_SLOT_FIRST);
+	recording_put(out, kernel_has_overlap(kernel));
+	recording_put(out, kernel_counter_mask(kernel));
+	recording_put(out, collector->options.processes ? collector->options.max_processes : 0);
+	recording_end(out);
+	if (collector->latency)
+		latency_copy_put_setup(&kernel_copy_of(kernel)->latency, out);
+	if (collector->network) {
+		record_number(out, RECORDING_NETWORKED, network_counted(collector->network));
+		record_number(out, RECORDING_PEER_ROWS, network_peer_maps(collector->network).most);
+	}
+	if (collector->file_io)
+		record_file_io(collector->file_io, out);
 }
 
 /* What all that is heard later is to be read with. */
@@ -56,23 +123,8 @@ static void record_setup(struct deepmon *collector)
 	recorder_topology(recorder, &collector->topology);
 	for (size_t i = 0; i < zone_count; i++)
 		recorder_zone(recorder, &zones[i]);
-	if (collector->kernel) {
-		recording_begin(out, RECORDING_KERNEL);
-		recording_put(out, kernel_slot_count(collector->kernel) - CPU_SLOT_FIRST);
-		recording_put(out, kernel_has_overlap(collector->kernel));
-		recording_put(out, kernel_counter_mask(collector->kernel));
-		recording_put(out, collector->options.processes ? collector->options.max_processes : 0);
-		recording_end(out);
-	}
-	if (collector->network) {
-		recording_begin(out, RECORDING_NETWORKED);
-		recording_put(out, network_counted(collector->network));
-		recording_end(out);
-	}
-	if (collector->file_io) {
-		recording_begin(out, RECORDING_FILES);
-		recording_end(out);
-	}
+	if (collector->kernel)
+		record_kernel(collector, out);
 	recording_begin(out, RECORDING_FOOTPRINTS);
 	recording_put(out, collector->footprints.has_memory);
 	recording_put(out, collector->footprints.has_block);
@@ -88,8 +140,9 @@ void collector_open_recorder(struct deepmon *collector)
 	if (recorder_open(&collector->recorder, &collector->options, &collector->logger) ||
 	    !collector->recorder)
 		return;
-	r = collector->kernel ? kernel_keep_copy(collector->kernel) : 0;
+	r = collector->kernel ? keep_copy(collector) : 0;
 	if (r) {
+		drop_copy(collector);
 		log_error(&collector->logger, "Record: nothing is recorded: %s",
 			  r == -E2BIG
 			      ? "there are too many CPUs for so many cgroups; a smaller MaxCgroups helps"
@@ -98,8 +151,6 @@ void collector_open_recorder(struct deepmon *collector)
 		collector->recorder = NULL;
 		return;
 	}
-	if (collector->kernel)
-		follow_copy(collector);
 	collector->footprints.recorder = collector->recorder;
 	if (collector->energy)
 		energy_listen(collector->energy, recorder_energy, collector->recorder);

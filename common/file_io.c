@@ -198,9 +198,10 @@ struct files *file_io_files(const struct file_io *file_io)
 	return file_io->files;
 }
 
-void file_io_keep_copy(struct file_io *file_io, const struct kernel *kernel)
+int file_io_keep_copy(struct file_io *file_io, const struct kernel *kernel)
 {
 	file_io->copy = kernel_copy_of(kernel);
+	return file_io->files ? files_keep_copy(file_io->files, file_io->copy) : 0;
 }
 
 void file_io_capture(struct file_io *file_io, struct recording_out *out)
@@ -219,19 +220,25 @@ void file_io_capture(struct file_io *file_io, struct recording_out *out)
 	}
 	recording_put(out, 0);
 	recording_end(out);
+	if (file_io->files)
+		files_capture(file_io->files, out, &copy->fields[RECORDING_OF_FILE]);
 }
 
-int file_io_open_recorded(struct file_io **opened, const struct kernel *kernel)
+int file_io_open_recorded(struct file_io **opened, const struct kernel *kernel, bool full)
 {
 	struct file_io *file_io = calloc(1, sizeof(*file_io));
+	int r = -ENOMEM;
 
-	if (file_io)
-		file_io->taken = calloc(kernel_slot_count(kernel), sizeof(*file_io->taken));
-	if (!file_io || !file_io->taken) {
-		free(file_io);
+	if (!file_io)
 		return -ENOMEM;
-	}
 	file_io->copy = kernel_copy_of(kernel);
+	file_io->taken = calloc(kernel_slot_count(kernel), sizeof(*file_io->taken));
+	if (file_io->taken)
+		r = full ? files_open_recorded(&file_io->files, file_io->copy) : 0;
+	if (r) {
+		file_io_close(file_io);
+		return r;
+	}
 	*opened = file_io;
 	return 0;
 }

@@ -37,9 +37,9 @@ int file_io_add_run_time(const struct file_io *file_io, uint64_t *run_time_ns, u
 struct files *file_io_files(const struct file_io *file_io);
 
 /* For recordings: as of the kernel, whose copy it takes part in. */
-void file_io_keep_copy(struct file_io *file_io, const struct kernel *kernel);
+int file_io_keep_copy(struct file_io *file_io, const struct kernel *kernel);
 void file_io_capture(struct file_io *file_io, struct recording_out *out);
 /* One that is played to, through the kernel's copy. -ENOMEM. */
-int file_io_open_recorded(struct file_io **file_io, const struct kernel *kernel);
+int file_io_open_recorded(struct file_io **file_io, const struct kernel *kernel, bool full);
 
 #endif

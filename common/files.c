@@ -21,6 +21,9 @@ struct files {
 	struct files_bpf *bpf;
 	uint32_t set_count, path_room; /* powers of two */
 	struct bpf_mapping paths;
+	struct file_set *sets;	 /* as they were at the beginning of the round, */
+	size_t sets_read;	 /* so many of them */
+	struct files_copy *copy; /* read in place of the maps; NULL: they are read */
 };
 
 /* Ways to hook in, the best first. */
@@ -196,8 +199,10 @@ int files_open(struct files **opened, const struct files_settings *settings,
 		files_bpf__destroy(files->bpf);
 		files->bpf = NULL;
 	}
-	if (!r && files->set_count)
-		r = bpf_mapping_open(&files->paths, files->bpf->maps.file_paths);
+	if (!r && files->set_count) {
+		files->sets = calloc(files->set_count, sizeof(*files->sets));
+		r = files->sets ? bpf_mapping_open(&files->paths, files->bpf->maps.file_paths) : -ENOMEM;
+	}
 	libbpf_set_print(print);
 	if (r) {
 		bpf_object_log_refusal(logger, "the accounting of files", "loaded", r,
@@ -217,6 +222,7 @@ void files_close(struct files *files)
 		return;
 	bpf_mapping_close(&files->paths);
 	files_bpf__destroy(files->bpf);
+	free(files->sets);
 	free(files);
 }
 
@@ -242,10 +248,11 @@ uint64_t files_lost(const struct files *files)
 
 size_t files_set_count(const struct files *files)
 {
-	return files->set_count;
+	return files->copy ? files->copy->set_count : files->set_count;
 }
 
-size_t files_read_sets(const struct files *files, struct file_set *sets)
+/* Returns how many could be read. */
+static size_t read_sets(const struct files *files, struct file_set *sets)
 {
 	LIBBPF_OPTS(bpf_map_batch_opts, locked, .elem_flags = BPF_F_LOCK);
 	uint32_t place = 0, count = files->set_count;
@@ -260,34 +267,124 @@ size_t files_read_sets(const struct files *files, struct file_set *sets)
 	return r && r != -ENOENT ? 0 : count;
 }
 
-int files_path(const struct files *files, size_t place, uint64_t serial, char *path, size_t most)
+static const struct file_entry *next_entry(struct files *files, size_t *cursor, size_t *place)
+{
+	if (!*cursor)
+		files->sets_read = read_sets(files, files->sets);
+	while (*cursor < files->sets_read * FILE_PLACES) {
+		const struct file_entry *entry;
+
+		*place = (*cursor)++;
+		entry = &files->sets[*place / FILE_PLACES].places[*place % FILE_PLACES];
+		if (entry->serial)
+			return entry;
+	}
+	return NULL;
+}
+
+const struct file_entry *files_next(struct files *files, size_t *cursor, size_t *place)
+{
+	return files->copy ? files_copy_next(files->copy, cursor, place) : next_entry(files, cursor, place);
+}
+
+/* As the kernel keeps it. */
+static int read_path(const struct files *files, size_t place, uint64_t serial, char path[FILES_PATH_MAX + 1],
+		     uint32_t *flags)
 {
 	size_t size = sizeof(struct file_path) + files->path_room + FILE_PATH_SLACK;
 	const struct file_path *kept = (const void *)((const char *)files->paths.memory + place * size);
-	uint32_t begin = __atomic_load_n(&kept->begin, __ATOMIC_RELAXED), flags = kept->flags;
+	uint32_t begin = __atomic_load_n(&kept->begin, __ATOMIC_RELAXED);
 	const char *text = (const char *)(kept + 1);
-	size_t length;
 
+	*flags = kept->flags;
 	if (__atomic_load_n(&kept->serial, __ATOMIC_ACQUIRE) != serial || begin >= files->path_room)
 		return -ENOENT;
-	length = files->path_room - begin;
+	path[0] = '\0';
+	strncat(path, text + begin, files->path_room - begin);
+	/* It was not written anew meanwhile. */
+	return __atomic_load_n(&kept->serial, __ATOMIC_ACQUIRE) == serial ? 0 : -ENOENT;
+}
+
+static void write_path(char *path, size_t most, const char *kept, uint32_t flags)
+{
+	size_t length = strlen(kept);
+
 	if (length > most) {
-		begin += (uint32_t)(length - most);
-		length = most;
+		kept += length - most;
 		flags |= FILE_PATH_CUT;
 	}
 	path[0] = '\0';
 	if (flags & FILE_PATH_CUT)
 		strcpy(path, "...");
-	strncat(path, text + begin, length);
+	strcat(path, kept);
 	if (flags & FILE_PATH_DELETED)
 		strcat(path, " (deleted)");
-	/* It was not written anew meanwhile. */
-	return __atomic_load_n(&kept->serial, __ATOMIC_ACQUIRE) == serial ? 0 : -ENOENT;
+}
+
+int files_path(const struct files *files, size_t place, uint64_t serial, char *path, size_t most)
+{
+	const struct copied_file *copied = files->copy ? &files->copy->files[place] : NULL;
+	char kept[FILES_PATH_MAX + 1];
+	uint32_t flags;
+	int r;
+
+	if (copied) {
+		if (copied->entry.serial != serial || !copied->path)
+			return -ENOENT;
+		write_path(path, most, copied->path, copied->path_flags);
+		return 0;
+	}
+	r = read_path(files, place, serial, kept, &flags);
+	if (!r)
+		write_path(path, most, kept, flags);
+	return r;
 }
 
 void files_begin_round(const struct files *files, uint64_t worth)
 {
+	if (!files->bpf)
+		return;
 	__atomic_store_n(&files->bpf->bss->file_worth, worth, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&files->bpf->data->file_round, 1, __ATOMIC_RELAXED);
+}
+
+/* ---- Recordings -------------------------------------------------------------------------------- */
+
+int files_keep_copy(struct files *files, struct kernel_copy *copy)
+{
+	files->copy = copy ? &copy->files : NULL;
+	return copy ? files_copy_init(&copy->files, files->set_count) : 0;
+}
+
+void files_capture(struct files *files, struct recording_out *out, const struct recording_fields *fields)
+{
+	const struct file_entry *entry;
+	char path[FILES_PATH_MAX + 1];
+	size_t cursor = 0, place;
+
+	if (!files->set_count)
+		return;
+	recording_begin(out, RECORDING_BY_FILE);
+	while ((entry = next_entry(files, &cursor, &place))) {
+		uint32_t flags = 0;
+
+		/* Nobody asks for the path of one to which nothing came. */
+		if (!files_copy_differs(files->copy, place, entry))
+			continue;
+		files_copy_put(files->copy, out, fields, place, entry,
+			       read_path(files, place, entry->serial, path, &flags) ? NULL : path, flags);
+	}
+	recording_put(out, 0);
+	recording_end(out);
+}
+
+int files_open_recorded(struct files **opened, struct kernel_copy *copy)
+{
+	struct files *files = calloc(1, sizeof(*files));
+
+	if (!files)
+		return -ENOMEM;
+	files->copy = &copy->files;
+	*opened = files;
+	return 0;
 }

@@ -46,11 +46,15 @@ int files_add_run_time(const struct files *files, uint64_t *run_time_ns, uint64_
 
 /* Of FILE_PLACES files each; 0: files are not told apart. */
 size_t files_set_count(const struct files *files);
-/* Copies all of them as they are now; returns how many could be read. */
-size_t files_read_sets(const struct files *files, struct file_set *sets);
+/*
+ * The next file that has a place (set * FILE_PLACES + place), as it was at the beginning of the round;
+ * *cursor is 0 there. One to which nothing came since the round before may be left out. NULL: there are no
+ * more.
+ */
+const struct file_entry *files_next(struct files *files, size_t *cursor, size_t *place);
 
 /*
- * The path of the file with that serial in a place (set * FILE_PLACES + place), as whoever opened it sees it.
+ * The path of the file with that serial in a place, as whoever opened it sees it.
  * Of one that is longer than `most` bytes these are its last, after "..."; and one that is deleted has that
  * behind it. -ENOENT: it is not known, or is just being written.
  */
@@ -59,5 +63,10 @@ int files_path(const struct files *files, size_t place, uint64_t serial, char *p
 /* From now on all files weigh nothing, and paths are looked up of those that have so many bytes in this
  * round. */
 void files_begin_round(const struct files *files, uint64_t worth);
+
+/* For recordings: as of latency.h. */
+int files_keep_copy(struct files *files, struct kernel_copy *copy);
+void files_capture(struct files *files, struct recording_out *out, const struct recording_fields *fields);
+int files_open_recorded(struct files **files, struct kernel_copy *copy);
 
 #endif

@@ -31,7 +31,11 @@ void kernel_copy_clear(struct kernel_copy *copy)
 	free(copy->usage);
 	free(copy->owners);
 	free(copy->network);
+	free(copy->dialogues);
 	free(copy->file_io);
+	latency_copy_clear(&copy->latency);
+	peers_copy_clear(&copy->peers);
+	files_copy_clear(&copy->files);
 	*copy = (struct kernel_copy){0};
 }
 
@@ -65,6 +69,7 @@ int kernel_copy_reach(struct kernel_copy *copy, uint32_t slots)
 			  (size_t)capacity * copy->cpu_count) ||
 		    !grow(&copy->owners, sizeof(*copy->owners), copy->capacity, capacity) ||
 		    !grow(&copy->network, sizeof(*copy->network), copy->capacity, capacity) ||
+		    !grow(&copy->dialogues, sizeof(*copy->dialogues), copy->capacity, capacity) ||
 		    !grow(&copy->file_io, sizeof(*copy->file_io), copy->capacity, capacity))
 			return -ENOMEM;
 		copy->capacity = capacity;
@@ -184,6 +189,14 @@ static void play_network(struct kernel_copy *copy, struct recording_in *record)
 		recording_take_growth(record, &copy->fields[RECORDING_OF_NETWORK], &copy->network[slot]);
 }
 
+static void play_dialogues(struct kernel_copy *copy, struct recording_in *record)
+{
+	uint32_t slot;
+
+	while (next_slot(copy, record, &slot))
+		recording_take_growth(record, &copy->fields[RECORDING_OF_DIALOGUES], &copy->dialogues[slot]);
+}
+
 static void play_file_io(struct kernel_copy *copy, struct recording_in *record)
 {
 	uint32_t slot;
@@ -214,12 +227,40 @@ static void play_process(struct kernel_copy *copy, struct recording_in *record)
 	}
 }
 
+/* What was not opened, for the options ask for less than was recorded, is passed over. */
+
+static void play_latencies(struct kernel_copy *copy, struct recording_in *record)
+{
+	if (copy->latency.page_count)
+		latency_copy_play(&copy->latency, record);
+}
+
+static void play_peers(struct kernel_copy *copy, struct recording_in *record)
+{
+	if (copy->peers.most)
+		peers_copy_play(&copy->peers, record, &copy->fields[RECORDING_OF_PEER]);
+}
+
+static void play_peer_names(struct kernel_copy *copy, struct recording_in *record)
+{
+	if (copy->peers.most)
+		peers_copy_play_names(&copy->peers, record);
+}
+
+static void play_by_file(struct kernel_copy *copy, struct recording_in *record)
+{
+	if (copy->files.set_count)
+		files_copy_play(&copy->files, record, &copy->fields[RECORDING_OF_FILE]);
+}
+
 int kernel_copy_play(struct kernel_copy *copy, unsigned tag, struct recording_in *record)
 {
 	static void (*const players[])(struct kernel_copy *, struct recording_in *) = {
-	    [RECORDING_OWNERS] = play_owners,	[RECORDING_USAGE] = play_usage,
-	    [RECORDING_NETWORK] = play_network, [RECORDING_FILE_IO] = play_file_io,
-	    [RECORDING_PROCESS] = play_process,
+	    [RECORDING_OWNERS] = play_owners,	      [RECORDING_USAGE] = play_usage,
+	    [RECORDING_NETWORK] = play_network,	      [RECORDING_FILE_IO] = play_file_io,
+	    [RECORDING_PROCESS] = play_process,	      [RECORDING_DIALOGUES] = play_dialogues,
+	    [RECORDING_LATENCIES] = play_latencies,   [RECORDING_PEERS] = play_peers,
+	    [RECORDING_PEER_NAMES] = play_peer_names, [RECORDING_BY_FILE] = play_by_file,
 	};
 
 	if (tag >= sizeof(players) / sizeof(players[0]) || !players[tag])

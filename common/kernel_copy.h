@@ -14,6 +14,9 @@
 #include "../bpf/cpu.h"
 #include "../bpf/file_io.h"
 #include "../bpf/net.h"
+#include "files_copy.h"
+#include "latency_copy.h"
+#include "peers_copy.h"
 #include "recording.h"
 
 #define KERNEL_COPY_CELLS_MAX (1u << 23) /* CPUs times slots, or processes: half a GiB */
@@ -37,10 +40,14 @@ struct kernel_copy {
 	struct cpu_usage *usage; /* [slot * cpu_count + cpu] */
 	uint64_t *owners;
 	struct net_usage *network;
+	struct net_dialogues *dialogues;
 	struct file_io_usage *file_io;
 	struct kernel_losses losses;
 	void *processes; /* tsearch tree of struct kernel_copy_process */
 	size_t process_count, processes_most;
+	struct latency_copy latency; /* each of these is nothing until it is asked for */
+	struct peers_copy peers;
+	struct files_copy files;
 	struct recording_fields fields[RECORDING_FIGURES]; /* of the recording */
 };
 

@@ -14,6 +14,7 @@
 
 #include "bpf_object.h"
 #include "file.h"
+#include "kernel_copy.h"
 
 /* Two CPUs that want a page for the same octave leave a hole for a while: no more than there are CPUs. */
 #define HOLES_MOST 1024
@@ -30,7 +31,8 @@ struct latency {
 	uint32_t pages_used; /* one past the highest that was ever in use */
 	int pages_fd, index_fd, free_fd, refused_fd;
 	struct bpf_mapping pages;
-	struct taken **taken; /* [page]; NULL: it was not in use yet */
+	struct taken **taken;	   /* [page]; NULL: it was not in use yet */
+	struct latency_copy *copy; /* taken from in place of the maps; NULL: they are read */
 };
 
 static int make_maps(struct latency *latency)
@@ -147,7 +149,7 @@ static bool take_page(struct latency *latency, uint32_t number, const struct lat
 	return came || fresh->sum_ns;
 }
 
-bool latency_take(struct latency *latency, uint32_t *cursor, struct latency_fresh *fresh)
+static bool next_page(struct latency *latency, uint32_t *cursor, struct latency_fresh *fresh)
 {
 	const struct latency_page *pages = latency->pages.memory;
 	uint32_t number = *cursor;
@@ -168,6 +170,12 @@ bool latency_take(struct latency *latency, uint32_t *cursor, struct latency_fres
 	return false;
 }
 
+bool latency_take(struct latency *latency, uint32_t *cursor, struct latency_fresh *fresh)
+{
+	return latency->copy ? latency_copy_take(latency->copy, cursor, fresh)
+			     : next_page(latency, cursor, fresh);
+}
+
 uint64_t latency_refused(const struct latency *latency)
 {
 	uint32_t zero = 0;
@@ -180,4 +188,38 @@ uint64_t latency_refused(const struct latency *latency)
 uint32_t latency_pages_used(const struct latency *latency)
 {
 	return latency->pages_used;
+}
+
+/* ---- Recordings -------------------------------------------------------------------------------- */
+
+int latency_keep_copy(struct latency *latency, struct kernel_copy *copy)
+{
+	latency->copy = copy ? &copy->latency : NULL;
+	return copy ? latency_copy_init(&copy->latency, latency->page_count, copy->slot_count) : 0;
+}
+
+/* What there is no memory for is in no histogram, neither here nor in the recording. */
+void latency_capture(struct latency *latency, struct recording_out *out)
+{
+	struct latency_fresh fresh;
+	uint32_t cursor = 0;
+
+	recording_begin(out, RECORDING_LATENCIES);
+	while (next_page(latency, &cursor, &fresh))
+		if (latency_copy_add(latency->copy, &fresh) == 0)
+			latency_copy_put(latency->copy, out, cursor - 1, &fresh);
+	recording_put(out, 0);
+	recording_end(out);
+}
+
+int latency_open_recorded(struct latency **opened, struct kernel_copy *copy)
+{
+	struct latency *latency = calloc(1, sizeof(*latency));
+
+	if (!latency)
+		return -ENOMEM;
+	latency->pages_fd = latency->index_fd = latency->free_fd = latency->refused_fd = -1;
+	latency->copy = &copy->latency;
+	*opened = latency;
+	return 0;
 }

@@ -13,6 +13,8 @@
 #include "deepmon.h"
 
 struct bpf_map;
+struct kernel_copy;
+struct recording_out;
 
 struct latency;
 
@@ -46,5 +48,14 @@ bool latency_take(struct latency *latency, uint32_t *cursor, struct latency_fres
 uint64_t latency_refused(const struct latency *latency);
 /* Pages in use. */
 uint32_t latency_pages_used(const struct latency *latency);
+
+/*
+ * For recordings. From now on what is taken is what the last capture brought, which wrote it down, too; with
+ * no copy, what the maps say again. -E2BIG, -ENOMEM.
+ */
+int latency_keep_copy(struct latency *latency, struct kernel_copy *copy);
+void latency_capture(struct latency *latency, struct recording_out *out);
+/* One that is played to, through the kernel's copy, which has what there is. -ENOMEM. */
+int latency_open_recorded(struct latency **latency, struct kernel_copy *copy);
 
 #endif

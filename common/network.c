@@ -2,7 +2,7 @@
  *
  * Loads bpf/net.bpf.c, with as many of its programs as this kernel has hooks for, and reads its map.
  */
-#include "network.h"
+#include "network_inside.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -14,22 +14,8 @@
 #include <bpf/libbpf.h>
 
 #include "bpf/net.skel.h"
-#include "bpf_object.h"
 #include "findings.h"
 #include "log.h"
-#include "network_hooks.h"
-
-struct network {
-	struct net_bpf *bpf;
-	struct network_way way;
-	struct network_links links;
-	uint32_t counted;
-	enum network_follows follows;
-	struct bpf_mapping usage, dialogues, peer_rows, peer_slots;
-	struct net_usage *taken;	       /* [slot] */
-	struct net_dialogues *dialogues_taken; /* [slot] */
-	struct kernel_copy *copy;	       /* read in place of the maps; NULL: they are read */
-};
 
 /* A hook of the kernel's: a tracepoint, and what can't be counted without it. */
 struct hook {
@@ -312,6 +298,7 @@ int network_open(struct network **opened, const struct network_settings *setting
 
 	print = bpf_object_silence();
 	if (network) {
+		network->max_peers = settings->max_peers;
 		network->taken = calloc(slots, sizeof(*network->taken));
 		network->dialogues_taken = calloc(slots, sizeof(*network->dialogues_taken));
 	}
@@ -376,49 +363,10 @@ void network_take(struct network *network, uint32_t slot, struct net_usage *used
 
 void network_take_dialogues(struct network *network, uint32_t slot, struct net_dialogues *used)
 {
-	take((const struct net_dialogues *)network->dialogues.memory + slot, &network->dialogues_taken[slot],
-	     used, sizeof(*used));
-}
+	const struct net_dialogues *dialogues =
+	    network->copy ? network->copy->dialogues : network->dialogues.memory;
 
-void network_keep_copy(struct network *network, const struct kernel *kernel)
-{
-	network->copy = kernel_copy_of(kernel);
-}
-
-void network_capture(struct network *network, struct recording_out *out)
-{
-	struct kernel_copy *copy = network->copy;
-
-	recording_begin(out, RECORDING_NETWORK);
-	for (uint32_t slot = 0; slot < copy->slots; slot++) {
-		const __u64 *counts = (const __u64 *)((const struct net_usage *)network->usage.memory + slot);
-		struct net_usage now;
-
-		for (size_t i = 0; i < sizeof(now) / sizeof(*counts); i++)
-			((__u64 *)&now)[i] = __atomic_load_n(&counts[i], __ATOMIC_RELAXED);
-		if (!recording_has_growth(&copy->fields[RECORDING_OF_NETWORK], &copy->network[slot], &now))
-			continue;
-		recording_put(out, slot + 1);
-		recording_put_growth(out, &copy->fields[RECORDING_OF_NETWORK], &copy->network[slot], &now);
-	}
-	recording_put(out, 0);
-	recording_end(out);
-}
-
-int network_open_recorded(struct network **opened, uint32_t counted, const struct kernel *kernel)
-{
-	struct network *network = calloc(1, sizeof(*network));
-
-	if (network)
-		network->taken = calloc(kernel_slot_count(kernel), sizeof(*network->taken));
-	if (!network || !network->taken) {
-		free(network);
-		return -ENOMEM;
-	}
-	network->counted = counted & ~(uint32_t)NETWORK_TRANSACTIONS; /* which are not recorded */
-	network->copy = kernel_copy_of(kernel);
-	*opened = network;
-	return 0;
+	take(dialogues + slot, &network->dialogues_taken[slot], used, sizeof(*used));
 }
 
 bool network_keeps_hash(const struct network *network)
@@ -443,10 +391,17 @@ uint64_t network_calls_missed(const struct network *network)
 
 struct peer_maps network_peer_maps(const struct network *network)
 {
-	return (struct peer_maps){.rows = network->peer_rows.memory,
-				  .slots = network->peer_slots.memory,
-				  .row_by_peer = bpf_map__fd(network->bpf->maps.row_by_peer),
-				  .free_rows = bpf_map__fd(network->bpf->maps.free_rows)};
+	struct peer_maps maps = {.most = network->max_peers, .row_by_peer = -1, .free_rows = -1};
+
+	if (network->copy)
+		maps.copy = &network->copy->peers;
+	if (!network->bpf)
+		return maps;
+	maps.rows = network->peer_rows.memory;
+	maps.slots = network->peer_slots.memory;
+	maps.row_by_peer = bpf_map__fd(network->bpf->maps.row_by_peer);
+	maps.free_rows = bpf_map__fd(network->bpf->maps.free_rows);
+	return maps;
 }
 
 uint64_t network_peers_refused(const struct network *network)

@@ -70,7 +70,8 @@ void network_take_dialogues(struct network *network, uint32_t slot, struct net_d
 int network_add_run_time(const struct network *network, uint64_t *run_time_ns, uint64_t *runs);
 
 /* For recordings: as of the kernel, whose copy it takes part in. */
-void network_keep_copy(struct network *network, const struct kernel *kernel);
+/* -ENOMEM. */
+int network_keep_copy(struct network *network, const struct kernel *kernel);
 void network_capture(struct network *network, struct recording_out *out);
 /* One that is played to, through the kernel's copy. -ENOMEM. */
 int network_open_recorded(struct network **network, uint32_t counted, const struct kernel *kernel);

@@ -194,7 +194,7 @@ int peers_init(struct peers *peers, const struct peer_maps *maps, uint32_t most,
 	peers->sorted = calloc(most, sizeof(*peers->sorted));
 	if (!peers->entries || !peers->sorted)
 		return -ENOMEM;
-	for (uint32_t row = most; row; row--)
+	for (uint32_t row = most; row && maps->rows; row--)
 		bpf_map_update_elem(maps->free_rows, NULL, &row, BPF_ANY);
 	return 0;
 }
@@ -228,19 +228,33 @@ static const char *name_of_container(const struct cgroups *cgroups, uint64_t cgr
 	return cgroup && cgroup->group->kind == IDENTITY_CONTAINER ? cgroup->group->name : NULL;
 }
 
-/* "10.0.0.7:6379", "[fd00::7]:6379", "redis:6379"; of a server's peers, the address or name alone. */
-static void write_name(const struct peers *peers, const struct cgroups *cgroups,
-		       const struct peer_entry *entry, char name[PEER_NAME_MAX])
+/* What the tables know of the endpoint of a row: a name, and the port that it has by it. NULL: nothing. */
+static const char *name_by_tables(const struct peers *peers, uint32_t row, uint16_t *port)
 {
+	const struct peers_copy *copy = peers->maps.copy;
+	const struct endpoint endpoint = endpoint_of(&peers->entries[row].key);
+
+	if (!copy)
+		return peers->names ? peer_names_find(peers->names, &endpoint, port) : NULL;
+	if (!peers->names_met || !copy->known[row].name)
+		return NULL;
+	*port = copy->known[row].port;
+	return copy->known[row].name;
+}
+
+/* "10.0.0.7:6379", "[fd00::7]:6379", "redis:6379"; of a server's peers, the address or name alone. */
+static void write_name(const struct peers *peers, const struct cgroups *cgroups, uint32_t row,
+		       char name[PEER_NAME_MAX])
+{
+	const struct peer_entry *entry = &peers->entries[row];
 	const struct peer_key *key = &entry->key;
-	const struct endpoint endpoint = endpoint_of(key);
 	uint16_t port = key->port;
 	const char *known = peers->names_met ? name_of_container(cgroups, entry->other) : NULL;
 	char address[INET6_ADDRSTRLEN] = "?";
 	bool six = key->family == 6;
 
-	if (!known && peers->names)
-		known = peer_names_find(peers->names, &endpoint, &port);
+	if (!known)
+		known = name_by_tables(peers, row, &port);
 	if (!known)
 		inet_ntop(six ? AF_INET6 : AF_INET, key->address, address, sizeof(address));
 	if (!port)
@@ -250,11 +264,12 @@ static void write_name(const struct peers *peers, const struct cgroups *cgroups,
 			 port);
 }
 
-static void give_name(const struct peers *peers, const struct cgroups *cgroups, struct peer_entry *entry)
+static void give_name(const struct peers *peers, const struct cgroups *cgroups, uint32_t row)
 {
+	struct peer_entry *entry = &peers->entries[row];
 	char name[PEER_NAME_MAX];
 
-	write_name(peers, cgroups, entry, name);
+	write_name(peers, cgroups, row, name);
 	if (entry->name && strcmp(entry->name, name) == 0)
 		return;
 	free(entry->name);
@@ -281,19 +296,26 @@ void peers_each_server(const struct peers *peers, peers_visitor *visit, void *us
 	}
 }
 
+static bool names_changed(const struct peers *peers)
+{
+	return peers->maps.copy ? peers->maps.copy->names_changed : peers->names_changed;
+}
+
 /* Takes in what the row is now: another's, or nobody's. */
-static void look_at(const struct peers *peers, const struct cgroups *cgroups, struct peer_entry *entry,
+static void look_at(struct peers *peers, const struct cgroups *cgroups, uint32_t index,
 		    const struct peer_row *row, uint64_t now_ns)
 {
+	struct peer_entry *entry = &peers->entries[index];
 	uint64_t other = __atomic_load_n(&row->other, __ATOMIC_RELAXED);
+	uint64_t owner = __atomic_load_n(&row->key.cgroup_id, __ATOMIC_ACQUIRE);
 	struct peer_key key = row->key;
 
-	key.cgroup_id = __atomic_load_n(&row->key.cgroup_id, __ATOMIC_ACQUIRE);
+	key.cgroup_id = owner;
 	if (entry->state != ENTRY_FREE && memcmp(&key, &entry->key, sizeof(key)) == 0) {
 		/* A container may have another name by now. */
-		if (peers->names_changed || other != entry->other || other) {
+		if (names_changed(peers) || other != entry->other || other) {
 			entry->other = other;
-			give_name(peers, cgroups, entry);
+			give_name(peers, cgroups, index);
 		}
 		return;
 	}
@@ -304,7 +326,7 @@ static void look_at(const struct peers *peers, const struct cgroups *cgroups, st
 	entry->other = other;
 	entry->used_ns = now_ns;
 	if (key.cgroup_id)
-		give_name(peers, cgroups, entry);
+		give_name(peers, cgroups, index);
 }
 
 /* What was added to the row since the last time. */
@@ -400,7 +422,8 @@ static void charge_entry(struct peers *peers, struct group *group, struct peer_e
 static void take_back(struct peers *peers, uint32_t index, struct peer_entry *entry, uint64_t now_ns)
 {
 	bpf_map_delete_elem(peers->maps.row_by_peer, &entry->key);
-	__atomic_add_fetch(&peers->maps.rows[index].serial, 1, __ATOMIC_RELEASE);
+	if (peers->maps.rows)
+		__atomic_add_fetch(&peers->maps.rows[index].serial, 1, __ATOMIC_RELEASE);
 	entry->state = ENTRY_TAKEN_BACK;
 	entry->used_ns = now_ns;
 }
@@ -408,7 +431,10 @@ static void take_back(struct peers *peers, uint32_t index, struct peer_entry *en
 /* What it holds stays: its next owner goes on from there. */
 static void give_again(struct peers *peers, uint32_t index, struct peer_entry *entry)
 {
-	__atomic_store_n(&peers->maps.rows[index].key.cgroup_id, 0, __ATOMIC_RELEASE);
+	if (peers->maps.copy)
+		peers->maps.copy->rows[index].key.cgroup_id = 0;
+	if (peers->maps.rows)
+		__atomic_store_n(&peers->maps.rows[index].key.cgroup_id, 0, __ATOMIC_RELEASE);
 	free(entry->name);
 	entry->name = NULL;
 	entry->state = ENTRY_FREE;
@@ -418,10 +444,11 @@ static void give_again(struct peers *peers, uint32_t index, struct peer_entry *e
 static void charge_row(struct peers *peers, const struct cgroups *cgroups, uint32_t index, uint64_t now_ns)
 {
 	struct peer_entry *entry = &peers->entries[index];
-	const struct peer_row *row = &peers->maps.rows[index];
+	const struct peer_row *row =
+	    peers->maps.copy ? &peers->maps.copy->rows[index] : &peers->maps.rows[index];
 	const struct cgroup *owner;
 
-	look_at(peers, cgroups, entry, row, now_ns);
+	look_at(peers, cgroups, index, row, now_ns);
 	if (entry->state == ENTRY_FREE)
 		return;
 	owner = cgroups_find(cgroups, entry->key.cgroup_id);
@@ -442,7 +469,7 @@ void peers_charge(struct peers *peers, const struct cgroups *cgroups, struct cgr
 	uint32_t beyond = peers->rows_used + peers->slack;
 
 	count_names(peers, cgroups->groups, now_ns);
-	for (uint32_t slot = 0; slot < owner_count; slot++)
+	for (uint32_t slot = 0; slot < owner_count && peers->maps.slots; slot++)
 		if (owners[slot] && owners[slot]->group->kind != IDENTITY_CONTAINER)
 			peers->maps.slots[slot].unwanted = owners[slot]->id;
 		else
@@ -455,4 +482,25 @@ void peers_charge(struct peers *peers, const struct cgroups *cgroups, struct cgr
 		}
 	}
 	peers->names_changed = false;
+	if (peers->maps.copy)
+		peers->maps.copy->names_changed = false;
+}
+
+void peers_capture_names(struct peers *peers, struct recording_out *out)
+{
+	struct peers_copy *copy = peers->maps.copy;
+
+	recording_begin(out, RECORDING_PEER_NAMES);
+	for (uint32_t row = 1; row < copy->rows_used; row++) {
+		const struct endpoint endpoint = endpoint_of(&copy->rows[row].key);
+		uint16_t port = endpoint.port;
+
+		if (!copy->rows[row].key.cgroup_id || (copy->known[row].looked_up && !peers->names_changed))
+			continue;
+		peers_copy_put_name(copy, out, row,
+				    peers->names ? peer_names_find(peers->names, &endpoint, &port) : NULL,
+				    port);
+	}
+	recording_put(out, 0);
+	recording_end(out);
 }

@@ -13,6 +13,7 @@
 #include "../bpf/net.h"
 #include "../bpf/peer.h"
 #include "peer_names.h"
+#include "peers_copy.h"
 
 struct cgroup;
 struct cgroups;
@@ -47,11 +48,13 @@ void peer_list_clear(struct peer_list *list);
 /* Moves those of another group over; of the same name they become one. */
 void peer_list_absorb(struct peer_list *to, struct peer_list *from);
 
-/* The kernel's side: maps of bpf/peers.bpf.h, two of them as memory. */
+/* The kernel's side: maps of bpf/peers.bpf.h, two of them as memory, or but a copy of what they said. */
 struct peer_maps {
 	struct peer_row *rows;	 /* `most` and one more, the first nobody's */
 	struct peer_slot *slots; /* by slot */
 	int row_by_peer, free_rows;
+	uint32_t most;		 /* 0: there are no peers */
+	struct peers_copy *copy; /* read in place of the rows, which may be NULL then; NULL: they are read */
 };
 
 /* What is kept of a row between samples. */
@@ -99,6 +102,9 @@ void peers_set_names(struct peers *peers, struct peer_names *names);
 /* Gets each endpoint that is the server of one of our containers. */
 typedef void peers_visitor(void *user, const struct endpoint *server);
 void peers_each_server(const struct peers *peers, peers_visitor *visit, void *user);
+
+/* For recordings: brings to the copy by what names the rows go now, and writes down those that changed. */
+void peers_capture_names(struct peers *peers, struct recording_out *out);
 
 /* What was used up to here is told, or is not to be. */
 void peers_told(struct peer_list *list);

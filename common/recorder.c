@@ -17,6 +17,7 @@
 #include "file.h"
 #include "log.h"
 #include "memory.h"
+#include "resident.h"
 #include "topology.h"
 
 #define WAITING_MAX (64u << 20)
@@ -434,6 +435,20 @@ void recorder_footprint(struct recorder *recorder, uint64_t cgroup_id, const str
 	recording_put(out, readings ? readings->count : 0);
 	for (size_t i = 0; readings && i < readings->count; i++)
 		put_block(recorder, out, &readings->all[i], block);
+	recording_end(out);
+}
+
+void recorder_resident(struct recorder *recorder, uint64_t cgroup_id, const struct resident *resident)
+{
+	struct recording_out *out = recorder_notes(recorder);
+
+	if (!out)
+		return;
+	recording_begin(out, RECORDING_RESIDENT);
+	recording_put(out, cgroup_id);
+	recording_put(out, resident->read_ns);
+	recording_put(out, resident->processes);
+	recording_put_figures(out, &recorder->fields[RECORDING_OF_RESIDENT], &resident->sum, UINT64_MAX);
 	recording_end(out);
 }
 

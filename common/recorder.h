@@ -22,6 +22,7 @@ struct block;
 struct block_readings;
 struct memory_reading;
 struct recorder;
+struct resident;
 struct topology;
 
 /*
@@ -57,6 +58,7 @@ void recorder_choose(struct recorder *recorder, uint64_t now_ns, bool first);
 /* Either reading may be NULL. */
 void recorder_footprint(struct recorder *recorder, uint64_t cgroup_id, const struct memory_reading *memory,
 			const struct block_readings *readings, const struct block *block);
+void recorder_resident(struct recorder *recorder, uint64_t cgroup_id, const struct resident *resident);
 void recorder_begin(struct recorder *recorder, uint64_t now_ns);
 void recorder_tell(struct recorder *recorder, uint64_t now_ns, uint64_t time_ns,
 		   const struct deepmon_self_cost *self, uint64_t valid);

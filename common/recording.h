@@ -47,6 +47,9 @@ enum recording_tag {
 	RECORDING_FILES,      /* file I/O is counted */
 	RECORDING_ZONE,	      /* name, source, domain, socket, range, read within */
 	RECORDING_FOOTPRINTS, /* memory, block devices: whether they are read */
+	RECORDING_TIMED,      /* pages of histograms, their shape, the names of what took that long */
+	RECORDING_PEER_ROWS,  /* endpoints that are told apart at a time */
+	RECORDING_FILE_SETS,  /* operations on regular files are counted: sets of files, bytes of a path */
 
 	/* What was heard, in its order. */
 	RECORDING_CREATED = 32, /* id, path */
@@ -67,6 +70,12 @@ enum recording_tag {
 	RECORDING_FOOTPRINT,	/* cgroup; figures of memory; devices and figures */
 	RECORDING_BEGIN,	/* when: what is charged so far is before the first report */
 	RECORDING_TELL,		/* when, CLOCK_REALTIME; figures of deepmon's own: the report is told */
+	RECORDING_DIALOGUES,	/* slots and figures: transactions */
+	RECORDING_LATENCIES,	/* pages of histograms; whose they are, once; what they grew by */
+	RECORDING_PEERS,	/* rows; whose they are, if that changed, and figures */
+	RECORDING_PEER_NAMES,	/* rows, ports and names by the tables of addresses; "": none */
+	RECORDING_BY_FILE,	/* places; which file has it, if that changed, its path and figures */
+	RECORDING_RESIDENT,	/* cgroup, when, processes and figures: of their page tables */
 };
 
 /* ---- Fields ------------------------------------------------------------------------------------- */
@@ -112,6 +121,10 @@ enum recording_figures {
 	RECORDING_OF_MEMORY,  /* struct deepmon_memory, by the catalogue */
 	RECORDING_OF_BLOCK,
 	RECORDING_OF_SELF,
+	RECORDING_OF_DIALOGUES, /* struct net_dialogues */
+	RECORDING_OF_PEER,	/* struct peer_usage */
+	RECORDING_OF_FILE,	/* struct file_counts */
+	RECORDING_OF_RESIDENT,	/* struct smaps */
 	RECORDING_FIGURES,
 };
 

@@ -22,11 +22,13 @@ static void stop(struct deepmon *collector)
 	energy_close(collector->energy);
 	network_close(collector->network);
 	file_io_close(collector->file_io);
+	latency_close(collector->latency);
 	kernel_close(collector->kernel);
 	topology_clear(&collector->topology);
 	collector->energy = NULL;
 	collector->network = NULL;
 	collector->file_io = NULL;
+	collector->latency = NULL;
 	collector->kernel = NULL;
 }
 
@@ -238,6 +240,20 @@ static int play_footprint(struct deepmon *collector, struct recording_in *record
 	return footprints_play(&collector->footprints, record, collector->replay.fields);
 }
 
+static int play_resident(struct deepmon *collector, struct recording_in *record)
+{
+	const struct cgroup *cgroup = cgroups_find(&collector->cgroups, recording_take(record));
+	struct resident resident = {.read_ns = recording_take(record)};
+	uint64_t processes = recording_take(record);
+
+	recording_take_figures(record, &collector->replay.fields[RECORDING_OF_RESIDENT], &resident.sum);
+	record->bad |= processes > UINT32_MAX;
+	resident.processes = (uint32_t)processes;
+	if (!record->bad && cgroup && !cgroup->removed_ns && surveyor_is_wanted(&collector->options))
+		cgroup->group->resident = resident;
+	return 0;
+}
+
 static int play_begin(struct deepmon *collector, struct recording_in *record)
 {
 	if (!collector->replay.choosing)
@@ -262,6 +278,7 @@ static int play_tell(struct deepmon *collector, struct recording_in *record)
 	footprints_tell(&collector->footprints, &collector->groups);
 	replay->choosing = false;
 	collector->sample.taken_ns = recording_take(record);
+	collector->sample.now_ns = now_ns;
 	self.valid = recording_take_figures(record, &replay->fields[RECORDING_OF_SELF], &self.cost);
 	if (record->bad)
 		return -EBADMSG;
@@ -288,6 +305,7 @@ static play *const players[] = {
     [RECORDING_FOOTPRINT] = play_footprint,
     [RECORDING_BEGIN] = play_begin,
     [RECORDING_TELL] = play_tell,
+    [RECORDING_RESIDENT] = play_resident,
 };
 
 static int play_record(struct deepmon *collector, unsigned tag, struct recording_in *record)

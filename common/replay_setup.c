@@ -17,8 +17,9 @@ struct setup {
 	struct kernel_recorded kernel;
 	struct energy_zone *zones;
 	size_t zone_count;
-	uint32_t counter_mask, network_counted;
-	bool has_topology, has_kernel, has_network, has_file_io, has_memory, has_block;
+	uint32_t counter_mask, network_counted, peer_rows, file_sets;
+	struct recording_in timed; /* the record of it; at is NULL: there is none */
+	bool has_topology, has_kernel, has_network, has_file_io, has_files, has_memory, has_block;
 };
 
 int replay_topology(struct topology *topology, struct recording_in *record, bool again)
@@ -114,6 +115,16 @@ static int play_fields(struct replay *replay, struct recording_in *record)
 	return record->bad ? -EBADMSG : 0;
 }
 
+/* *number, which is at most `most`. */
+static int play_number(struct recording_in *record, uint64_t most, uint32_t *number)
+{
+	uint64_t taken = recording_take(record);
+
+	record->bad |= taken > most;
+	*number = (uint32_t)taken;
+	return record->bad ? -EBADMSG : 0;
+}
+
 static int play_setup_record(struct deepmon *collector, struct setup *setup, unsigned tag,
 			     struct recording_in *record)
 {
@@ -129,7 +140,14 @@ static int play_setup_record(struct deepmon *collector, struct setup *setup, uns
 		return play_fields(&collector->replay, record);
 	case RECORDING_NETWORKED:
 		setup->has_network = true;
-		setup->network_counted = (uint32_t)recording_take(record);
+		return play_number(record, UINT32_MAX, &setup->network_counted);
+	case RECORDING_PEER_ROWS:
+		return play_number(record, PEERS_COPY_ROWS_MAX, &setup->peer_rows);
+	case RECORDING_FILE_SETS:
+		setup->has_files = true;
+		return play_number(record, FILES_COPY_SETS_MAX, &setup->file_sets);
+	case RECORDING_TIMED:
+		setup->timed = *record;
 		break;
 	case RECORDING_FILES:
 		setup->has_file_io = true;
@@ -145,7 +163,54 @@ static int play_setup_record(struct deepmon *collector, struct setup *setup, uns
 }
 
 /* The words of the options Network and FileIO, in their order. */
-enum { IS_OFF };
+enum { IS_OFF, NETWORK_ON, FILE_IO_FULL = 2 };
+
+/* A recording of a version that wrote no transactions says all the same that they were counted. */
+static int open_network(struct deepmon *collector, const struct setup *setup)
+{
+	struct kernel_copy *copy = kernel_copy_of(collector->kernel);
+	uint32_t counted = setup->network_counted;
+	int r = setup->peer_rows ? peers_copy_init(&copy->peers, setup->peer_rows) : 0;
+
+	if (!copy->fields[RECORDING_OF_DIALOGUES].count)
+		counted &= ~(uint32_t)NETWORK_TRANSACTIONS;
+	return r ? r : network_open_recorded(&collector->network, counted, collector->kernel);
+}
+
+static int open_file_io(struct deepmon *collector, const struct setup *setup)
+{
+	bool full = setup->has_files && collector->options.file_io == FILE_IO_FULL;
+	int r = full && setup->file_sets
+		    ? files_copy_init(&kernel_copy_of(collector->kernel)->files, setup->file_sets)
+		    : 0;
+
+	return r ? r : file_io_open_recorded(&collector->file_io, collector->kernel, full);
+}
+
+/* The kinds of latencies that what was opened tells of. */
+static uint32_t kinds_wanted(const struct deepmon *collector)
+{
+	const uint32_t files = 1u << LATENCY_FILE_READ | 1u << LATENCY_FILE_WRITE | 1u << LATENCY_FILE_SYNC;
+	uint32_t wanted = 0;
+
+	if (collector->file_io && file_io_files(collector->file_io))
+		wanted |= files;
+	if (collector->network && network_counted(collector->network) & NETWORK_TRANSACTIONS)
+		wanted |= ((1u << LATENCY_KINDS) - 1) & ~files;
+	return wanted;
+}
+
+static int open_latency(struct deepmon *collector, struct setup *setup)
+{
+	struct kernel_copy *copy = kernel_copy_of(collector->kernel);
+	int r =
+	    latency_copy_take_setup(&copy->latency, &setup->timed, copy->slot_count, kinds_wanted(collector));
+
+	/* Histograms of another shape are left out. */
+	if (r == -EPROTONOSUPPORT)
+		return 0;
+	return r ? r : latency_open_recorded(&collector->latency, copy);
+}
 
 static int open_kernel(struct deepmon *collector, struct setup *setup)
 {
@@ -165,9 +230,11 @@ static int open_kernel(struct deepmon *collector, struct setup *setup)
 	memcpy(kernel_copy_of(collector->kernel)->fields, collector->replay.fields,
 	       sizeof(collector->replay.fields));
 	if (setup->has_network && collector->options.network != IS_OFF)
-		r = network_open_recorded(&collector->network, setup->network_counted, collector->kernel);
+		r = open_network(collector, setup);
 	if (!r && setup->has_file_io && collector->options.file_io != IS_OFF)
-		r = file_io_open_recorded(&collector->file_io, collector->kernel);
+		r = open_file_io(collector, setup);
+	if (!r && setup->timed.at)
+		r = open_latency(collector, setup);
 	if (!r)
 		footprints_open_recorded(&collector->footprints, &collector->options, setup->has_memory,
 					 setup->has_block);

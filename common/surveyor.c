@@ -19,6 +19,7 @@
 #include "clock.h"
 #include "file.h"
 #include "log.h"
+#include "recorder.h"
 #include "root.h"
 #include "texts.h"
 
@@ -209,8 +210,10 @@ static void tell(struct surveyor *surveyor, const struct survey_cgroup *cgroups,
 	pthread_mutex_lock(surveyor->lock);
 	for (size_t i = 0; i < count && (!cgroup || cgroup->removed_ns); i++)
 		cgroup = cgroups_find(surveyor->cgroups, cgroups[i].id);
-	if (cgroup && !cgroup->removed_ns)
+	if (cgroup && !cgroup->removed_ns) {
+		recorder_resident(surveyor->cgroups->recorder, cgroup->id, resident);
 		cgroup->group->resident = *resident;
+	}
 	pthread_mutex_unlock(surveyor->lock);
 }
 

@@ -14,22 +14,20 @@ struct ranked {
 	struct group_file *file;
 };
 
-int top_files_init(struct top_files *top, const struct files *files, size_t path_most,
+int top_files_init(struct top_files *top, struct files *files, size_t path_most,
 		   const size_t told[FILE_SCOPES])
 {
 	size_t sets = files_set_count(files);
 
 	*top = (struct top_files){.files = files, .path_most = path_most, .most = sets * FILE_PLACES};
 	memcpy(top->told, told, sizeof(top->told));
-	top->sets = calloc(sets, sizeof(*top->sets));
 	top->taken = calloc(top->most, sizeof(*top->taken));
 	top->ranking = calloc(2 * top->most, sizeof(*top->ranking));
-	return top->sets && top->taken && top->ranking ? 0 : -ENOMEM;
+	return top->taken && top->ranking ? 0 : -ENOMEM;
 }
 
 void top_files_clear(struct top_files *top)
 {
-	free(top->sets);
 	free(top->taken);
 	free(top->ranking);
 	*top = (struct top_files){0};
@@ -142,15 +140,12 @@ static void forget_least(struct top_files *top, const struct groups *groups)
 
 void top_files_charge(struct top_files *top, const struct cgroups *cgroups, const struct groups *groups)
 {
-	size_t count = files_read_sets(top->files, top->sets);
+	const struct file_entry *entry;
+	size_t cursor = 0, place;
 
 	top->charges++;
-
-	for (size_t set = 0; set < count; set++)
-		for (size_t place = 0; place < FILE_PLACES; place++)
-			if (top->sets[set].places[place].serial)
-				charge_entry(top, cgroups, set * FILE_PLACES + place,
-					     &top->sets[set].places[place]);
+	while ((entry = files_next(top->files, &cursor, &place)))
+		charge_entry(top, cgroups, place, entry);
 	forget_least(top, groups);
 }
 

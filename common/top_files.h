@@ -14,20 +14,19 @@
 #include "group_files.h"
 
 struct top_files {
-	const struct files *files; /* the kernel's sets of them */
-	size_t path_most;	   /* of a path's bytes, in what is told */
-	size_t told[FILE_SCOPES];  /* how many a report tells of the host, and of each container; 0: none */
-	size_t most;		   /* kept over all groups */
+	struct files *files;	  /* the kernel's sets of them */
+	size_t path_most;	  /* of a path's bytes, in what is told */
+	size_t told[FILE_SCOPES]; /* how many a report tells of the host, and of each container; 0: none */
+	size_t most;		  /* kept over all groups */
 	size_t count;
 	uint64_t charges;	  /* so far */
-	struct file_set *sets;	  /* room for all */
 	struct file_entry *taken; /* by set and place: as of the last time */
 	struct ranked *ranking;	  /* room for twice `most` */
 	struct file_rest rest;	  /* of the host */
 };
 
 /* `told` is copied. -ENOMEM. */
-int top_files_init(struct top_files *top, const struct files *files, size_t path_most,
+int top_files_init(struct top_files *top, struct files *files, size_t path_most,
 		   const size_t told[FILE_SCOPES]);
 void top_files_clear(struct top_files *top);
 

@@ -313,11 +313,18 @@ size_t files_set_count(const struct files *files)
 	return FAKE_FILE_SETS;
 }
 
-size_t files_read_sets(const struct files *files, struct file_set *sets)
+const struct file_entry *files_next(struct files *files, size_t *cursor, size_t *place)
 {
 	(void)files;
-	memcpy(sets, fake_file_sets, sizeof(fake_file_sets));
-	return FAKE_FILE_SETS;
+	while (*cursor < FAKE_FILE_SETS * FILE_PLACES) {
+		const struct file_entry *entry;
+
+		*place = (*cursor)++;
+		entry = &fake_file_sets[*place / FILE_PLACES].places[*place % FILE_PLACES];
+		if (entry->serial)
+			return entry;
+	}
+	return NULL;
 }
 
 /* The inode's last five digits; of 404 it is not known. */
