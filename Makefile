@@ -185,6 +185,13 @@ fuzz: $(fuzzers)
 	        "$$(ls tests/fuzz/corpus/$$name | wc -l) of them kept inputs"; \
 	done
 
+# The core under address sanitizer, refused memory, BPF's and descriptors one by one (tests/integration/test_refusals.py).
+REFUSABLE = malloc calloc realloc reallocarray strdup strndup asprintf opendir fdopendir fdopen tsearch regcomp \
+            pthread_create cJSON_ParseWithLength
+$(BUILD)/tests/faults/refusals: $(BUILD)/fuzz/tests/faults/refusals.o $(fuzz_objects)
+	@mkdir -p $(@D)
+	$(CLANG) $(FUZZ_FLAGS) $(REFUSABLE:%=-Wl,--wrap=%) -o $@ $^ $(LIBS)
+
 # Everything again with the compiler's checks of memory and arithmetic: SANITIZE_TESTS are words of
 # integration tests' names. Not collectd's: its daemon would have to be built so, too.
 SANITIZE_TESTS ?= execd doctor cgroup_files faults.a_counter faults.no_ faults.nothing accounting churn docs.lines
@@ -233,6 +240,7 @@ deps-npm:
 test: deps deps-npm
 	$(MAKE) -j$(CPUS) WERROR=-Werror all unit
 	$(MAKE) -j$(CPUS) fuzz FUZZ_RUNS=4000
+	$(MAKE) -j$(CPUS) $(BUILD)/tests/faults/refusals
 	$(MAKE) test-sanitize SANITIZE_TESTS='execd.once docs.lines'
 	BUILD=$(BUILD) $(PYTHON) tests/integration/run.py
 

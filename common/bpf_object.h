@@ -6,6 +6,7 @@
 #define DEEPMON_BPF_OBJECT_H
 
 #include <bpf/libbpf.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,6 +28,15 @@ libbpf_print_fn_t bpf_object_silence(void);
  */
 void bpf_object_log_refusal(const struct deepmon_logger *logger, const char *what, const char *step,
 			    int error, const char *left_out);
+
+/*
+ * What the load of an object came to; `bss` is the skeleton's. Short of memory while it finds out what the
+ * kernel can do, libbpf takes it for one whose maps can't be mapped, and leaves that NULL.
+ */
+static inline int bpf_object_loaded(int r, const void *bss)
+{
+	return r ? r : bss ? 0 : -ENOMEM;
+}
 
 /*
  * Adds what the kernel counted, while its BPF statistics were on, of those of an object's programs that hang

@@ -38,7 +38,7 @@ static int start(struct cgroup_events *events, const struct hierarchy *hierarchy
 		return -errno;
 	events->bpf->rodata->cgroup_hierarchy = hierarchy->id;
 	*step = "loaded";
-	r = cgroup_bpf__load(events->bpf);
+	r = bpf_object_loaded(cgroup_bpf__load(events->bpf), events->bpf->bss);
 	if (r)
 		return r;
 	events->ring =

@@ -154,7 +154,6 @@ struct deepmon *collector_new(const struct deepmon_options *options, const struc
 	return collector;
 }
 
-/* On failure all that was opened is still to be closed. */
 static int open_all(struct deepmon *collector)
 {
 	const struct deepmon_options *options = &collector->options;
@@ -172,16 +171,28 @@ static int open_all(struct deepmon *collector)
 	if (!r)
 		r = begin(collector);
 	collector->findings.complete = true;
+	return r;
+}
+
+/* On failure all that was opened is still to be closed: *collector, if it is not NULL. */
+static int open_new(struct deepmon **collector, const struct deepmon_options *options,
+		    const struct deepmon_logger *logger)
+{
+	int r;
+
+	*collector = collector_new(options, logger);
+	r = *collector ? open_all(*collector) : -ENOMEM;
 	if (r)
-		log_error(&collector->logger, "nothing can be measured (%s)", strerror(-r));
+		log_error(*collector ? &(*collector)->logger : logger, "nothing can be measured (%s)",
+			  strerror(-r));
 	return r;
 }
 
 int deepmon_open(struct deepmon **opened, const struct deepmon_options *options,
 		 const struct deepmon_logger *logger)
 {
-	struct deepmon *collector = collector_new(options, logger);
-	int r = collector ? open_all(collector) : -ENOMEM;
+	struct deepmon *collector;
+	int r = open_new(&collector, options, logger);
 
 	if (r)
 		deepmon_close(collector);
@@ -199,8 +210,8 @@ const struct deepmon_finding *deepmon_findings(const struct deepmon *collector, 
 int deepmon_examine(struct deepmon_findings *findings, const struct deepmon_options *options,
 		    const struct deepmon_logger *logger)
 {
-	struct deepmon *collector = collector_new(options, logger);
-	int r = collector ? open_all(collector) : -ENOMEM;
+	struct deepmon *collector;
+	int r = open_new(&collector, options, logger);
 
 	*findings = (struct deepmon_findings){0};
 	if (!collector)

@@ -54,7 +54,7 @@ static int load(struct file_io *file_io, const struct files_settings *settings)
 	bpf_program__set_autoattach(bpf->progs.file_io_begin, false);
 	r = share_slots(file_io, settings->kernel);
 	if (!r)
-		r = file_io_bpf__load(bpf);
+		r = bpf_object_loaded(file_io_bpf__load(bpf), bpf->bss);
 	return r ? r : bpf_mapping_open(&file_io->usage, bpf->maps.file_io_usage);
 }
 

@@ -161,7 +161,7 @@ static int load(struct files *files, const struct files_settings *settings, cons
 	choose_programs(files, features, way);
 	r = share_maps(files, settings);
 	if (!r)
-		r = files_bpf__load(bpf);
+		r = bpf_object_loaded(files_bpf__load(bpf), bpf->bss);
 	return r ? r : files_bpf__attach(bpf);
 }
 

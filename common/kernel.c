@@ -83,7 +83,7 @@ static int load(struct kernel *kernel)
 	bpf_map__set_max_entries(bpf->maps.free_slots, kernel->slot_count);
 	bpf_map__set_max_entries(bpf->maps.processes, settings->max_processes ? settings->max_processes : 1);
 	choose_programs(kernel);
-	return cpu_bpf__load(bpf);
+	return bpf_object_loaded(cpu_bpf__load(bpf), bpf->bss);
 }
 
 static void find_overlap(const struct kernel *kernel, const struct deepmon_logger *logger)

@@ -189,7 +189,7 @@ static int start(struct network *network, const struct network_settings *setting
 		r = share_latency(network, settings->latency);
 	*step = "loaded";
 	if (!r)
-		r = net_bpf__load(network->bpf);
+		r = bpf_object_loaded(net_bpf__load(network->bpf), network->bpf->bss);
 	if (!r)
 		r = map_values(network);
 	if (r)
