@@ -112,7 +112,7 @@ def test_a_clock_that_is_set_forwards_and_backwards(t):
     t.note(f"watts of package-0: {[round(zones(report, 'power_watts').get('package-0', 0), 1) for report in reports]}")
     ages = [point.fields["rss_age_seconds"] for report in reports for point in report if "rss_age_seconds" in point.fields]
     t.true(ages, "ages of RSS are told")
-    t.between(min(ages), 0, 5, "seconds, the least of the ages of RSS")
+    t.true(min(ages) > 0, "and never 0", min(ages))
     t.between(max(ages), 0, 5, "seconds, the most of the ages of RSS")
     check_counters_grow(t, reports)
     parent.stop()
@@ -160,8 +160,8 @@ def test_a_collector_stopped_while_a_counter_steps_back(t):
     host.require_bpf()
     tree = t.enter(PackageTree(t.state / "sys", ranges_uj={0: NARROW_UJ}))
     top = t.enter(Cgroup())
-    parent = execd(t, *command_line(sysroot_options(tree.root)), "--sample-interval", "0.2", signal="STDIN",
-                   interval=TICK_SECONDS)
+    parent = execd(t, *command_line(sysroot_options(tree.root)), "--sample-interval", "0.2", "--report-system", "false",
+                   signal="STDIN", interval=TICK_SECONDS)
     parent.wait_for_batches(5, 20)
     pid = parent.process.pid
     files, kib = open_files(pid), resident_kib(pid)
@@ -212,9 +212,13 @@ def test_a_collector_stopped_while_a_counter_steps_back(t):
     t.true(open_files(pid) <= files, "open files", (files, open_files(pid)))
     t.true(resident_kib(pid) - kib < 1024, "resident memory grew by less than 1 MiB", (kib, resident_kib(pid)))
     parent.stop()
-    # All that were asked for meanwhile are one report: of two at one moment the second has no time to tell of.
-    said = t.one_line(parent.stderr_lines, "reports were left out while", "held up")
-    t.true(int(said.split()[2]) >= STOPPED_SECONDS / TICK_SECONDS - 2, "as many as were asked for", said)
+    # All that were asked for meanwhile are one report: of two at one moment the second has no time to tell of. The
+    # next may be due at once.
+    at_once = [pair for pair in pairs if seconds_between(*pair) < TICK_SECONDS / 4]
+    t.true(len(at_once) <= 1, "reports that follow another at once", [seconds_between(*pair) for pair in pairs])
+    said = [line for line in parent.stderr_lines if "reports were left out while" in line and "held up" in line]
+    t.true(sum(int(line.split()[2]) for line in said) >= STOPPED_SECONDS / TICK_SECONDS - 2,
+           "as many as were asked for are said to be left out", said)
 
 
 # ---- A process that is stopped ------------------------------------------------------------------
