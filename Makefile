@@ -54,7 +54,7 @@ fuzzers := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz
 
 .PHONY: all
 all: $(BUILD)/deepmon-execd $(BUILD)/deepmon-top $(BUILD)/deepmon.so $(BUILD)/rapl-sim $(BUILD)/catalogue $(BUILD)/lines \
-     $(BUILD)/host
+     $(BUILD)/host $(addprefix $(BUILD)/tests/,faults/clock.so soak/heap.so)
 
 # ---- Kernel side -------------------------------------------------------------------------------
 
@@ -107,6 +107,10 @@ $(BUILD)/host: $(BUILD)/tests/screens/host.o $(BUILD)/libdeepmon.a
 # For tests of the line protocol alone.
 $(BUILD)/lines: $(BUILD)/tests/lines/lines.o $(BUILD)/telegraf-execd/line_protocol.o $(BUILD)/libdeepmon.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+# For tests and the soak alone: what is preloaded into deepmon-execd.
+$(addprefix $(BUILD)/tests/,faults/clock.so soak/heap.so): $(BUILD)/%.so: $(BUILD)/%.o
+	$(CC) -shared $(LDFLAGS_ALL) -o $@ $<
 
 # ---- Generated documents -----------------------------------------------------------------------
 
@@ -269,12 +273,9 @@ soak_build = $(if $(filter asan,$(SOAK_UNDER)),$(BUILD)/sanitize,$(BUILD))
 soak_sanitize = $(if $(filter asan,$(SOAK_UNDER)),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all)
 comma = ,
 
-$(BUILD)/tests/soak/heap.so: $(BUILD)/tests/soak/heap.o
-	$(CC) -shared $(LDFLAGS_ALL) -o $@ $<
-
 .PHONY: soak
 soak: deps
-	@$(MAKE) --silent BUILD=$(soak_build) WERROR=-Werror SANITIZE='$(soak_sanitize)' all $(soak_build)/tests/soak/heap.so
+	@$(MAKE) --silent BUILD=$(soak_build) WERROR=-Werror SANITIZE='$(soak_sanitize)' all
 	@BUILD=$(soak_build) SOAK_MINUTES=$(SOAK_MINUTES) SOAK_UNDER=$(SOAK_UNDER) $(PYTHON) tests/soak/soak.py
 
 # ---- Lint --------------------------------------------------------------------------------------

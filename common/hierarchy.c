@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-only
  *
  * Finds the cgroup hierarchy to follow, and the paths of its cgroups. Reads the cgroup file system,
- * /proc/cgroups and the kernel's BTF.
+ * /proc/cgroups, /proc/self/cgroup and the kernel's BTF.
  */
 #include "hierarchy.h"
 
@@ -35,26 +35,60 @@ static bool is_mounted(const char *path, long magic)
 	return statfs(path, &fs) == 0 && fs.f_type == magic;
 }
 
-/* The second column of /proc/cgroups. -ENOENT: no such controller, or it belongs to no v1 hierarchy. */
-static int read_hierarchy_id(const char *proc_root, const char *controller, int *id)
+/* Whether a list parted by commas has that word. */
+static bool has_word(const char *list, const char *word)
 {
-	char path[ROOT_PATH_MAX + 16];
+	size_t length = strlen(word);
+
+	for (; *list; list += strcspn(list, ",") + (list[strcspn(list, ",")] == ','))
+		if (strncmp(list, word, length) == 0 && (!list[length] || list[length] == ','))
+			return true;
+	return false;
+}
+
+/* A line of /proc/cgroups: "cpuacct	2	7	1". */
+static bool parse_controller(const char *line, const char *controller, int *id)
+{
+	char name[64];
+
+	return sscanf(line, "%63s %d", name, id) == 2 && strcmp(name, controller) == 0;
+}
+
+/* A line of /proc/PID/cgroup: "2:cpu,cpuacct:/docker". */
+static bool parse_membership(const char *line, const char *controller, int *id)
+{
+	char names[256];
+
+	return sscanf(line, "%d:%255[^:]:", id, names) == 2 && has_word(names, controller);
+}
+
+static int find_id_in(const char *path, bool (*parse)(const char *line, const char *controller, int *id),
+		      const char *controller, int *id)
+{
 	cleanup_free char *text = NULL;
 	char *rest = NULL;
-
-	snprintf(path, sizeof(path), "%s/cgroups", proc_root);
-
 	long length = file_read_new(AT_FDCWD, path, 65536, &text);
 
 	if (length < 0)
 		return (int)length;
-	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-		char name[64];
-
-		if (sscanf(line, "%63s %d", name, id) == 2 && strcmp(name, controller) == 0)
+	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+		if (parse(line, controller, id))
 			return *id > 0 ? 0 : -ENOENT;
-	}
 	return -ENOENT;
+}
+
+/*
+ * The kernel's number of a v1 hierarchy. Where /proc/cgroups is hidden (mounted with subset=pid, or ProcRoot
+ * is no /proc), by what the kernel says of ourselves.
+ */
+static int read_hierarchy_id(const char *proc_root, const char *controller, int *id)
+{
+	char path[ROOT_PATH_MAX + 16];
+	int r;
+
+	snprintf(path, sizeof(path), "%s/cgroups", proc_root);
+	r = find_id_in(path, parse_controller, controller, id);
+	return r ? find_id_in("/proc/self/cgroup", parse_membership, controller, id) : 0;
 }
 
 /* Its enum cgroup_subsys_id, which differs from kernel to kernel. The blkio controller is called io there. */
@@ -98,7 +132,7 @@ static int choose_unified(struct hierarchy *hierarchy, const char *cgroup_root)
 }
 
 static int choose_controller(struct hierarchy *hierarchy, const char *cgroup_root, const char *proc_root,
-			     const char *controller)
+			     const char *controller, const struct deepmon_logger *logger)
 {
 	int r;
 
@@ -106,8 +140,14 @@ static int choose_controller(struct hierarchy *hierarchy, const char *cgroup_roo
 	if (!is_mounted(hierarchy->root, CGROUP_SUPER_MAGIC))
 		return -ENOENT;
 	r = read_hierarchy_id(proc_root, controller, &hierarchy->id);
-	if (r)
+	if (r) {
+		log_warning(logger,
+			    "ProcRoot: which hierarchy is at %s can't be told, for neither %s/cgroups nor "
+			    "/proc/self/cgroup has it (%s): it is not used. Set ProcRoot to where the host's "
+			    "/proc is",
+			    hierarchy->root, proc_root, strerror(-r));
 		return r;
+	}
 	r = find_subsys(controller);
 	hierarchy->controller = controller;
 	hierarchy->subsys = r < 0 ? HIERARCHY_SUBSYS_UNKNOWN : r;
@@ -115,12 +155,13 @@ static int choose_controller(struct hierarchy *hierarchy, const char *cgroup_roo
 }
 
 /* Where the unified hierarchy is the only one, all is in it; beside v1 controllers it may be empty. */
-static int choose_auto(struct hierarchy *hierarchy, const char *cgroup_root, const char *proc_root)
+static int choose_auto(struct hierarchy *hierarchy, const char *cgroup_root, const char *proc_root,
+		       const struct deepmon_logger *logger)
 {
 	if (is_mounted(cgroup_root, CGROUP2_SUPER_MAGIC))
 		return choose_unified(hierarchy, cgroup_root);
 	for (size_t i = 0; i < sizeof(controllers) / sizeof(controllers[0]); i++)
-		if (choose_controller(hierarchy, cgroup_root, proc_root, controllers[i]) == 0)
+		if (choose_controller(hierarchy, cgroup_root, proc_root, controllers[i], logger) == 0)
 			return 0;
 	return choose_unified(hierarchy, cgroup_root);
 }
@@ -138,13 +179,13 @@ int hierarchy_open(struct hierarchy *hierarchy, const struct deepmon_options *op
 	root_cgroup(options, cgroup_root);
 	root_proc(options, proc_root);
 	if (choice == CHOICE_AUTO) {
-		r = choose_auto(hierarchy, cgroup_root, proc_root);
+		r = choose_auto(hierarchy, cgroup_root, proc_root, logger);
 	} else if (choice == CHOICE_UNIFIED) {
 		asked = "the unified";
 		r = choose_unified(hierarchy, cgroup_root);
 	} else {
 		asked = controllers[choice - CHOICE_FIRST_CONTROLLER];
-		r = choose_controller(hierarchy, cgroup_root, proc_root, asked);
+		r = choose_controller(hierarchy, cgroup_root, proc_root, asked, logger);
 	}
 	if (r) {
 		log_warning(logger,

@@ -157,7 +157,8 @@ static void say_left_out(struct server *server, bool end)
 		return;
 	server->left_out_said = now.tv_sec;
 	say(server->logger, DEEPMON_WARNING,
-	    "%" PRIu64 " reports were left out while the agent did not read; the next ones cover their time",
+	    "%" PRIu64 " reports were left out while the agent did not read or deepmon was held up; the next "
+	    "ones cover their time",
 	    server->left_out);
 	server->left_out = 0;
 }
@@ -201,9 +202,11 @@ static int turn(struct server *server)
 	if (fds[STANDARD_OUTPUT].revents)
 		r = output_write(&server->output);
 	say_left_out(server, false);
-	while (!r && asked.reports-- > 0)
-		r = report(server);
-	return r;
+	if (r || !asked.reports)
+		return r;
+	/* Those that were asked for together are one: between two of one moment there is nothing to tell. */
+	server->left_out += (uint64_t)asked.reports - 1;
+	return report(server);
 }
 
 static int serve(struct server *server)

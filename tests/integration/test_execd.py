@@ -94,7 +94,9 @@ def test_stdin_gives_one_batch_for_each_newline(t):
     # Newlines that came together, as after a stall.
     parent.process.stdin.write(b"\n\n")
     time.sleep(1)
-    t.equal(len(parent.reports()), 5, "reports after 5 newlines")
+    t.equal(len(parent.reports()), 4, "reports after 3 newlines and two together")
+    parent.stop()
+    t.one_line(parent.stderr_lines, "1 reports were left out while", "held up")
 
 
 def check_end(t, mode, ended, what):

@@ -7,6 +7,7 @@ HEAP_BYTES = 64 << 10  # more than at the beginning
 HEAP_SHARE = 0.02
 RESIDENT_SHARE, RESIDENT_BYTES = 0.1, 1 << 20
 ENTRIES = 64  # of a map: others on this host come and go, too
+STAY = ("latency_index",)  # with their slot, for whoever has that next: as many as there were slots at a time
 CPU_SHARE, CPU_NS = 0.01, 20_000_000
 ENERGY_SHARE = 0.001
 
@@ -44,7 +45,7 @@ class Found:
     first: Figures
     last: Figures
     cpu: Drift  # ns
-    stolen_ns: float  # by a hypervisor, of all CPUs
+    stolen: float  # by a hypervisor, of all CPU time there was: deepmon charges it to who was kept waiting
     energy: Drift  # uJ
     unclosed: list  # reports whose parts were not the whole, in words
     lines: list  # of the log, after the beginning
@@ -68,10 +69,11 @@ def verdict(found, kept=0, resident_counts=True):
                               RESIDENT_BYTES + RESIDENT_SHARE * first.resident)
     wrong += check_growth("descriptors", first.descriptors, last.descriptors, 0)
     for name, entries in last.entries.items():
-        wrong += check_growth(f"entries of {name}", first.entries.get(name, 0), entries, ENTRIES + kept)
+        if name not in STAY:
+            wrong += check_growth(f"entries of {name}", first.entries.get(name, 0), entries, ENTRIES + kept)
         if entries >= last.most.get(name, entries + 1):
             wrong.append(f"{name} is full: {entries} entries")
-    if abs(found.cpu.off) > CPU_SHARE * found.cpu.most + CPU_NS + found.stolen_ns:
+    if abs(found.cpu.off) > (CPU_SHARE + 2 * found.stolen) * found.cpu.most + CPU_NS:
         wrong.append(f"CPU time is off by {found.cpu.off / 1e6:.1f} ms, {found.cpu.share:+.3%}")
     if abs(found.energy.off) > ENERGY_SHARE * found.energy.most:
         wrong.append(f"energy is off by {found.energy.off / 1e6:.3f} J, {found.energy.share:+.3%}")

@@ -112,12 +112,12 @@ class Load:
         self.counts = Counts()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self.listener.getsockname()[1]
-        self.number = 0
+        self.mark = os.urandom(24).hex()
         self.pid = None
 
     def identity(self, number):
-        """Of no container of others, and each of its own."""
-        return f"{number:08x}" + "0123456789abcdef" * 3 + f"{number:08x}"
+        """An id with the mark in it, by which ours are told from those of others on this host."""
+        return f"{number:08x}{self.mark}{number:08x}"
 
     def __enter__(self):
         """The server, a container that stays, is there for as long as this is."""

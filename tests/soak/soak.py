@@ -44,7 +44,7 @@ BEGIN, END = "<!-- generated: soak -->", "<!-- end -->"
 # All that it has, and bounds that are reached within seconds.
 OPTIONS = ["--energy-source", "powercap", "--sample-interval", "0.5", "--processes", "5", "--max-processes", "1024",
            "--network", "on", "--http", "on", "--peers", "5", "--max-peers", "1024", "--file-io", "full",
-           "--top-files", "5", "--container-files", "3", "--max-files", "256", "--max-ended", "64",
+           "--top-files", "5", "--container-files", "3", "--max-files", "256", "--max-ended", "512",
            "--proportional-memory", "on", "--proportional-memory-interval", "1", "--latency-buckets", "true",
            "--max-containers", "2048", "--max-units", "2048"]
 # Zones that wrap every two minutes; under valgrind a sample may come seconds late.
@@ -95,7 +95,8 @@ class Soak:
         options = [*self.by_hand.options(), "--sys-root", str(self.simulator.root), "--cgroup-root", "/sys/fs/cgroup"]
         self.parent = t.enter(ExecdParent(t.built("deepmon-execd"), [*options, *OPTIONS], signal="STDIN",
                                           ticking=False, log=t.state / "execd.log", prefix=self.prefix()))
-        self.cpu_ns = {}  # by series: what was told last
+        self.last_ns = {}  # by series: what was told last
+        self.cpu_ns = 0  # what all of them have grown by
         self.unclosed = []
         self.totals = {}
 
@@ -131,12 +132,15 @@ class Soak:
     def take_cpu(self, points):
         for point in points:
             if point.measurement == "deepmon_container":
-                ours = "0123456789abcdef" * 3 in point.fields.get("container_id", "")
+                ours = self.load.mark in point.fields.get("container_id", "")
             else:
                 ours = (point.measurement == "deepmon_system"
                         and point.tags["cgroup"].startswith(self.by_hand.top.path[1:]))
             if ours and "cpu_time_ns" in point.fields:
-                self.cpu_ns[point.series] = point.fields["cpu_time_ns"]
+                now, before = point.fields["cpu_time_ns"], self.last_ns.get(point.series, 0)
+                self.last_ns[point.series] = now
+                # Past MaxEnded one that has ended is forgotten, and begins anew when it comes back.
+                self.cpu_ns += now - before if now >= before else now
 
     def check_books(self, points):
         """Parts are the whole, to the µJ; and no total goes back."""
@@ -169,8 +173,11 @@ class Soak:
         cpu_after = self.by_hand.top.usage_ns()
         wait_until(lambda: self.truth_uj()[1] > taken, 10, "the simulator's next line")
         host_uj = sum(point.fields["energy_joules"] for point in find(points, "deepmon_host_energy", domain="package")) * 1e6
-        return {"cpu": (sum(self.cpu_ns.values()), cpu_before, cpu_after),
-                "energy": (host_uj, energy_before, self.truth_uj()[0]), "points": points}
+        looked = {"cpu": (self.cpu_ns, cpu_before, cpu_after),
+                  "energy": (host_uj, energy_before, self.truth_uj()[0])}
+        with open(self.t.state / "looks.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps({"time": time.time(), **looked, "series": {" ".join(map(str, series)): ns for series, ns in self.last_ns.items()}}) + "\n")
+        return looked | {"points": points}
 
     @staticmethod
     def drift(first, last, of):
@@ -196,6 +203,11 @@ class Soak:
 
     # How it goes.
 
+    @staticmethod
+    def stolen(begun, stolen):
+        """Of all CPU time that there was since then, by a hypervisor."""
+        return stolen.seconds() / (max(time.monotonic() - begun, 1) * os.cpu_count())
+
     def settle(self):
         """The quiet after a load: figures of it."""
         ends = time.monotonic() + self.plan.quiet
@@ -204,12 +216,12 @@ class Soak:
             looked = self.look()
         return looked, self.figures(looked["points"])
 
-    def line(self, begun, first, figures, looked):
+    def line(self, begun, stolen, first, figures, looked):
         cells = [f"{(time.monotonic() - begun) / 60:.1f}", str(self.load.counts["containers"]),
                  str(self.load.counts["requests"]), f"{figures.resident / 2**20:.1f}",
                  "" if figures.heap is None else f"{figures.heap / 1024:.0f}", str(figures.descriptors),
                  *(str(figures.entries.get(name, "")) for name in ("slots", "processes", "row_by_peer", "latency_index")),
-                 f"{self.drift(first, looked, 'cpu').share:+.3%}", f"{self.drift(first, looked, 'energy').share:+.4%}"]
+                 f"{self.stolen(begun, stolen):.1%}", f"{self.drift(first, looked, 'cpu').share:+.3%}", f"{self.drift(first, looked, 'energy').share:+.4%}"]
         print("| " + " | ".join(cells) + " |", flush=True)
         return cells
 
@@ -225,37 +237,37 @@ class Soak:
         said = len(self.parent.stderr_lines)
         print("| " + " | ".join(self.HEAD) + " |\n|" + " ---: |" * len(self.HEAD), flush=True)
         begun, stolen = time.monotonic(), host.Stolen()
-        rows.append(self.line(begun, first, before, first))
+        rows.append(self.line(begun, stolen, first, before, first))
         self.load.start()
         while (left := begun + plan.seconds - time.monotonic()) > 0:
             ends = time.monotonic() + min(plan.period, left)
             while time.monotonic() < ends:
                 time.sleep(min(5, max(0, ends - time.monotonic())))
                 looked = self.look()
-            rows.append(self.line(begun, first, self.figures(looked["points"]), looked))
+            rows.append(self.line(begun, stolen, first, self.figures(looked["points"]), looked))
         well = self.load.stop() and well and not self.load.counts["failed"]
         last, after = self.settle()
         # A file of a name may be open just now.
         with contextlib.suppress(StageError):
             wait_until(lambda: open_files(self.pid) <= before.descriptors, 5, "files closed")
         after.descriptors = open_files(self.pid)
-        rows.append(self.line(begun, first, after, last))
+        rows.append(self.line(begun, stolen, first, after, last))
         lines = self.parent.stderr_lines[said:]
         stop = self.parent.stop()
         bad = findings(self.valgrind_log) if plan.under == "valgrind" else []
-        return Found(before, after, self.drift(first, last, "cpu"), stolen.seconds() * 1e9,
+        return Found(before, after, self.drift(first, last, "cpu"), self.stolen(begun, stolen),
                      self.drift(first, last, "energy"), self.unclosed, lines + self.parent.stderr_lines[said + len(lines):],
                      bad, stop.status, well), rows
 
     HEAD = ("minute", "containers", "requests", "resident MiB", "heap KiB", "descriptors", "slots", "processes", "peers",
-            "histograms", "CPU time off", "energy off")
+            "histograms", "stolen", "CPU time off", "energy off")
 
 
 def soak(t, plan):
     """(what is wrong, the table's rows)"""
     found, rows = Soak(t, plan).run()
     print(f"# {len(below(cpu_hierarchy()[0]))} cgroups on this host at the end; a hypervisor took "
-          f"{found.stolen_ns / 1e9:.1f} CPU seconds", flush=True)
+          f"{found.stolen:.1%} of the CPUs", flush=True)
     return verdict(found, plan.kept, resident_counts=plan.under == "nothing"), rows
 
 

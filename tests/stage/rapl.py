@@ -93,9 +93,12 @@ class PackageTree:
 
     STEP_SECONDS = 0.05
     STEP_UJ = 500_000
+    RANGE_UJ = 262_143_328_850
 
-    def __init__(self, root, packages=2):
+    def __init__(self, root, packages=2, ranges_uj=None):
+        """ranges_uj: {package: where its counter wraps}, of those that do not have RANGE_UJ."""
         self.root = Path(root)
+        self.ranges_uj = dict.fromkeys(range(packages), self.RANGE_UJ) | (ranges_uj or {})
         self.energy_uj = dict.fromkeys(range(packages), 1_000_000_000)
         self.damaged = set()
         self.lock = threading.Lock()  # held while a counter is written
@@ -112,7 +115,7 @@ class PackageTree:
         for package, energy_uj in self.energy_uj.items():
             self.zone(package).mkdir(parents=True)
             (self.zone(package) / "name").write_text(f"package-{package}\n")
-            (self.zone(package) / "max_energy_range_uj").write_text("262143328850\n")
+            (self.zone(package) / "max_energy_range_uj").write_text(f"{self.ranges_uj[package]}\n")
             self.energy_file(package).write_text(f"{energy_uj}\n")
         self.thread.start()
         return self
@@ -128,6 +131,12 @@ class PackageTree:
                     if package not in self.damaged:
                         self.energy_uj[package] += self.STEP_UJ
                         self.replace(package, f"{self.energy_uj[package]}\n")
+
+    def jump(self, package, microjoules):
+        """The counter is off by that from now on, and counts."""
+        with self.lock:
+            self.energy_uj[package] += microjoules
+            self.replace(package, f"{self.energy_uj[package]}\n")
 
     def replace(self, package, text):
         """Readers see the old text or the new, never half of it."""
