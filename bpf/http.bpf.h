@@ -45,7 +45,7 @@ struct http_context {
 	struct net_conversation *conversation;
 };
 
-static __always_inline void count_http(const struct net_conversation *conversation, __u32 slot, __u32 outcome,
+static __always_inline void count_http(struct net_conversation *conversation, __u32 slot, __u32 outcome,
 				       __u64 latency_ns)
 {
 	struct net_transactions *transactions = transactions_of(slot, NET_HTTP, conversation);
@@ -57,9 +57,10 @@ static __always_inline void count_http(const struct net_conversation *conversati
 	if (class < NET_STATUS_CLASSES)
 		__sync_fetch_and_add(&transactions->status[class], 1);
 	if (outcome == TRANSACTION_ANSWERED)
-		latency_add(
-		    slot, conversation->socket.role == NET_SERVER ? LATENCY_HTTP_SERVER : LATENCY_HTTP_CLIENT,
-		    latency_ns);
+		latency_add_known(&conversation->latencies[NET_HTTP], slot,
+				  conversation->socket.role == NET_SERVER ? LATENCY_HTTP_SERVER
+									  : LATENCY_HTTP_CLIENT,
+				  latency_ns);
 }
 
 static __always_inline void handle_events(struct net_conversation *conversation, __u32 slot, __u32 side,
@@ -228,19 +229,18 @@ static __always_inline void read_http(struct sock *sk, struct net_conversation *
  * numbers tell; where something is between the program and TCP they count other bytes.
  */
 static __always_inline __u32 unseen_bytes(struct sock *sk, struct net_conversation *conversation,
-					  __u64 length, bool sent)
+					  __u64 length, bool sent, enum net_hook hook)
 {
-	struct tcp_sock *tcp = (struct tcp_sock *)sk;
-	__u32 next = sent ? BPF_CORE_READ(tcp, write_seq) : BPF_CORE_READ(tcp, copied_seq);
+	__u32 next = sent ? TCP_FIELD(hook, sk, write_seq) : TCP_FIELD(hook, sk, copied_seq);
 	__u32 *known = &conversation->sequences[sent], bit = 1u << sent;
 	__u32 unseen = conversation->followed & bit ? next - *known - (__u32)length : 0;
 
 	*known = next;
 	conversation->followed |= bit;
-	if (!unseen || BPF_CORE_READ(tcp, inet_conn.icsk_ulp_ops))
+	if (!unseen || TCP_FIELD(hook, sk, inet_conn.icsk_ulp_ops))
 		return 0;
 	/* The end of the stream counts as one byte, and is read with the last. */
-	if (!sent && sk->sk_shutdown & SHUTDOWN_RECEIVE && next == BPF_CORE_READ(tcp, rcv_nxt))
+	if (!sent && sk->sk_shutdown & SHUTDOWN_RECEIVE && next == TCP_FIELD(hook, sk, rcv_nxt))
 		unseen--;
 	return unseen;
 }
@@ -259,7 +259,7 @@ static __always_inline void pass_over_unread(struct net_conversation *conversati
 
 /* A call sent or received so many bytes. */
 static __always_inline void feed_http(struct sock *sk, struct net_conversation *conversation, __u32 slot,
-				      __u32 side, __u64 length, bool sent, __u64 now_ns)
+				      __u32 side, __u64 length, bool sent, __u64 now_ns, enum net_hook hook)
 {
 	struct http_connection *connection = &conversation->http;
 	__u8 phase = connection->phase;
@@ -268,7 +268,7 @@ static __always_inline void feed_http(struct sock *sk, struct net_conversation *
 	if (phase > HTTP_PHASE_FOLLOWED)
 		return;
 	http_begin(connection, side, &events);
-	unseen = unseen_bytes(sk, conversation, length, sent);
+	unseen = unseen_bytes(sk, conversation, length, sent, hook);
 	if (unseen)
 		pass_over_unread(conversation, slot, side, unseen, now_ns);
 	if (http_wants(connection, side) < length) {

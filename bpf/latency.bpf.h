@@ -95,30 +95,21 @@ static __always_inline void latency_add(__u32 slot, __u32 kind, __u64 ns)
 	add_to_page(number ? bpf_map_lookup_elem(&latency_pages, number) : take_page(&key), bucket.sub, ns);
 }
 
-/* The page of an octave, once looked up: it stays that. All zero: none was yet. */
-struct latency_known {
-	struct latency_key key;
-	__u64 number;
-};
-
 /* The same, where somebody's latencies tend to fall into the octave of his last one. */
 static __always_inline void latency_add_known(struct latency_known *known, __u32 slot, __u32 kind, __u64 ns)
 {
 	struct histogram_bucket bucket = histogram_bucket_of(ns);
 	struct latency_key key = {slot, (__u16)kind, (__u16)bucket.octave};
-	__u32 number = (__u32)known->number, *found;
+	__u32 number = known->number, *found;
+	struct latency_page *page = bpf_map_lookup_elem(&latency_pages, &number);
 
-	if (known->key.slot != slot || known->key.kind != kind || known->key.octave != key.octave) {
+	if (!page || page->key.slot != slot || page->key.kind != key.kind || page->key.octave != key.octave) {
 		found = bpf_map_lookup_elem(&latency_index, &key);
-		if (!found) {
-			add_to_page(take_page(&key), bucket.sub, ns);
-			return;
-		}
-		number = *found;
-		known->key = key;
-		known->number = number;
+		if (found)
+			known->number = *found;
+		page = found ? bpf_map_lookup_elem(&latency_pages, found) : take_page(&key);
 	}
-	add_to_page(bpf_map_lookup_elem(&latency_pages, &number), bucket.sub, ns);
+	add_to_page(page, bucket.sub, ns);
 }
 
 #endif

@@ -37,6 +37,11 @@ struct latency_page {
 	__u64 sum_ns; /* modulo 2^64 */
 	struct histogram_page buckets;
 };
+/* The page that somebody used last, which says itself what it is of. */
+struct latency_known {
+	__u32 number;
+};
+
 _Static_assert(sizeof(struct latency_page) % sizeof(__u64) == 0, "an array's elements have no gaps then");
 
 #endif

@@ -36,17 +36,6 @@ static __always_inline struct net_usage *usage_of_slot(__u32 slot)
 	return bpf_map_lookup_elem(&net_usage, &slot);
 }
 
-/*
- * What a program is behind. Constant: what transactions take, kernels refuse where they do not know it, even
- * where it is never run.
- */
-enum net_hook {
-	HOOK_TRACEPOINT,
-	HOOK_FEXIT,	 /* which may be preempted; of transactions, those of TCP alone */
-	HOOK_FEXIT_HTTP, /* the same with those of HTTP, which take Linux 5.17 */
-	HOOK_KPROBE,	 /* no transactions */
-};
-
 /* The current task's slot, which the socket is charged to from now on. */
 static __always_inline __u32 own(struct net_socket *socket, enum net_hook hook)
 {
@@ -96,7 +85,7 @@ static __always_inline void feed(struct sock *sk, struct net_conversation *conve
 	count_tcp(conversation, slot, transaction_feed(&conversation->tcp, side, bytes, now_ns, &result),
 		  &result);
 	if (hook != HOOK_FEXIT && with_http)
-		feed_http(sk, conversation, slot, side, bytes, sent, now_ns);
+		feed_http(sk, conversation, slot, side, bytes, sent, now_ns, hook);
 }
 
 /* The server sends no more: what is under way is complete. */
@@ -154,7 +143,7 @@ static __always_inline int transfer_by(struct sock *sk, __u16 family, __u16 prot
 		feed(sk, (struct net_conversation *)socket, slot, (__u64)length, sent, hook);
 	count_peer_transfer(sk, socket, slot, protocol, length, sent);
 	if (!sent) {
-		add(&usage->tcp_rtt_sum_us, BPF_CORE_READ((struct tcp_sock *)sk, srtt_us) >> 3);
+		add(&usage->tcp_rtt_sum_us, TCP_FIELD(hook, sk, srtt_us) >> 3);
 		add(&usage->tcp_rtt_readings, 1);
 	}
 	return 0;

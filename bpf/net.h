@@ -7,6 +7,7 @@
 
 #include "transaction.h"
 
+#include "latency.h"
 #include "peer.h"
 
 /* Counts of one slot: an element of the map `net_usage`. All CPUs add to it, atomically; it only grows. */
@@ -69,6 +70,7 @@ struct net_conversation {
 	struct transaction tcp;
 	struct http_connection http;
 	struct transaction_queue queue;
+	struct latency_known latencies[NET_PROTOCOLS];
 	__u32 http_pending; /* bytes of what may be the first request */
 	__u32 sequences[2]; /* TCP's numbers of what comes next, by direction, as of the last call */
 	__u8 followed;	    /* a bit for each direction (1: sent) of which those are known */

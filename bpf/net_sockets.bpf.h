@@ -22,6 +22,25 @@ enum {
 	STATE_LISTEN = 10,
 };
 
+/*
+ * What a program is behind. Constant: what transactions take, kernels refuse where they do not know it, even
+ * where it is never run.
+ */
+enum net_hook {
+	HOOK_TRACEPOINT,
+	HOOK_FEXIT,	 /* which may be preempted; of transactions, those of TCP alone */
+	HOOK_FEXIT_HTTP, /* the same with those of HTTP, which take Linux 5.17 */
+	HOOK_KPROBE,	 /* no transactions */
+};
+
+/* A field of struct tcp_sock: a load, where the kernel has this (6.2, before those tracepoints), or a call.
+ */
+extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak;
+#define TCP_FIELD(hook, sk, field) \
+	((hook) == HOOK_TRACEPOINT \
+	     ? ((struct tcp_sock *)bpf_rdonly_cast(sk, bpf_core_type_id_kernel(struct tcp_sock)))->field \
+	     : BPF_CORE_READ((struct tcp_sock *)(sk), field))
+
 const volatile bool sockets_hashed; /* set at open */
 
 __u64 sockets_refused; /* sockets that found the hash full */

@@ -31,7 +31,7 @@ static __always_inline struct net_transactions *transactions_of(__u32 slot, __u3
 	return dialogues ? &dialogues->of[protocol][conversation->socket.role == NET_SERVER] : NULL;
 }
 
-static __always_inline void count_tcp(const struct net_conversation *conversation, __u32 slot, __u32 outcome,
+static __always_inline void count_tcp(struct net_conversation *conversation, __u32 slot, __u32 outcome,
 				      const struct transaction_result *result)
 {
 	struct net_transactions *transactions =
@@ -46,8 +46,9 @@ static __always_inline void count_tcp(const struct net_conversation *conversatio
 	__sync_fetch_and_add(&transactions->answered, 1);
 	__sync_fetch_and_add(&transactions->request_bytes, result->request_bytes);
 	__sync_fetch_and_add(&transactions->answer_bytes, result->answer_bytes);
-	latency_add(slot, conversation->socket.role == NET_SERVER ? LATENCY_TCP_SERVER : LATENCY_TCP_CLIENT,
-		    result->latency_ns);
+	latency_add_known(&conversation->latencies[NET_TCP], slot,
+			  conversation->socket.role == NET_SERVER ? LATENCY_TCP_SERVER : LATENCY_TCP_CLIENT,
+			  result->latency_ns);
 }
 
 /* Whether there is something that was received and not read; the end itself counts as one byte. */
