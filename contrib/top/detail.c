@@ -168,7 +168,7 @@ void top_screen_draw_sources(struct top_screen *screen, int line, int height)
 							   DEEPMON_FOUND_OFF};
 	struct scroll scroll = begin(screen, line, height);
 	size_t count;
-	const struct deepmon_finding *rows = deepmon_findings(screen->source.collector, &count);
+	const struct deepmon_finding *rows = top_source_findings(&screen->source, &count);
 
 	add(&scroll, TOP_HEAD, "STATE    OF         WHAT                       WHY");
 	for (size_t state = 0; state < sizeof(order) / sizeof(order[0]); state++)

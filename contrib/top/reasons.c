@@ -42,7 +42,7 @@ static const struct deepmon_finding *find(const struct top_screen *screen, const
 {
 	const struct deepmon_finding *found = NULL;
 	size_t count;
-	const struct deepmon_finding *rows = deepmon_findings(screen->source.collector, &count);
+	const struct deepmon_finding *rows = top_source_findings(&screen->source, &count);
 
 	for (size_t i = 0; i < count; i++) {
 		const struct deepmon_finding *row = &rows[i];

@@ -275,7 +275,7 @@ static int open_source(struct top_screen *screen, const struct top_start *start)
 static void say_what_it_needs(struct top_screen *screen)
 {
 	size_t count;
-	const struct deepmon_finding *rows = deepmon_findings(screen->source.collector, &count);
+	const struct deepmon_finding *rows = top_source_findings(&screen->source, &count);
 
 	for (size_t i = 0; i < count; i++) {
 		if (strcmp(rows[i].subject, "eBPF") != 0 || rows[i].state != DEEPMON_FOUND_MISSING ||
