@@ -8,6 +8,7 @@
 #include <string.h>
 #include <wchar.h>
 
+#include "cluster.h"
 #include "screen.h"
 #include "terminal.h"
 
@@ -65,9 +66,11 @@ static void move_sort(struct top_screen *screen, int by)
 
 static void next_grouping(struct top_screen *screen)
 {
-	static const char *const all[] = {"",	     "namespace",	"namespace,pod", "pod",	   "image",
-					  "project", "project,service", "service",	 "runtime"};
-	size_t count = sizeof(all) / sizeof(all[0]), at = count - 1;
+	/* The last are of a cluster alone. */
+	static const char *const all[] = {
+	    "",	       "namespace", "namespace,pod",  "pod", "image", "project", "project,service",
+	    "service", "runtime",   "host,namespace", "host"};
+	size_t count = sizeof(all) / sizeof(all[0]) - (top_cluster_is_shown(screen) ? 0 : 2), at = count - 1;
 	char now[64] = "";
 
 	for (size_t i = 0; i < screen->settings.group_count; i++) {
@@ -216,6 +219,7 @@ static void change_pace(struct top_screen *screen, bool up)
 	}
 	*pace = steps[at];
 	screen->due_ns = 0; /* the next sample now; from then on as it says */
+	top_cluster_pace(screen);
 	if (replay)
 		top_screen_say(screen, "Speed x%g", *pace);
 	else

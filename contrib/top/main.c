@@ -27,7 +27,7 @@ struct arguments {
 	double from;		       /* seconds from its beginning */
 	long count;		       /* samples; 0: for ever */
 	const struct top_page *page;
-	bool has_format, sorted;
+	bool has_format, sorted, grouped;
 };
 
 static int complain(const char *what, const char *why)
@@ -212,14 +212,15 @@ static int set(struct arguments *arguments, const char *name, const char *value)
 	}
 	if (!strcmp(name, "filter"))
 		return set_filter(&arguments->settings, value);
-	if (!strcmp(name, "group"))
+	if (!strcmp(name, "group")) {
+		arguments->grouped = true;
 		return top_settings_group(&arguments->settings, value)
 			   ? complain(
 				 "group: keys are host, namespace, pod, image, project, service, runtime, "
-				 "container, device, at "
-				 "most four",
+				 "container, device, at most four",
 				 value)
 			   : 0;
+	}
 	if (!strcmp(name, "show")) {
 		memset(arguments->settings.entities, 0, sizeof(arguments->settings.entities));
 		return each_name(arguments, value, show);
@@ -409,7 +410,6 @@ static int open_source(struct arguments *arguments, struct top_source *source, s
 
 	if (!is_cluster(arguments))
 		return top_source_open(source, &arguments->options, arguments->replay, model);
-	arguments->influx.interval = arguments->interval;
 	return top_source_open_cluster(source, &arguments->influx, &want, model);
 }
 
@@ -421,6 +421,7 @@ static int run_screen(const struct arguments *arguments)
 	    .page = arguments->page,
 	    .sorted = arguments->sorted,
 	    .replay = arguments->replay,
+	    .influx = is_cluster(arguments) ? &arguments->influx : NULL,
 	    .interval = arguments->interval,
 	    .speed = arguments->speed,
 	    .from = arguments->from,
@@ -444,8 +445,11 @@ int main(int argc, char **argv)
 		free(arguments.batch.columns);
 		return status;
 	}
+	arguments.influx.interval = arguments.interval;
 	signal(SIGPIPE, SIG_IGN);
 	if (!arguments.has_format) {
+		if (is_cluster(&arguments) && !arguments.grouped)
+			top_settings_group(&arguments.settings, top_key_name(TOP_BY_HOST));
 		free(arguments.batch.columns);
 		return run_screen(&arguments);
 	}

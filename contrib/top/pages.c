@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cluster.h"
 #include "screen.h"
 #include "terminal.h"
 
@@ -35,12 +36,15 @@ static void draw_title(const struct top_screen *screen)
 	const struct deepmon_recording *about = &screen->source.about;
 	time_t seconds = (time_t)(host->time_ns / 1000000000);
 	char text[512], clock[32], pace[96];
-	const char *state = screen->ended ? "END" : screen->frozen ? "FROZEN" : "";
+	bool away = top_cluster_trouble(screen, text, sizeof(text));
+	const char *state = screen->ended ? "END" : screen->frozen ? "FROZEN" : away ? "STALE" : "";
 	struct tm tm;
 
 	localtime_r(&seconds, &tm);
 	strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
-	if (screen->source.replay)
+	if (top_cluster_is_shown(screen))
+		top_cluster_describe(screen, pace, sizeof(pace));
+	else if (screen->source.replay)
 		snprintf(pace, sizeof(pace), "recorded, %.0f of %.0f s, x%g",
 			 (double)(int64_t)(host->time_ns - about->first_ns) / 1e9,
 			 (double)(about->last_ns - about->first_ns) / 1e9, screen->speed);
@@ -90,8 +94,8 @@ static void draw_load(const struct top_screen *screen)
 	if (host->idle_percent >= 0)
 		length += (size_t)snprintf(text + length, sizeof(text) - length, "   Idle %.1f%%",
 					   host->idle_percent);
-	length += (size_t)snprintf(text + length, sizeof(text) - length,
-				   "   Containers %zu   Itself:", host->containers);
+	length += (size_t)snprintf(text + length, sizeof(text) - length, "   Containers %zu%s",
+				   host->containers, top_cluster_is_shown(screen) ? "" : "   Itself:");
 	if (host->self_percent >= 0)
 		length +=
 		    (size_t)snprintf(text + length, sizeof(text) - length, " %.1f%% CPU", host->self_percent);
@@ -279,6 +283,8 @@ static enum top_style foot_text(const struct top_screen *screen, char *text, siz
 		snprintf(text, size, "%s", screen->message);
 		return TOP_STRONG;
 	}
+	if (top_cluster_trouble(screen, text, size))
+		return TOP_BAD;
 	*text = '\0';
 	if (screen->look != TOP_LOOK_TABLE || screen->page >= top_page_count)
 		return TOP_NORMAL;

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cluster.h"
 #include "terminal.h"
 
 #define SECOND	      1000000000ull
@@ -23,6 +24,7 @@
 #define SEEK_THROUGH  1000 /* samples forward that are rather played than jumped over */
 #define SEEK_MOST     100000
 #define LONGEST_SLEEP 3600 /* seconds, of a recording with a gap */
+#define AGE_MS	      1000 /* after which what is shown of a cluster is older */
 
 static uint64_t now_ns(void)
 {
@@ -99,6 +101,7 @@ static struct top_settings settings_of(const struct top_screen *screen)
 	settings.instance = screen->only;
 	if (!settings.group_count && !settings.instance)
 		top_settings_group(&settings, page->group);
+	top_cluster_group(&settings, page);
 	return settings;
 }
 
@@ -109,6 +112,7 @@ void top_screen_view(struct top_screen *screen)
 	const struct top_row *row = NULL;
 	char *path = NULL;
 
+	top_cluster_want(screen, &settings);
 	/* A row that the model has let go is compared, not looked at. */
 	if (line && line->row)
 		row = line->row;
@@ -163,6 +167,10 @@ static int take(struct top_screen *screen)
 
 void top_screen_step(struct top_screen *screen)
 {
+	if (top_cluster_is_shown(screen)) {
+		top_cluster_step(screen);
+		return;
+	}
 	take(screen);
 	top_screen_view(screen);
 	schedule(screen);
@@ -205,15 +213,19 @@ static bool is_still(const struct top_screen *screen)
 /* Until a key is hit, a signal comes, or the next sample is due. */
 static void wait_for_something(const struct top_screen *screen)
 {
-	struct pollfd terminal = {.fd = STDIN_FILENO, .events = POLLIN};
+	struct pollfd files[] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = -1, .events = POLLIN}};
 	uint64_t now = now_ns();
 	int timeout = -1;
 
-	if (!is_still(screen))
+	if (top_cluster_is_shown(screen)) {
+		files[1].fd = screen->frozen ? -1 : influx_fd(screen->source.influx);
+		timeout = AGE_MS;
+	} else if (!is_still(screen)) {
 		timeout = screen->due_ns > now ? (int)((screen->due_ns - now) / 1000000 + 1) : 0;
-	poll(&terminal, 1, timeout);
+	}
+	poll(files, 2, timeout);
 	/* Whose terminal has gone reads no end of nothing. */
-	if (terminal.revents & (POLLHUP | POLLERR | POLLNVAL))
+	if (files[0].revents & (POLLHUP | POLLERR | POLLNVAL))
 		raise(SIGHUP);
 }
 
@@ -223,14 +235,15 @@ static void show(struct top_screen *screen)
 		top_screen_draw(screen);
 		wait_for_something(screen);
 		top_screen_keys_hit(screen);
-		if (!is_still(screen) && now_ns() >= screen->due_ns)
+		top_cluster_hear(screen);
+		if (!top_cluster_is_shown(screen) && !is_still(screen) && now_ns() >= screen->due_ns)
 			top_screen_step(screen);
 	}
 }
 
 static void begin(struct top_screen *screen, const struct top_start *start)
 {
-	top_model_init(&screen->model, TOP_HISTORY);
+	top_model_init(&screen->model, start->influx ? TOP_CLUSTER_HISTORY : TOP_HISTORY);
 	screen->options = *start->options;
 	screen->settings = *start->settings;
 	screen->settings.is_folded = is_folded;
@@ -266,7 +279,8 @@ static int open_source(struct top_screen *screen, const struct top_start *start)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
-	r = top_source_open(&screen->source, start->options, start->replay, &screen->model);
+	r = start->influx ? top_cluster_open(screen, start->influx)
+			  : top_source_open(&screen->source, start->options, start->replay, &screen->model);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return r;
 }
@@ -292,11 +306,15 @@ static int start_showing(struct top_screen *screen, const struct top_start *star
 	int r;
 
 	top_put(0, 0, INT_MAX, TOP_STRONG,
-		start->replay ? "Opening the recording ..." : "Beginning to measure ...");
+		start->influx	? "Asking InfluxDB ..."
+		: start->replay ? "Opening the recording ..."
+				: "Beginning to measure ...");
 	top_refresh();
 	r = open_source(screen, start);
 	if (r)
 		return r;
+	if (start->influx)
+		return 0;
 	if (start->replay)
 		snprintf(screen->host, sizeof(screen->host), "%s", screen->source.about.host);
 	else

@@ -63,9 +63,10 @@ struct top_screen {
 struct top_start {
 	const struct deepmon_options *options;
 	const struct top_settings *settings;
-	const struct top_page *page; /* NULL: the first */
-	const char *replay;	     /* NULL: this host */
-	bool sorted;		     /* as the settings say, in place of the page's order */
+	const struct top_page *page;	      /* NULL: the first */
+	const char *replay;		      /* NULL: this host */
+	const struct influx_settings *influx; /* NULL: no cluster */
+	bool sorted;			      /* as the settings say, in place of the page's order */
 	double interval, speed, from;
 };
 
