@@ -242,6 +242,8 @@ static int read_json(struct influx_reader *reader)
 	return r;
 }
 
+static const char no_csv[] = "what it answers is no annotated CSV of InfluxDB's";
+
 /* ---- Lines -------------------------------------------------------------------------------------- */
 
 int influx_reader_open(struct influx_reader **opened, const struct influx_reader_settings *settings)
@@ -272,7 +274,7 @@ const char *influx_reader_why(const struct influx_reader *reader)
 static int read_line(struct influx_reader *reader)
 {
 	const struct influx_reader_settings *settings = &reader->settings;
-	const char *why = "what it answers is no annotated CSV of InfluxDB's";
+	const char *why = no_csv;
 	int r;
 
 	if (reader->length && reader->line[reader->length - 1] == '\r')
@@ -331,8 +333,11 @@ int influx_reader_end(struct influx_reader *reader)
 		r = make_room(reader);
 	if (!r && reader->length)
 		r = read_line(reader);
-	if (!r && reader->settings.api == INFLUX_FLUX)
+	if (!r && reader->settings.api == INFLUX_FLUX) {
 		r = influx_csv_flush(&reader->csv, reader->settings.take, reader->settings.user);
+		if (r)
+			fail(reader, r, r == -ENOMEM ? strerror(ENOMEM) : no_csv);
+	}
 	if (!r && reader->quoted)
 		r = fail(reader, -EBADMSG, "what it answers ends within quotation marks");
 	return r;

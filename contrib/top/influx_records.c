@@ -137,7 +137,7 @@ static bool begins_with(const char *text, const char *word, const char **rest)
 {
 	size_t length = strlen(word);
 
-	if (strncmp(text, word, length) != 0 || (text[length] && text[length] != '-'))
+	if (strncmp(text, word, length) != 0 || (text[length] && (text[length] != '-' || !text[length + 1])))
 		return false;
 	*rest = text + length + (text[length] == '-');
 	return true;
@@ -156,14 +156,20 @@ static bool read_instance(const char *text, enum deepmon_entity *entity, const c
 	return false;
 }
 
-/* How many labels a list of them has. */
-static size_t count_labels(const char *labels)
+/* Of a qualifier, or of the list of its labels. */
+static size_t count_parts(const char *text)
 {
-	size_t count = *labels != '\0';
+	size_t count = *text != '\0';
 
-	for (; *labels; labels++)
-		count += *labels == '-';
+	for (; *text; text++)
+		count += *text == '-';
 	return count;
+}
+
+/* Whether a text can be a qualifier of these labels. */
+static bool is_qualifier(const char *text, const char *labels)
+{
+	return *labels ? count_parts(text) >= count_parts(labels) : !*text;
 }
 
 /*
@@ -172,7 +178,7 @@ static size_t count_labels(const char *labels)
  */
 static bool read_qualifier(struct influx_records *records, size_t *used, const char *labels, const char *text)
 {
-	size_t left = count_labels(labels);
+	size_t left = count_parts(labels);
 	const char *end = text + strlen(text);
 
 	if (!left || !*text)
@@ -196,14 +202,15 @@ static bool read_qualifier(struct influx_records *records, size_t *used, const c
 	return true;
 }
 
-/* What a type and a type instance are of an entity: the metric whose word is the longest that fits. */
+/* What a type and a type instance are of an entity: the metric whose word is the longest that fits, and of
+ * several the one whose records have most labels. */
 static const struct deepmon_metric *metric_of(enum deepmon_entity entity, const char *type,
 					      const char *type_instance,
 					      const struct deepmon_measurement **of, const char **qualifier)
 {
 	const struct deepmon_metric *found = NULL;
 	const char *rest;
-	size_t count;
+	size_t count, most = 0;
 
 	for (size_t i = 0; i < deepmon_measurement_count; i++) {
 		const struct deepmon_measurement *measurement = &deepmon_measurement_table[i];
@@ -213,14 +220,16 @@ static const struct deepmon_metric *metric_of(enum deepmon_entity entity, const 
 			continue;
 		for (size_t metric = 0; metric < count; metric++) {
 			const char *word = metrics[metric].collectd_instance;
+			size_t fits =
+			    1 + strlen(word) * DEEPMON_LABELS_MAX + count_parts(measurement->qualifier);
 
 			if (strcmp(metrics[metric].collectd_type, type) != 0)
 				continue;
 			rest = type_instance;
 			if ((*word && !begins_with(type_instance, word, &rest)) ||
-			    (*rest != '\0') != (*measurement->qualifier != '\0') ||
-			    (found && strlen(word) <= strlen(found->collectd_instance)))
+			    !is_qualifier(rest, measurement->qualifier) || fits <= most)
 				continue;
+			most = fits;
 			found = &metrics[metric];
 			*of = measurement;
 			*qualifier = rest;
