@@ -149,7 +149,8 @@ unit: $(unit_tests)
 
 # The fuzzers' core is compiled once, with all that looks for mistakes.
 FUZZ_FLAGS = -std=gnu11 -g -O1 -pthread -fsanitize=address,undefined -fno-sanitize-recover=all
-fuzz_objects := $(core_sources:%.c=$(BUILD)/fuzz/%.o) $(BUILD)/fuzz/telegraf-execd/line_protocol.o
+fuzz_objects := $(core_sources:%.c=$(BUILD)/fuzz/%.o) $(BUILD)/fuzz/telegraf-execd/line_protocol.o \
+                $(influx_objects:$(BUILD)/%=$(BUILD)/fuzz/%)
 $(BUILD)/fuzz/%.o: %.c | $(skeletons)
 	@mkdir -p $(@D)
 	$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link $(CPPFLAGS_ALL) -MMD -MP -c $< -o $@
