@@ -112,8 +112,9 @@ static int ask_in(struct influx *influx, enum influx_schema schema, const struct
 					       influx->window};
 	int r = 0;
 
-	for (size_t i = 0; i < deepmon_measurement_count && !r; i++) {
-		cleanup_free char *query = influx_query(&dialect, want, &deepmon_measurement_table[i], &r);
+	/* From the last: if there are more rows than are kept, it is not the hosts themselves that lack. */
+	for (size_t i = deepmon_measurement_count; i && !r; i--) {
+		cleanup_free char *query = influx_query(&dialect, want, &deepmon_measurement_table[i - 1], &r);
 
 		if (query)
 			r = influx_server_ask(&influx->server, query, rows);
