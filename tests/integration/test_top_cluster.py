@@ -216,6 +216,29 @@ def rows_of(text, titles):
     return table(text, len(titles))[1]
 
 
+def check_alike(t, got, expected, what):
+    """The same lines with the same figures, whose sums may have been added up in another order. Of a series of one field
+    the last point is older than what the last report lacks: such a figure may be there still."""
+    def by_row(answer):
+        return {(line["kind"], line.get("instance"), line["name"], str(line["labels"])): line for line in answer["lines"]}
+
+    lines, others = by_row(got), by_row(expected)
+    t.equal(sorted(map(str, lines)), sorted(map(str, others)), f"lines of {what}")
+    lingering = []
+    for row, line in [*lines.items(), ("host", got["host"])]:
+        other = others[row] if row != "host" else expected["host"]
+        t.equal(other.keys() - line.keys(), set(), f"what {row} of {what} lacks")
+        lingering += line.keys() - other.keys()
+        for key in other:
+            if isinstance(other[key], (int, float)):
+                t.true(abs(line[key] - other[key]) <= 1e-9 * abs(other[key]), f"{key} of {row} of {what}",
+                       (line[key], other[key]))
+            else:
+                t.equal(line[key], other[key], f"{key} of {row} of {what}")
+    t.equal({key for key in lingering if not key.endswith(("_ms", "_percent"))}, set(), f"lingering figures of {what}")
+    t.note(f"{what}: {len(lines)} lines, {len(lingering)} figures of the report before the last")
+
+
 def test_the_api_of_2x_by_a_stand_in(t):
     """The same lines and values, from an InfluxDB 1.x by InfluxQL and from the stand-in by Flux, give the same."""
     influx = influxd(t)
@@ -229,13 +252,12 @@ def test_the_api_of_2x_by_a_stand_in(t):
     expected = ask(t, url_of(influx), "--influx-database", "deepmon", *options)
     got = ask(t, server.url(), "--influx-database", "both", *options, INFLUX_TOKEN="secret", INFLUX_ORG="cats & dogs")
     t.true(len(flux.queries) > 10 and len(expected["lines"]) > 10, "questions and lines", len(flux.queries))
-    t.equal(got, expected, "what is made of both")
-    t.note(f"{len(flux.queries)} questions, {len(expected['lines'])} lines")
+    check_alike(t, got, expected, "deepmon-execd's")
 
     flux.points = collectd_points(influx)
     expected = ask(t, url_of(influx), "--influx-database", "collectd", *options)
     got = ask(t, server.url(), "--influx-database", "both", *options, INFLUX_TOKEN="secret", INFLUX_ORG="cats & dogs")
-    t.equal(got, expected, "what is made of both of collectd's")
+    check_alike(t, got, expected, "collectd's")
 
     for arguments, environment, words in (
             (["--influx-org", "cats & dogs"], {"INFLUX_TOKEN": "wrong"}, ("401", "unauthorized access")),

@@ -51,8 +51,9 @@ def predicate(text):
             raise Refused(400, "invalid", f"undefined identifier {word}")
     # The one conditional stands in brackets of its own.
     source = re.sub(r"\( choose\( (.*?) \) @", r"( choose( \1 )) @", " ".join(python))
-    return lambda row: eval(source, {"row": row, "pattern": Pattern,  # pylint: disable=eval-used
-                                     "choose": lambda found, then, other: other if found is None else then})
+    code = compile(source, "filter", "eval")
+    names = {"pattern": Pattern, "choose": lambda found, then, other: other if found is None else then}
+    return lambda row: eval(code, names, {"row": row})  # pylint: disable=eval-used
 
 
 class Pattern:
