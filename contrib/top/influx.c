@@ -114,7 +114,8 @@ static int ask_in(struct influx *influx, enum influx_schema schema, const struct
 
 	/* From the last: if there are more rows than are kept, it is not the hosts themselves that lack. */
 	for (size_t i = deepmon_measurement_count; i && !r; i--) {
-		cleanup_free char *query = influx_query(&dialect, want, &deepmon_measurement_table[i - 1], &r);
+		cleanup_free char *query =
+		    influx_query(&dialect, want, &deepmon_measurement_table[i - 1], &r);
 
 		if (query)
 			r = influx_server_ask(&influx->server, query, rows);

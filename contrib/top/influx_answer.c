@@ -292,35 +292,53 @@ static int read_line(struct influx_reader *reader)
 	return r;
 }
 
-/* Room for one more byte, and the end's. */
-static int make_room(struct influx_reader *reader)
+/* Behind what of the line there is. */
+static int add(struct influx_reader *reader, const char *bytes, size_t length)
 {
-	size_t size = reader->size ? reader->size * 2 : 4096;
+	size_t needed = reader->length + length + 1, size = reader->size ? reader->size : 4096;
 	char *line;
 
-	if (reader->length >= reader->settings.line_most)
+	if (length > reader->settings.line_most - reader->length)
 		return fail(reader, -EFBIG, "a line of what it answers is too long");
-	if (reader->length + 2 <= reader->size)
-		return 0;
-	line = realloc(reader->line, size);
+	while (size < needed)
+		size *= 2;
+	line = size > reader->size ? realloc(reader->line, size) : reader->line;
 	if (!line)
 		return fail(reader, -ENOMEM, strerror(ENOMEM));
 	reader->line = line;
 	reader->size = size;
+	memcpy(reader->line + reader->length, bytes, length);
+	reader->length += length;
 	return 0;
+}
+
+/* Where the line ends; NULL: it goes on. Of CSV, none does within quotation marks. */
+static const char *find_end(struct influx_reader *reader, const char *bytes, size_t length)
+{
+	if (reader->settings.api == INFLUX_QL)
+		return memchr(bytes, '\n', length);
+	for (const char *c = bytes; c < bytes + length; c++) {
+		if (*c == '\n' && !reader->quoted)
+			return c;
+		reader->quoted ^= *c == '"';
+	}
+	return NULL;
 }
 
 int influx_reader_feed(struct influx_reader *reader, const char *bytes, size_t length)
 {
 	int r = reader->error;
 
-	for (size_t i = 0; i < length && !r; i++) {
-		reader->quoted ^= bytes[i] == '"' && reader->settings.api == INFLUX_FLUX;
-		r = make_room(reader);
-		if (!r && bytes[i] == '\n' && !reader->quoted)
+	while (length && !r) {
+		const char *end = find_end(reader, bytes, length);
+		size_t part = end ? (size_t)(end - bytes) : length;
+
+		r = add(reader, bytes, part);
+		if (!r && end)
 			r = read_line(reader);
-		else if (!r)
-			reader->line[reader->length++] = bytes[i];
+		part += end != NULL;
+		bytes += part;
+		length -= part;
 	}
 	return r;
 }
@@ -329,8 +347,6 @@ int influx_reader_end(struct influx_reader *reader)
 {
 	int r = reader->error;
 
-	if (!r && reader->length)
-		r = make_room(reader);
 	if (!r && reader->length)
 		r = read_line(reader);
 	if (!r && reader->settings.api == INFLUX_FLUX) {

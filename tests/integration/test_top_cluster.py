@@ -441,7 +441,7 @@ def test_answers_of_all_kinds(t):
 
     def check(answer, *words, arguments=()):
         server.answers["/query"] = answer
-        t.one_line(ask(t, server.url(), "--influx-timeout", "2", *arguments, status=1).splitlines(), *words)
+        t.one_line(ask(t, server.url(), *arguments, status=1).splitlines(), *words)
 
     def refuse(handler):
         handler.reply(401, b'{"error":"authorization failed"}\n')
@@ -455,7 +455,7 @@ def test_answers_of_all_kinds(t):
     check(b'{"results":[{"statement_id":0}]}\n', "telegraf", "nothing that deepmon told")
     check(endless, "longer than 1048576 bytes", arguments=("--influx-answer", "1"))
     check(one_line, "too long")
-    check(lambda handler: handler.hang(), "imed out")
+    check(lambda handler: handler.hang(), "imed out", arguments=("--influx-timeout", "1"))
     server.answers["/api/v2/query"] = b"<html>It works!</html>"
     t.one_line(ask(t, server.url(), "--influx-org", "o", status=1).splitlines(), "no annotated CSV")
     server.answers["/api/v2/query"] = (b"#datatype,string,string\n#group,true,true\n#default,,\n,error,reference\n"
