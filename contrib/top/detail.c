@@ -226,7 +226,7 @@ void top_screen_draw_help(struct top_screen *screen, int line, int height)
 	    "n                  by name",
 	    "/                  rows that have all of these words; KEY:TEXT, COLUMN>NUMBER,",
 	    "                   COLUMN<NUMBER, !WORD (Enter: done, Esc: all rows)",
-	    "g                  group: namespace, pod, image, project, service, runtime",
+	    "g                  group: namespace, pod, image, project, service, runtime; host",
 	    "e                  containers, units, totals",
 	    "space              freeze, and go on",
 	    "+ -                the interval; of a recording, its speed",
