@@ -17,7 +17,7 @@ static struct influx_want want_of(const struct top_screen *screen, const struct 
 	const char *const *keys = top_screen_keys(screen);
 	size_t count = 0;
 
-	for (; keys[count] && count < TOP_PAGE_COLUMNS_MAX; count++)
+	for (; count < TOP_PAGE_COLUMNS_MAX && keys[count]; count++)
 		columns[count] = top_column_find(keys[count]);
 	return top_source_want(settings, columns, count);
 }

@@ -150,7 +150,7 @@ static bool add_columns(struct influx_series *series, const cJSON *columns)
 {
 	const cJSON *column = columns ? columns->child : NULL;
 
-	if (!cJSON_IsString(column) || strcmp(column->valuestring, "time") != 0)
+	if (!column || !cJSON_IsString(column) || strcmp(column->valuestring, "time") != 0)
 		return false;
 	for (column = column->next; column; column = column->next) {
 		if (!cJSON_IsString(column))
