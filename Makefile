@@ -153,6 +153,10 @@ $(BUILD)/tests/unit/run_report_test: UNIT_OBJECTS = $(BUILD)/telegraf-execd/run_
 # The screen is tested in a terminal.
 $(BUILD)/tests/unit/top_test: UNIT_OBJECTS = $(addprefix $(BUILD)/contrib/top/,batch.o figures.o filter.o model.o text.o view.o)
 $(BUILD)/tests/unit/top_test: $(top_objects)
+# All but who asks.
+influx_objects = $(addprefix $(BUILD)/contrib/top/,influx_answer.o influx_csv.o influx_query.o influx_records.o influx_rows.o figures.o model.o)
+$(BUILD)/tests/unit/influx_test: UNIT_OBJECTS = $(influx_objects) $(BUILD)/collectd-plugin/identifier.o
+$(BUILD)/tests/unit/influx_test: $(top_objects) $(collectd_objects)
 
 # It looks at groups before some of them are dropped.
 $(BUILD)/tests/unit/attribution_test: UNIT_OBJECTS = -Wl,--wrap=groups_forget_ended
@@ -163,7 +167,8 @@ unit: $(unit_tests)
 
 # The fuzzers' core is compiled once, with all that looks for mistakes.
 FUZZ_FLAGS = -std=gnu11 -g -O1 -pthread -fsanitize=address,undefined -fno-sanitize-recover=all
-fuzz_objects := $(core_sources:%.c=$(BUILD)/fuzz/%.o) $(BUILD)/fuzz/telegraf-execd/line_protocol.o
+fuzz_objects := $(core_sources:%.c=$(BUILD)/fuzz/%.o) $(BUILD)/fuzz/telegraf-execd/line_protocol.o \
+                $(influx_objects:$(BUILD)/%=$(BUILD)/fuzz/%)
 $(BUILD)/fuzz/%.o: %.c | $(skeletons)
 	@mkdir -p $(@D)
 	$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link $(CPPFLAGS_ALL) -MMD -MP -c $< -o $@

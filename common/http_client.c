@@ -16,7 +16,8 @@
 
 #include "file.h"
 
-#define TOKEN_MOST 65536
+#define TOKEN_MOST   65536
+#define REFUSAL_MOST 1024 /* bytes of what a server says of an error */
 
 /* What of libcurl is used. */
 #define FUNCTIONS(X) \
@@ -41,6 +42,7 @@ struct http_client {
 	atomic_bool stopping;
 	char error[CURL_ERROR_SIZE];
 	char why[CURL_ERROR_SIZE + 64];
+	char refusal[REFUSAL_MOST];
 };
 
 /* ---- The library -------------------------------------------------------------------------------- */
@@ -110,13 +112,45 @@ const char *http_client_why(const struct http_client *http)
 	return http->why;
 }
 
+const char *http_client_refusal(const struct http_client *http)
+{
+	return http->refusal;
+}
+
 /* ---- The answer --------------------------------------------------------------------------------- */
 
 struct answer {
+	struct http_client *http;
+	const struct http_client_request *request;
 	char *bytes;
 	size_t length, size, most;
 	bool too_long;
+	int taken; /* what `take` returned */
 };
+
+/* Hands it on; but what is said of an error is kept, as far as there is room. */
+static size_t hand_on(char *bytes, size_t one, size_t count, void *user)
+{
+	struct answer *answer = user;
+	size_t length = one * count, room;
+	long status = 0;
+
+	library.easy_getinfo(answer->http->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status != 200) {
+		room = sizeof(answer->http->refusal) - 1 - answer->length;
+		room = room < length ? room : length;
+		memcpy(answer->http->refusal + answer->length, bytes, room);
+		answer->length += room;
+		answer->http->refusal[answer->length] = '\0';
+		return length;
+	}
+	answer->too_long = length > answer->most - answer->length;
+	if (answer->too_long)
+		return 0;
+	answer->length += length;
+	answer->taken = answer->request->take(answer->request->user, bytes, length);
+	return answer->taken ? 0 : length;
+}
 
 static size_t receive(char *bytes, size_t one, size_t count, void *user)
 {
@@ -155,33 +189,50 @@ static bool is_https(const char *url)
 	return strncasecmp(url, "https://", 8) == 0;
 }
 
+/* A header, if it has a value. -ENOMEM. */
+static int add_header(struct curl_slist **headers, const char *name, const char *value)
+{
+	size_t size = value ? strlen(name) + strlen(value) + 3 : 0;
+	cleanup_free char *line = value ? malloc(size) : NULL;
+	struct curl_slist *added;
+
+	if (!value)
+		return 0;
+	if (!line)
+		return -ENOMEM;
+	snprintf(line, size, "%s: %s", name, value);
+	added = library.slist_append(*headers, line);
+	explicit_bzero(line, size);
+	if (!added)
+		return -ENOMEM;
+	*headers = added;
+	return 0;
+}
+
 /* "Authorization: Bearer TOKEN". Without a token that can be read the server is asked as nobody. */
 static int add_token(const char *file, struct curl_slist **headers)
 {
-	static const char header[] = "Authorization: Bearer ";
-	cleanup_free char *token = NULL;
+	static const char bearer[] = "Bearer ";
+	cleanup_free char *token = NULL, *value = NULL;
 	long length = *file ? file_read_new(AT_FDCWD, file, TOKEN_MOST, &token) : -ENOENT;
-	cleanup_free char *line = length > 0 ? malloc(sizeof(header) + (size_t)length) : NULL;
-	struct curl_slist *added;
+	int r;
 
 	if (length <= 0)
 		return length == -ENOMEM ? -ENOMEM : 0;
-	if (!line)
-		return -ENOMEM;
 	while (length > 0 && isspace((unsigned char)token[length - 1]))
 		length--;
 	token[length] = '\0';
 	for (const char *c = token; *c; c++)
 		if (!isgraph((unsigned char)*c))
 			return 0;
-	strcpy(stpcpy(line, header), token);
-	added = library.slist_append(*headers, line);
-	explicit_bzero(line, strlen(line));
+	value = malloc(sizeof(bearer) + (size_t)length);
+	if (value)
+		strcpy(stpcpy(value, bearer), token);
+	r = value ? add_header(headers, "Authorization", value) : -ENOMEM;
 	explicit_bzero(token, (size_t)length);
-	if (!added)
-		return -ENOMEM;
-	*headers = added;
-	return 0;
+	if (value)
+		explicit_bzero(value, strlen(value));
+	return r;
 }
 
 static void set_up(struct http_client *http, const struct http_client_request *request, struct answer *answer)
@@ -206,7 +257,9 @@ static void set_up(struct http_client *http, const struct http_client_request *r
 	library.easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
 	library.easy_setopt(curl, CURLOPT_USERAGENT, "deepmon");
 	library.easy_setopt(curl, CURLOPT_ERRORBUFFER, http->error);
-	library.easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
+	if (request->post)
+		library.easy_setopt(curl, CURLOPT_POSTFIELDS, request->post);
+	library.easy_setopt(curl, CURLOPT_WRITEFUNCTION, request->take ? hand_on : receive);
 	library.easy_setopt(curl, CURLOPT_WRITEDATA, answer);
 	library.easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
 	library.easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, look_whether_to_stop);
@@ -231,6 +284,8 @@ static int error_of(CURLcode code, const struct answer *answer)
 	case CURLE_OUT_OF_MEMORY:
 		return -ENOMEM;
 	case CURLE_WRITE_ERROR:
+		if (answer->taken)
+			return answer->taken;
 		return answer->too_long ? -EFBIG : -ENOMEM;
 	default:
 		return -EIO;
@@ -255,10 +310,16 @@ static int perform(struct http_client *http, const struct http_client_request *r
 
 	set_up(http, request, answer);
 	http->error[0] = '\0';
+	http->refusal[0] = '\0';
 	if (is_https(request->url))
 		r = add_token(request->token_file, &headers);
-	if (r)
+	r = r ? r : add_header(&headers, "Content-Type", request->content_type);
+	r = r ? r : add_header(&headers, "Accept", request->accept);
+	r = r ? r : add_header(&headers, "Authorization", request->authorization);
+	if (r) {
+		library.slist_free_all(headers);
 		return r;
+	}
 	library.easy_setopt(http->curl, CURLOPT_HTTPHEADER, headers);
 	code = library.easy_perform(http->curl);
 	library.slist_free_all(headers);
@@ -279,7 +340,7 @@ static int perform(struct http_client *http, const struct http_client_request *r
 
 long http_client_get(struct http_client *http, const struct http_client_request *request, char **got)
 {
-	struct answer answer = {.most = request->most};
+	struct answer answer = {.http = http, .request = request, .most = request->most};
 	int r;
 
 	strcpy(http->why, strerror(ENOMEM));
@@ -293,6 +354,11 @@ long http_client_get(struct http_client *http, const struct http_client_request 
 	if (r) {
 		free(answer.bytes);
 		return r;
+	}
+	if (request->take) {
+		free(answer.bytes);
+		*got = NULL;
+		return 0;
 	}
 	answer.bytes[answer.length] = '\0';
 	*got = answer.bytes;

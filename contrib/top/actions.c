@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cluster.h"
+
 /* ---- Pages and columns -------------------------------------------------------------------------- */
 
 void top_act_page(struct top_screen *screen, size_t page)
@@ -53,9 +55,11 @@ void top_act_move_sort(struct top_screen *screen, int by)
 
 void top_act_group(struct top_screen *screen)
 {
-	static const char *const all[] = {"",	     "namespace",	"namespace,pod", "pod",	   "image",
-					  "project", "project,service", "service",	 "runtime"};
-	size_t count = sizeof(all) / sizeof(all[0]), at = count - 1;
+	/* The last are of a cluster alone. */
+	static const char *const all[] = {
+	    "",	       "namespace", "namespace,pod",  "pod", "image", "project", "project,service",
+	    "service", "runtime",   "host,namespace", "host"};
+	size_t count = sizeof(all) / sizeof(all[0]) - (top_cluster_is_shown(screen) ? 0 : 2), at = count - 1;
 	char now[64] = "";
 
 	for (size_t i = 0; i < screen->settings.group_count; i++) {
@@ -208,10 +212,19 @@ void top_act_pace(struct top_screen *screen, bool up)
 	}
 	*pace = steps[at];
 	top_sampler_pace(&screen->sampler);
+	top_cluster_pace(screen);
 	if (replay)
 		top_screen_say(screen, "Speed x%g", *pace);
 	else
 		top_screen_say(screen, "A sample every %g s", *pace);
+}
+
+void top_act_step(struct top_screen *screen)
+{
+	if (top_cluster_is_shown(screen))
+		top_cluster_step(screen);
+	else
+		top_sampler_step(&screen->sampler);
 }
 
 void top_act_seek(struct top_screen *screen, double seconds)

@@ -34,6 +34,8 @@ void top_act_escape(struct top_screen *screen);
 
 /* The next interval, or speed of a recording. */
 void top_act_pace(struct top_screen *screen, bool up);
+/* A sample more, now. */
+void top_act_step(struct top_screen *screen);
 void top_act_seek(struct top_screen *screen, double seconds);
 void top_act_freeze(struct top_screen *screen);
 

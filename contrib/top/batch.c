@@ -42,6 +42,12 @@ static void print_time(uint64_t time_ns, char *text, size_t size)
 	snprintf(text + length, size - length, ".%09" PRIu64 "Z", time_ns % 1000000000);
 }
 
+/* For scripts: the host of a cluster's row has a place of its own. */
+static const char *name_of(const struct top_line *line)
+{
+	return line->row ? line->row->name : line->name;
+}
+
 /* Of a group what it is by its groups; of a row what it is. */
 static const char *kind_of(const struct top_line *line)
 {
@@ -169,10 +175,10 @@ static cJSON *json_of(const struct top_batch *batch, const struct top_line *line
 	cJSON *object = cJSON_CreateObject(), *labels;
 
 	cJSON_AddStringToObject(object, "kind", kind_of(line));
-	add_text(object, "name", line->name);
+	add_text(object, "name", name_of(line));
 	if (line->row) {
 		add_text(object, "id", line->row->id);
-		if (strcmp(line->row->instance, line->name) != 0)
+		if (strcmp(line->row->instance, line->row->name) != 0)
 			add_text(object, "instance", line->row->instance);
 		labels = cJSON_AddObjectToObject(object, "labels");
 		for (int key = 0; key < TOP_KEYS; key++)
@@ -247,7 +253,7 @@ static void write_csv_line(const struct top_batch *batch, const char *time, cons
 	double value;
 
 	fprintf(batch->out, "%s,%s,", time, kind_of(line));
-	write_cell(batch->out, line->name);
+	write_cell(batch->out, name_of(line));
 	fputc(',', batch->out);
 	write_cell(batch->out, line->path);
 	fputc(',', batch->out);

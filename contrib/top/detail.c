@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cluster.h"
 #include "screen.h"
 #include "terminal.h"
 
@@ -162,6 +163,31 @@ static void add_finding(struct scroll *scroll, const struct deepmon_finding *fin
 	add_wrapped(scroll, TOP_NORMAL, text, 23);
 }
 
+/* Of a cluster its hosts, and how it is asked. */
+static void draw_hosts(struct top_screen *screen, int line, int height)
+{
+	struct scroll scroll = begin(screen, line, height);
+	struct influx_state state;
+	char text[2 * INFLUX_WHY_MAX];
+
+	influx_look(screen->source.influx, &state);
+	if (top_cluster_trouble(screen, text, sizeof(text)))
+		add_wrapped(&scroll, TOP_BAD, text, 0);
+	else if (state.answered) {
+		snprintf(text, sizeof(text), "InfluxDB answered all within %.2f s.", state.answer_seconds);
+		add(&scroll, TOP_GOOD, text);
+	}
+	add(&scroll, TOP_HEAD, "       AGE  CONTAINERS  HOST");
+	for (size_t i = 0; i < state.host_count; i++) {
+		double age = top_age_seconds(state.hosts[i].newest_ns);
+
+		snprintf(text, sizeof(text), "%8.0f s  %10zu  %s", age, state.hosts[i].rows,
+			 state.hosts[i].name);
+		add(&scroll, TOP_NORMAL, text);
+	}
+	end(screen, &scroll);
+}
+
 void top_screen_draw_sources(struct top_screen *screen, int line, int height)
 {
 	/* What calls for something comes first. */
@@ -170,8 +196,12 @@ void top_screen_draw_sources(struct top_screen *screen, int line, int height)
 							   DEEPMON_FOUND_OFF};
 	struct scroll scroll = begin(screen, line, height);
 	size_t count;
-	const struct deepmon_finding *rows = deepmon_findings(screen->source.collector, &count);
+	const struct deepmon_finding *rows = top_source_findings(&screen->source, &count);
 
+	if (top_cluster_is_shown(screen)) {
+		draw_hosts(screen, line, height);
+		return;
+	}
 	add(&scroll, TOP_HEAD, "STATE    OF         WHAT                       WHY");
 	for (size_t state = 0; state < sizeof(order) / sizeof(order[0]); state++)
 		for (size_t i = 0; i < count; i++)
@@ -198,7 +228,7 @@ void top_screen_draw_help(struct top_screen *screen, int line, int height)
 	    "n                  by name",
 	    "/                  rows that have all of these words; KEY:TEXT, COLUMN>NUMBER,",
 	    "                   COLUMN<NUMBER, !WORD (Enter: done, Esc: all rows)",
-	    "g                  group: namespace, pod, image, project, service, runtime",
+	    "g                  group: namespace, pod, image, project, service, runtime; host",
 	    "e                  containers, units, totals",
 	    "u                  units: bytes by 1024 or 1000, mW and Wh, whole numbers",
 	    "space              freeze, and go on",

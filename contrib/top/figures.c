@@ -32,6 +32,18 @@ enum deepmon_subject top_figure_subject(enum top_figure figure)
 	return figures_of[figure].subject;
 }
 
+const struct deepmon_metric *top_figure_metric(enum top_figure figure)
+{
+	size_t count;
+
+	return deepmon_metrics_of(figures_of[figure].subject, &count) + figures_of[figure].metric;
+}
+
+const char *top_figure_which(enum top_figure figure)
+{
+	return figures_of[figure].which;
+}
+
 static const char *label_of(const struct deepmon_record *record, const char *key)
 {
 	for (unsigned i = 0; i < record->label_count; i++)

@@ -104,6 +104,9 @@ struct top_figures {
 
 bool top_figure_is_rate(enum top_figure figure);
 enum deepmon_subject top_figure_subject(enum top_figure figure);
+const struct deepmon_metric *top_figure_metric(enum top_figure figure);
+/* Which of its subject's records it is in, as words of their labels parted by '-'; "": there is one alone. */
+const char *top_figure_which(enum top_figure figure);
 
 /* Adds what a record tells: as it stands there, counters as counters. Several devices are summed. */
 void top_figures_read(struct top_figures *raw, const struct deepmon_record *record);

@@ -171,7 +171,7 @@ static bool hit_time(struct top_screen *screen, wint_t key)
 		top_act_pace(screen, false);
 		return true;
 	case '.':
-		top_sampler_step(&screen->sampler);
+		top_act_step(screen);
 		return true;
 	case '[':
 		top_act_seek(screen, -10);

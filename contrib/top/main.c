@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-only
  *
- * deepmon-top: what the containers of a host, or of a recording, use.
+ * deepmon-top: what the containers of a host, of a recording, or of a cluster use.
  */
 #include <errno.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include <time.h>
 
 #include "batch.h"
+#include "influx_options.h"
 #include "screen.h"
 
 #define BAD_USAGE 2
@@ -19,13 +21,14 @@ struct arguments {
 	struct deepmon_options options;
 	struct top_settings settings;
 	struct top_batch batch;
-	const char *replay; /* NULL: this host */
-	double interval;    /* seconds; 0: of a recording, each sample */
-	double speed;	    /* of a recording; 0: at once */
-	double from;	    /* seconds from its beginning */
-	long count;	    /* samples; 0: for ever */
+	const char *replay;	       /* NULL: this host */
+	struct influx_settings influx; /* its url "": no cluster */
+	double interval;	       /* seconds; 0: of a recording, each sample */
+	double speed;		       /* of a recording; 0: at once */
+	double from;		       /* seconds from its beginning */
+	long count;		       /* samples; 0: for ever */
 	const struct top_page *page;
-	bool has_format, sorted;
+	bool has_format, sorted, grouped;
 };
 
 static int complain(const char *what, const char *why)
@@ -37,13 +40,13 @@ static int complain(const char *what, const char *why)
 static void print_help(void)
 {
 	puts("Usage: deepmon-top [OPTION VALUE]...\n\n"
-	     "Shows what the containers of this host, or of a recording, use. Its keys: ?\n\n"
+	     "Shows what the containers of this host, of a recording, or of a cluster, use. Its keys: ?\n\n"
 	     "  --batch FORMAT     no screen: write each sample as text, json (an object a line) or "
 	     "csv\n"
 	     "  --replay FILE      a recording (see deepmon's option Record) in place of this host\n"
 	     "  --speed FACTOR     of a recording, 1 for as fast as it was recorded (0: as fast as can be)\n"
 	     "  --from SECONDS     of a recording, from its beginning (0)\n"
-	     "  --interval SECONDS between samples (2; of a recording, all of them)\n"
+	     "  --interval SECONDS between samples (2; of a cluster 10; of a recording, all of them)\n"
 	     "  --count N          end after so many (0: never)\n"
 	     "  --page NAME        overview, power, energy, memory, disk, files, tcp, tcp-latency, http, "
 	     "http-latency, processes or devices (overview; JSON and CSV: all)\n"
@@ -51,13 +54,14 @@ static void print_help(void)
 	     "  --sort COLUMN      the highest first; COLUMN:asc the lowest; name by name (the page's)\n"
 	     "  --filter WORDS     rows that have all of these words; KEY:TEXT, COLUMN>NUMBER, "
 	     "COLUMN<NUMBER, !WORD\n"
-	     "  --group KEYS       a tree with sums: namespace, pod, image, project, service, runtime, "
+	     "  --group KEYS       a tree with sums: host, namespace, pod, image, project, service, runtime, "
 	     "container, device, parted by commas\n"
 	     "  --units NAME       binary, decimal (bytes by 1000), hours (mW and Wh) or exact (binary)\n"
 	     "  --show KINDS       containers, system, processes, devices, totals, parted by commas "
 	     "(containers)\n"
-	     "  OPTION VALUE       any option of deepmon\n\n"
-	     "Columns:");
+	     "  OPTION VALUE       any option of deepmon");
+	influx_settings_help(stdout);
+	puts("\nColumns:");
 	for (size_t i = 0; i < top_column_count; i++)
 		printf("  %-27s %s\n", top_columns[i].key, top_columns[i].help);
 }
@@ -210,13 +214,15 @@ static int set(struct arguments *arguments, const char *name, const char *value)
 	}
 	if (!strcmp(name, "filter"))
 		return set_filter(&arguments->settings, value);
-	if (!strcmp(name, "group"))
+	if (!strcmp(name, "group")) {
+		arguments->grouped = true;
 		return top_settings_group(&arguments->settings, value)
-			   ? complain("group: keys are namespace, pod, image, project, service, runtime, "
-				      "container, device, at "
-				      "most four",
-				      value)
+			   ? complain(
+				 "group: keys are host, namespace, pod, image, project, service, runtime, "
+				 "container, device, at most four",
+				 value)
 			   : 0;
+	}
 	if (!strcmp(name, "units"))
 		return top_units_find(value, &arguments->batch.units)
 			   ? complain("units: neither binary, decimal, hours nor exact", value)
@@ -225,8 +231,16 @@ static int set(struct arguments *arguments, const char *name, const char *value)
 		memset(arguments->settings.entities, 0, sizeof(arguments->settings.entities));
 		return each_name(arguments, value, show);
 	}
+	r = influx_settings_set(&arguments->influx, name, value, why, sizeof(why));
+	if (r != -ENOENT)
+		return r ? complain(why, "") : 0;
 	return deepmon_options_set(&arguments->options, name, value, why, sizeof(why)) ? complain(why, "")
 										       : 0;
+}
+
+static bool is_cluster(const struct arguments *arguments)
+{
+	return *arguments->influx.url;
 }
 
 /* A recording's options are what all others change. */
@@ -234,9 +248,15 @@ static int begin(struct arguments *arguments, int argc, char **argv)
 {
 	int r;
 
-	for (int i = 1; i + 1 < argc; i++)
+	influx_settings_init(&arguments->influx);
+	for (int i = 1; i + 1 < argc; i++) {
 		if (!strcmp(argv[i], "--replay"))
 			arguments->replay = argv[i + 1];
+		if (!strcmp(argv[i], "--influx"))
+			arguments->influx.url = argv[i + 1];
+	}
+	if (arguments->replay && is_cluster(arguments))
+		return complain("replay: a recording is of one host, not of a cluster (--influx)", "");
 	top_settings_init(&arguments->settings);
 	arguments->batch.out = stdout;
 	arguments->batch.columns = calloc(top_column_count, sizeof(*arguments->batch.columns));
@@ -248,7 +268,7 @@ static int begin(struct arguments *arguments, int argc, char **argv)
 						   : r == -EPROTONOSUPPORT
 						       ? "it is of a later version of deepmon"
 						       : strerror(-r));
-	arguments->interval = arguments->replay ? 0 : 2;
+	arguments->interval = arguments->replay ? 0 : is_cluster(arguments) ? arguments->influx.interval : 2;
 	return 0;
 }
 
@@ -312,6 +332,13 @@ static void wait_for_next(const struct arguments *arguments, const struct top_mo
 		wait_seconds((double)(model->host.time_ns - before_ns) / 1e9 / arguments->speed);
 }
 
+static int write_sample(struct arguments *arguments, const struct top_model *model, struct top_view *view)
+{
+	int r = top_view_make(view, model, &arguments->settings);
+
+	return r ? r : top_batch_write(&arguments->batch, model, view);
+}
+
 static int run(struct arguments *arguments, struct top_source *source, struct top_model *model)
 {
 	uint64_t step_ns = arguments->replay ? (uint64_t)(arguments->interval * 1e9) : 0;
@@ -333,12 +360,62 @@ static int run(struct arguments *arguments, struct top_source *source, struct to
 			continue;
 		if (arguments->replay)
 			wait_for_next(arguments, model, before_ns);
-		r = top_view_make(&view, model, &arguments->settings);
-		r = r ? r : top_batch_write(&arguments->batch, model, &view);
+		r = write_sample(arguments, model, &view);
 		written++;
 	}
 	top_view_clear(&view);
 	return r;
+}
+
+/* Why there is nothing new, once. -EIO: there never was. */
+static int say_trouble(const struct top_source *source, const struct top_model *model, char *said,
+		       size_t size)
+{
+	struct influx_state state;
+
+	influx_look(source->influx, &state);
+	if (strcmp(state.trouble, said) != 0 && *state.trouble)
+		complain(state.trouble, "");
+	snprintf(said, size, "%s", state.trouble);
+	return *state.trouble && !model->samples ? -EIO : 0;
+}
+
+/* Each answer as it comes. A server that never told anything is a mistake; one that does not any more may
+ * again. */
+static int run_cluster(struct arguments *arguments, struct top_source *source, struct top_model *model)
+{
+	struct pollfd news = {.fd = influx_fd(source->influx), .events = POLLIN};
+	char said[sizeof(((struct influx_state *)0)->trouble)] = "";
+	struct top_view view = {0};
+	int r = 0;
+
+	for (long written = 0; !r && (!arguments->count || written < arguments->count);) {
+		poll(&news, 1, -1);
+		r = top_source_next(source, model, 0);
+		if (!r) {
+			r = write_sample(arguments, model, &view);
+			written++;
+		} else if (r == -EAGAIN) {
+			r = 0;
+		}
+		r = r ? r : say_trouble(source, model, said, sizeof(said));
+	}
+	top_view_clear(&view);
+	return r;
+}
+
+static struct influx_want want_of(const struct arguments *arguments)
+{
+	return top_source_want(&arguments->settings, arguments->batch.columns, arguments->batch.column_count);
+}
+
+static int open_source(struct arguments *arguments, struct top_source *source, struct top_model *model)
+{
+	const struct influx_want want = want_of(arguments);
+
+	if (!is_cluster(arguments))
+		return top_source_open(source, &arguments->options, arguments->replay, model);
+	return top_source_open_cluster(source, &arguments->influx, &want, model);
 }
 
 static int run_screen(const struct arguments *arguments)
@@ -350,6 +427,7 @@ static int run_screen(const struct arguments *arguments)
 	    .units = arguments->batch.units,
 	    .sorted = arguments->sorted,
 	    .replay = arguments->replay,
+	    .influx = is_cluster(arguments) ? &arguments->influx : NULL,
 	    .interval = arguments->interval,
 	    .speed = arguments->speed,
 	    .from = arguments->from,
@@ -373,19 +451,23 @@ int main(int argc, char **argv)
 		free(arguments.batch.columns);
 		return status;
 	}
+	arguments.influx.interval = arguments.interval;
 	signal(SIGPIPE, SIG_IGN);
 	if (!arguments.has_format) {
+		if (is_cluster(&arguments) && !arguments.grouped)
+			top_settings_group(&arguments.settings, top_key_name(TOP_BY_HOST));
 		free(arguments.batch.columns);
 		return run_screen(&arguments);
 	}
 	setlocale(LC_CTYPE, "C.UTF-8"); /* which has the widths of all characters */
 	top_model_init(&model, 0);
-	r = top_source_open(&source, &arguments.options, arguments.replay, &model);
+	r = open_source(&arguments, &source, &model);
 	if (r)
 		for (size_t i = 0; i < model.note_count; i++)
 			fprintf(stderr, "E! deepmon-top: %s\n", model.notes[i]);
 	else
-		r = run(&arguments, &source, &model);
+		r = is_cluster(&arguments) ? run_cluster(&arguments, &source, &model)
+					   : run(&arguments, &source, &model);
 	top_source_close(&source);
 	top_model_clear(&model);
 	free(arguments.batch.columns);

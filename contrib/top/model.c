@@ -18,10 +18,15 @@
 static const struct {
 	const char *name, *label;
 } keys[TOP_KEYS] = {
-    [TOP_BY_NAMESPACE] = {"namespace", "namespace"},	  [TOP_BY_POD] = {"pod", "pod_name"},
-    [TOP_BY_IMAGE] = {"image", "container_image"},	  [TOP_BY_PROJECT] = {"project", "compose_project"},
-    [TOP_BY_SERVICE] = {"service", "compose_service"},	  [TOP_BY_RUNTIME] = {"runtime", "runtime"},
-    [TOP_BY_CONTAINER] = {"container", "container_name"}, [TOP_BY_DEVICE] = {"device", "device"},
+    [TOP_BY_HOST] = {"host", "host"},
+    [TOP_BY_NAMESPACE] = {"namespace", "namespace"},
+    [TOP_BY_POD] = {"pod", "pod_name"},
+    [TOP_BY_IMAGE] = {"image", "container_image"},
+    [TOP_BY_PROJECT] = {"project", "compose_project"},
+    [TOP_BY_SERVICE] = {"service", "compose_service"},
+    [TOP_BY_RUNTIME] = {"runtime", "runtime"},
+    [TOP_BY_CONTAINER] = {"container", "container_name"},
+    [TOP_BY_DEVICE] = {"device", "device"},
 };
 
 const char *top_key_name(enum top_key key)
@@ -57,7 +62,7 @@ static int compare_rows(const void *a, const void *b)
 	return order ? order : strcmp(left->part, right->part);
 }
 
-static void row_free(struct top_row *row)
+void top_row_free(struct top_row *row)
 {
 	free(row->instance);
 	free(row->name);
@@ -85,7 +90,7 @@ void top_model_forget(struct top_model *model)
 {
 	tdestroy(model->by_key, keep);
 	for (size_t i = 0; i < model->count; i++)
-		row_free(model->rows[i]);
+		top_row_free(model->rows[i]);
 	free(model->rows);
 	model->rows = NULL;
 	model->by_key = NULL;
@@ -156,7 +161,7 @@ static bool set_text(char **text, const char *value)
 	return true;
 }
 
-static struct top_row *new_row(struct top_model *model, const struct top_row *wanted)
+struct top_row *top_row_new(const struct top_row *wanted, size_t history_most)
 {
 	struct top_row *row = calloc(1, sizeof(*row));
 	bool whole;
@@ -168,26 +173,28 @@ static struct top_row *new_row(struct top_model *model, const struct top_row *wa
 		set_text(&row->id, "") && set_text(&row->name, "");
 	for (int key = 0; key < TOP_KEYS; key++)
 		whole = whole && set_text(&row->labels[key], "");
-	if (whole && model->history_most) {
-		row->history.values =
-		    calloc(model->history_most * TOP_FIGURE_COUNT, sizeof(*row->history.values));
+	if (whole && history_most) {
+		row->history.values = calloc(history_most * TOP_FIGURE_COUNT, sizeof(*row->history.values));
 		whole = row->history.values;
 	}
-	if (!whole || !tsearch(row, &model->by_key, compare_rows)) {
-		row_free(row);
-		return NULL;
-	}
-	model->rows[model->count++] = row;
-	return row;
+	if (whole)
+		return row;
+	top_row_free(row);
+	return NULL;
 }
 
-static struct top_row *find_or_add(struct top_model *model, const struct deepmon_record *record,
-				   enum deepmon_entity entity)
+struct top_row top_row_of(const struct deepmon_record *record, enum deepmon_entity kind)
 {
-	const char *part = entity == TOP_DEVICE ? "device" : "process";
-	struct top_row wanted = {
-	    .entity = entity, .instance = (char *)record->instance, .part = (char *)label_of(record, part)};
-	struct top_row *const *known = tfind(&wanted, &model->by_key, compare_rows);
+	const char *part = kind == TOP_DEVICE ? "device" : "process";
+
+	return (struct top_row){
+	    .entity = kind, .instance = (char *)record->instance, .part = (char *)label_of(record, part)};
+}
+
+static struct top_row *find_or_add(struct top_model *model, const struct top_row *wanted)
+{
+	struct top_row *const *known = tfind(wanted, &model->by_key, compare_rows);
+	struct top_row *row;
 
 	if (known)
 		return *known;
@@ -200,7 +207,14 @@ static struct top_row *find_or_add(struct top_model *model, const struct deepmon
 		model->rows = rows;
 		model->capacity = capacity;
 	}
-	return new_row(model, &wanted);
+	row = top_row_new(wanted, model->history_most);
+	if (!row || !tsearch(row, &model->by_key, compare_rows)) {
+		if (row)
+			top_row_free(row);
+		return NULL;
+	}
+	model->rows[model->count++] = row;
+	return row;
 }
 
 static const char *name_of(const struct deepmon_record *record)
@@ -224,19 +238,33 @@ static bool has_label(enum deepmon_entity entity, int key)
 	return true;
 }
 
+/* False: out of memory. */
+static bool set_label(char **text, const char *value, enum top_labels which)
+{
+	if ((which != TOP_LABELS_ALL && !*value) || (which == TOP_LABELS_MISSING && **text))
+		return true;
+	return set_text(text, value);
+}
+
+bool top_row_label(struct top_row *row, const struct deepmon_record *record, enum top_labels which)
+{
+	bool whole = set_label(&row->name, name_of(record), which);
+
+	if (row->entity == DEEPMON_CONTAINER)
+		whole = whole && set_label(&row->id, label_of(record, "container_id"), which);
+	for (int key = 0; key < TOP_KEYS; key++)
+		if (has_label(row->entity, key))
+			whole =
+			    whole && set_label(&row->labels[key], label_of(record, keys[key].label), which);
+	return whole;
+}
+
 /* Labels of a container may come late, and go with another container of its name. */
 static bool begin_row(struct top_row *row, const struct deepmon_record *record, uint64_t number)
 {
-	bool whole = set_text(&row->name, name_of(record));
-
 	row->seen = number;
 	row->raw = (struct top_figures){0};
-	if (row->entity == DEEPMON_CONTAINER)
-		whole = whole && set_text(&row->id, label_of(record, "container_id"));
-	for (int key = 0; key < TOP_KEYS; key++)
-		if (has_label(row->entity, key))
-			whole = whole && set_text(&row->labels[key], label_of(record, keys[key].label));
-	return whole;
+	return top_row_label(row, record, TOP_LABELS_ALL);
 }
 
 /* ---- Samples ------------------------------------------------------------------------------------ */
@@ -306,7 +334,7 @@ static void forget_old(struct top_model *model)
 			continue;
 		}
 		tdelete(row, &model->by_key, compare_rows);
-		row_free(row);
+		top_row_free(row);
 	}
 	model->count = kept;
 }
@@ -335,8 +363,8 @@ static void sum_host(struct top_model *model)
 		if (!row->shown || row->entity != DEEPMON_TOTAL ||
 		    !top_column_value(&cpu, &row->figures, &value))
 			continue;
-		if (strcmp(row->instance, "idle") == 0)
-			idle = value;
+		if (strcmp(row->name, "idle") == 0)
+			idle = (idle < 0 ? 0 : idle) + value;
 		else
 			busy += value;
 	}
@@ -367,7 +395,8 @@ static bool is_row(enum deepmon_entity entity)
 /* False: out of memory. */
 static bool tell(struct top_model *model, const struct deepmon_record *record, enum deepmon_entity entity)
 {
-	struct top_row *row = find_or_add(model, record, entity);
+	const struct top_row wanted = top_row_of(record, entity);
+	struct top_row *row = find_or_add(model, &wanted);
 	bool whole = row != NULL;
 
 	if (row && row->seen != model->samples)
@@ -377,17 +406,20 @@ static bool tell(struct top_model *model, const struct deepmon_record *record, e
 	return whole;
 }
 
+void top_model_begin(struct top_model *model, uint64_t time_ns, uint64_t interval_ns)
+{
+	model->samples++;
+	model->host = (struct top_host){
+	    .time_ns = time_ns, .interval_ns = interval_ns, .idle_percent = -1, .self_percent = -1};
+}
+
 int top_model_update(struct top_model *model, const struct deepmon_sample *sample)
 {
 	const struct top_host before = model->host;
 	struct top_host *host = &model->host;
 	bool whole = true;
 
-	model->samples++;
-	*host = (struct top_host){.time_ns = sample->time_ns,
-				  .interval_ns = sample->interval_ns,
-				  .idle_percent = -1,
-				  .self_percent = -1};
+	top_model_begin(model, sample->time_ns, sample->interval_ns);
 	for (size_t i = 0; i < sample->record_count; i++) {
 		const struct deepmon_record *record = &sample->records[i];
 
@@ -409,4 +441,34 @@ int top_model_update(struct top_model *model, const struct deepmon_sample *sampl
 	sum_host(model);
 	set_self_percent(host, &before);
 	return whole ? 0 : -ENOMEM;
+}
+
+/* ---- What a cluster's hosts told ---------------------------------------------------------------- */
+
+int top_model_tell(struct top_model *model, const struct top_row *told)
+{
+	struct top_row *row = find_or_add(model, told);
+	bool whole;
+
+	if (!row)
+		return -ENOMEM;
+	whole = set_text(&row->name, told->name) && set_text(&row->id, told->id);
+	for (int key = 0; key < TOP_KEYS; key++)
+		whole = whole && set_text(&row->labels[key], told->labels[key]);
+	row->figures = told->figures;
+	row->seen = model->samples;
+	row->seen_ns = model->host.time_ns;
+	return whole ? 0 : -ENOMEM;
+}
+
+void top_model_end(struct top_model *model)
+{
+	for (size_t i = 0; i < model->count; i++) {
+		struct top_row *row = model->rows[i];
+
+		row->shown = row->seen == model->samples;
+		keep_history(model, row);
+	}
+	forget_old(model);
+	sum_host(model);
 }

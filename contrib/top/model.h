@@ -16,6 +16,7 @@
 
 /* By which rows can be grouped, in words of options: what a row's labels say. */
 enum top_key {
+	TOP_BY_HOST, /* of a cluster */
 	TOP_BY_NAMESPACE,
 	TOP_BY_POD,
 	TOP_BY_IMAGE,
@@ -94,6 +95,28 @@ void top_model_clear(struct top_model *model);
  * of what it did since. -ENOMEM: rows are missing.
  */
 int top_model_update(struct top_model *model, const struct deepmon_sample *sample);
+/*
+ * Or what a cluster's hosts told, which are one sample: begins it, takes each row in with its figures as they
+ * are, and ends it. A row's own are its entity to its figures; -ENOMEM: it is missing.
+ */
+void top_model_begin(struct top_model *model, uint64_t time_ns, uint64_t interval_ns);
+int top_model_tell(struct top_model *model, const struct top_row *told);
+void top_model_end(struct top_model *model);
+
+/* Which row a record is about, as which kind: entity, instance and part are the record's texts. */
+struct top_row top_row_of(const struct deepmon_record *record, enum deepmon_entity kind);
+/* Which of a row's name, id and labels a record changes. */
+enum top_labels {
+	TOP_LABELS_ALL,	    /* what it has not, the row then has not either */
+	TOP_LABELS_TOLD,    /* those that it has */
+	TOP_LABELS_MISSING, /* those of them that the row has not */
+};
+/* False: out of memory. */
+bool top_row_label(struct top_row *row, const struct deepmon_record *record, enum top_labels which);
+/* Of a row that was not made by a model: its texts are copies, the figures none. NULL: out of memory. */
+struct top_row *top_row_new(const struct top_row *wanted, size_t history_most);
+void top_row_free(struct top_row *row);
+
 /* Forgets what was seen, as after going to another place of a recording. Notes stay. */
 void top_model_forget(struct top_model *model);
 

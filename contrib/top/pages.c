@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cluster.h"
 #include "screen.h"
 #include "terminal.h"
 
@@ -54,14 +55,19 @@ static void add_pace(const struct top_screen *screen, char *text, size_t size)
 {
 	const struct top_host *host = &screen->model.host;
 	const struct deepmon_recording *about = &screen->source.about;
+	char cluster[96];
 
-	if (screen->source.replay)
+	if (top_cluster_is_shown(screen)) {
+		top_cluster_describe(screen, cluster, sizeof(cluster));
+		add(text, size, "%s", cluster);
+	} else if (screen->source.replay) {
 		add(text, size, "recorded, %.0f of %.0f s, every %.3g s, x%g",
 		    (double)(int64_t)(host->time_ns - about->first_ns) / 1e9,
 		    (double)(about->last_ns - about->first_ns) / 1e9, (double)host->interval_ns / 1e9,
 		    screen->sampler.speed);
-	else
+	} else {
 		add(text, size, "every %g s", screen->sampler.interval);
+	}
 }
 
 /* Which host and when. */
@@ -71,10 +77,11 @@ static void draw_title(const struct top_screen *screen)
 	const struct top_sampler *sampler = &screen->sampler;
 	time_t seconds = (time_t)(host->time_ns / 1000000000);
 	char text[512], clock[32];
-	const char *state = sampler->seeking  ? "SEEKING"
-			    : sampler->ended  ? "END"
-			    : sampler->frozen ? "FROZEN"
-					      : "";
+	const char *state = sampler->seeking				      ? "SEEKING"
+			    : sampler->ended				      ? "END"
+			    : sampler->frozen				      ? "FROZEN"
+			    : top_cluster_trouble(screen, text, sizeof(text)) ? "STALE"
+									      : "";
 	struct tm tm;
 
 	snprintf(text, sizeof(text), "deepmon-top  %s  ", screen->host);
@@ -82,6 +89,8 @@ static void draw_title(const struct top_screen *screen)
 		localtime_r(&seconds, &tm);
 		strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
 		add(text, sizeof(text), "%s  ", clock);
+		add_pace(screen, text, sizeof(text));
+	} else if (top_cluster_is_shown(screen)) {
 		add_pace(screen, text, sizeof(text));
 	} else {
 		add(text, sizeof(text), "the first sample is under way");
@@ -125,7 +134,8 @@ static void draw_load(const struct top_screen *screen)
 	add_figure(screen, text, sizeof(text), "CPU", top_column_find("cpu_percent"), "%");
 	if (host->idle_percent >= 0)
 		add(text, sizeof(text), "  Idle %.1f%%", host->idle_percent);
-	add(text, sizeof(text), "  Containers %zu  Itself:", host->containers);
+	add(text, sizeof(text), "  Containers %zu%s", host->containers,
+	    top_cluster_is_shown(screen) ? "" : "  Itself:");
 	if (host->self_percent >= 0)
 		add(text, sizeof(text), " %.1f%% CPU", host->self_percent);
 	if (has(screen, DEEPMON_INDEX_SELF_COST_power_watts))
@@ -327,6 +337,8 @@ static void foot_text(const struct top_screen *screen, char *text, size_t size)
 		snprintf(text, size, "/%s_   %s", screen->typed, screen->message);
 	else if (*screen->message)
 		snprintf(text, size, "%s", screen->message);
+	else if (top_cluster_trouble(screen, text, size))
+		return;
 	else if (screen->look == TOP_LOOK_DETAIL)
 		snprintf(text, size,
 			 "Esc: back   p: its processes   d: its block devices   Tab: other figures");

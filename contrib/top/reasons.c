@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cluster.h"
 #include "screen.h"
 
 /* Where the reason is to be found: rows of the findings, whatever their name ("": any). */
@@ -42,7 +43,7 @@ static const struct deepmon_finding *find(const struct top_screen *screen, const
 {
 	const struct deepmon_finding *found = NULL;
 	size_t count;
-	const struct deepmon_finding *rows = deepmon_findings(screen->source.collector, &count);
+	const struct deepmon_finding *rows = top_source_findings(&screen->source, &count);
 
 	for (size_t i = 0; i < count; i++) {
 		const struct deepmon_finding *row = &rows[i];
@@ -89,7 +90,9 @@ const char *top_screen_reason(const struct top_screen *screen, const struct top_
 	const struct deepmon_finding *finding = find(screen, &where);
 	const char *option = option_of(screen, figure);
 
-	if (!screen->view.rows)
+	if (top_cluster_is_shown(screen))
+		top_cluster_reason(screen, figure, text, size);
+	else if (!screen->view.rows)
 		snprintf(text, size, "nothing is shown that could have it");
 	else if (option)
 		snprintf(text, size, "%s", option);

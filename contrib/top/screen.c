@@ -12,7 +12,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cluster.h"
 #include "terminal.h"
+
+#define AGE_MS 1000 /* after which what is shown of a cluster is older */
 
 void top_screen_say(struct top_screen *screen, const char *format, ...)
 {
@@ -81,6 +84,7 @@ static struct top_settings settings_of(const struct top_screen *screen)
 	settings.instance = screen->only;
 	if (!settings.group_count && !settings.instance)
 		top_settings_group(&settings, page->group);
+	top_cluster_group(&settings, page);
 	return settings;
 }
 
@@ -91,6 +95,7 @@ void top_screen_view(struct top_screen *screen)
 	const struct top_row *row = NULL;
 	char *path = NULL;
 
+	top_cluster_want(screen, &settings);
 	/* A row that the model has let go is compared, not looked at. */
 	if (line && line->row)
 		row = line->row;
@@ -117,11 +122,13 @@ static bool is_folded(void *user, const char *path)
 
 /* ---- The loop ----------------------------------------------------------------------------------- */
 
-/* What the sampler told since the last time. */
+/* What the sampler told since the last time. Under the lock. */
 static void hear(struct top_screen *screen)
 {
 	struct top_sampler *sampler = &screen->sampler;
 
+	if (!sampler->source)
+		return;
 	top_sampler_heard(sampler);
 	if (*sampler->trouble)
 		top_screen_say(screen, "%s", sampler->trouble);
@@ -131,9 +138,17 @@ static void hear(struct top_screen *screen)
 	screen->turn = sampler->turn;
 }
 
+static int news_of(const struct top_screen *screen)
+{
+	if (top_cluster_is_shown(screen))
+		return screen->sampler.frozen ? -1 : influx_fd(screen->source.influx);
+	return screen->sampler.news;
+}
+
 static void show(struct top_screen *screen)
 {
 	while (!screen->quit && !top_terminal_is_ended()) {
+		top_cluster_hear(screen);
 		pthread_mutex_lock(&screen->model.lock);
 		hear(screen);
 		top_screen_keys_hit(screen);
@@ -141,13 +156,13 @@ static void show(struct top_screen *screen)
 		pthread_mutex_unlock(&screen->model.lock);
 		top_refresh();
 		if (!screen->quit)
-			top_terminal_wait(screen->sampler.news);
+			top_terminal_wait(news_of(screen), top_cluster_is_shown(screen) ? AGE_MS : -1);
 	}
 }
 
 static void begin(struct top_screen *screen, const struct top_start *start)
 {
-	top_model_init(&screen->model, TOP_HISTORY);
+	top_model_init(&screen->model, start->influx ? TOP_CLUSTER_HISTORY : TOP_HISTORY);
 	screen->options = *start->options;
 	screen->settings = *start->settings;
 	screen->settings.is_folded = is_folded;
@@ -184,8 +199,11 @@ static int begin_sampling(struct top_screen *screen, const struct top_start *sta
 	int r;
 
 	top_terminal_hold_signals(&before);
-	r = top_source_open(&screen->source, start->options, start->replay, &screen->model);
-	if (!r)
+	if (start->influx)
+		r = top_cluster_open(screen, start->influx); /* which has a thread of its own */
+	else
+		r = top_source_open(&screen->source, start->options, start->replay, &screen->model);
+	if (!r && !start->influx)
 		r = top_sampler_start(&screen->sampler, &screen->source, &screen->model,
 				      start->replay ? start->from : 0);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -196,7 +214,7 @@ static int begin_sampling(struct top_screen *screen, const struct top_start *sta
 static void say_what_it_needs(struct top_screen *screen)
 {
 	size_t count;
-	const struct deepmon_finding *rows = deepmon_findings(screen->source.collector, &count);
+	const struct deepmon_finding *rows = top_source_findings(&screen->source, &count);
 
 	for (size_t i = 0; i < count; i++) {
 		if (strcmp(rows[i].subject, "eBPF") != 0 || rows[i].state != DEEPMON_FOUND_MISSING ||
@@ -212,11 +230,15 @@ static int start_showing(struct top_screen *screen, const struct top_start *star
 	int r;
 
 	top_put(0, 0, INT_MAX, TOP_STRONG,
-		start->replay ? "Opening the recording ..." : "Beginning to measure ...");
+		start->influx	? "Asking InfluxDB ..."
+		: start->replay ? "Opening the recording ..."
+				: "Beginning to measure ...");
 	top_refresh();
 	r = begin_sampling(screen, start);
 	if (r)
 		return r;
+	if (start->influx)
+		return 0;
 	if (start->replay)
 		snprintf(screen->host, sizeof(screen->host), "%s", screen->source.about.host);
 	else

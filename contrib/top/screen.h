@@ -65,8 +65,9 @@ struct top_start {
 	const struct top_settings *settings;
 	const struct top_page *page; /* NULL: the first */
 	enum top_units units;
-	const char *replay; /* NULL: this host */
-	bool sorted;	    /* as the settings say, in place of the page's order */
+	const char *replay;		      /* NULL: this host */
+	const struct influx_settings *influx; /* NULL: no cluster */
+	bool sorted;			      /* as the settings say, in place of the page's order */
 	double interval, speed, from;
 };
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-only
  *
- * This host, or a recording.
+ * This host, a recording, or a cluster.
  */
 #include "source.h"
 
 #include <errno.h>
+#include <string.h>
 
 int top_source_options(struct deepmon_options *options, const char *replay)
 {
@@ -39,8 +40,22 @@ int top_source_open(struct top_source *source, const struct deepmon_options *opt
 	return r ? r : deepmon_open_replay(&source->collector, replay, options, &logger);
 }
 
+int top_source_open_cluster(struct top_source *source, const struct influx_settings *settings,
+			    const struct influx_want *want, struct top_model *model)
+{
+	char why[INFLUX_WHY_MAX];
+	int r;
+
+	*source = (struct top_source){0};
+	r = influx_open(&source->influx, settings, want, why, sizeof(why));
+	if (r)
+		top_model_note(model, why);
+	return r;
+}
+
 void top_source_close(struct top_source *source)
 {
+	influx_close(source->influx);
 	deepmon_close(source->collector);
 	*source = (struct top_source){0};
 }
@@ -49,13 +64,15 @@ int top_source_next(struct top_source *source, struct top_model *model, uint64_t
 {
 	const struct deepmon_sample *sample;
 	uint64_t next_ns = model->samples && step_ns ? model->host.time_ns + step_ns : 0;
-	int r = source->replay ? deepmon_read_at(source->collector, next_ns, &sample)
-			       : deepmon_read(source->collector, &sample);
+	int r = 0;
 
+	if (!source->influx)
+		r = source->replay ? deepmon_read_at(source->collector, next_ns, &sample)
+				   : deepmon_read(source->collector, &sample);
 	if (r)
 		return r;
 	pthread_mutex_lock(&model->lock);
-	r = top_model_update(model, sample);
+	r = source->influx ? influx_take(source->influx, model) : top_model_update(model, sample);
 	pthread_mutex_unlock(&model->lock);
 	return r;
 }
@@ -63,4 +80,54 @@ int top_source_next(struct top_source *source, struct top_model *model, uint64_t
 int top_source_seek(struct top_source *source, uint64_t time_ns)
 {
 	return source->replay ? deepmon_replay_seek(source->collector, time_ns) : -EINVAL;
+}
+
+const struct deepmon_finding *top_source_findings(const struct top_source *source, size_t *count)
+{
+	*count = 0;
+	return source->collector ? deepmon_findings(source->collector, count) : NULL;
+}
+
+/* ---- What a cluster is asked for ---------------------------------------------------------------- */
+
+static void add(struct influx_want *want, enum deepmon_entity entity, const struct top_column *column)
+{
+	want->figures[entity][column->of] = true;
+	if (column->per != TOP_NONE)
+		want->figures[entity][column->per] = true;
+}
+
+/* The devices' rows are made of what containers and units used of them. */
+static void add_column(struct influx_want *want, const struct top_settings *settings,
+		       const struct top_column *column)
+{
+	for (int entity = 0; entity < DEEPMON_ENTITY_COUNT; entity++)
+		if (settings->entities[entity] || (settings->entities[TOP_DEVICE] &&
+						   (entity == DEEPMON_CONTAINER || entity == DEEPMON_SYSTEM)))
+			add(want, (enum deepmon_entity)entity, column);
+}
+
+struct influx_want top_source_want(const struct top_settings *settings,
+				   const struct top_column *const *columns, size_t count)
+{
+	/* Of the hosts themselves. */
+	static const enum top_figure watts[] = {TOP_PACKAGE_WATTS, TOP_CORE_WATTS, TOP_DRAM_WATTS,
+						TOP_PSYS_WATTS, TOP_PLATFORM_WATTS};
+	struct influx_want want = {.devices = settings->entities[TOP_DEVICE]};
+
+	for (size_t i = 0; i < sizeof(watts) / sizeof(watts[0]); i++)
+		want.figures[DEEPMON_HOST][watts[i]] = true;
+	want.figures[DEEPMON_TOTAL][TOP_CPU_PERCENT] = true;
+	/* Their ids are told with this. */
+	add_column(&want, settings, top_column_find("cpu_percent"));
+	for (size_t i = 0; i < count; i++) {
+		add_column(&want, settings, columns[i]);
+		add(&want, DEEPMON_HOST, columns[i]);
+	}
+	if (settings->sort)
+		add_column(&want, settings, settings->sort);
+	for (size_t i = 0; i < top_column_count; i++)
+		if (strcasestr(settings->filter, top_columns[i].key))
+			add_column(&want, settings, &top_columns[i]);
+	return want;
 }

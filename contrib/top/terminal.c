@@ -19,6 +19,7 @@
 #include <sys/eventfd.h>
 #include <term.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 #include <wchar.h>
 
@@ -100,13 +101,15 @@ void top_terminal_hold_signals(sigset_t *before)
 	pthread_sigmask(SIG_BLOCK, &held, before);
 }
 
-void top_terminal_wait(int file)
+void top_terminal_wait(int file, int milliseconds)
 {
 	struct pollfd files[] = {{.fd = STDIN_FILENO, .events = POLLIN},
 				 {.fd = file, .events = POLLIN},
 				 {.fd = asked_to_end, .events = POLLIN}};
+	const struct timespec longest = {.tv_sec = milliseconds / 1000,
+					 .tv_nsec = (long)(milliseconds % 1000) * 1000000};
 
-	ppoll(files, COUNT(files), NULL, &while_waiting);
+	ppoll(files, COUNT(files), milliseconds < 0 ? NULL : &longest, &while_waiting);
 	/* Whose terminal has gone reads no end of nothing. */
 	if (files[0].revents & (POLLHUP | POLLERR | POLLNVAL))
 		end_politely(SIGHUP);

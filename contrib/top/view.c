@@ -127,6 +127,16 @@ static const char *join_path(struct top_view *view, const char *outer, const cha
 	return text->text;
 }
 
+/* A row of a cluster says of which host it is, where no group does. */
+static const char *name_of(const struct top_row *row, const struct top_settings *settings)
+{
+	bool says = *row->labels[TOP_BY_HOST] && !*row->part;
+
+	for (size_t i = 0; i < settings->group_count; i++)
+		says &= settings->groups[i] != TOP_BY_HOST;
+	return says ? row->instance : row->name;
+}
+
 static int add_rows(struct top_view *view, const struct top_settings *settings, const struct top_row **rows,
 		    size_t count, unsigned depth)
 {
@@ -137,7 +147,7 @@ static int add_rows(struct top_view *view, const struct top_settings *settings, 
 		if (!line)
 			return -ENOMEM;
 		*line = (struct top_line){.row = rows[i],
-					  .name = rows[i]->name,
+					  .name = name_of(rows[i], settings),
 					  .path = "",
 					  .depth = depth,
 					  .figures = rows[i]->figures};

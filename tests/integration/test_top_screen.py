@@ -36,9 +36,13 @@ def replayed(t, path, *arguments, **settings):
 
 
 def tables(t, path, page, *arguments):
-    """What --batch says of the last sample: (titles, {name: cells})."""
-    done = subprocess.run([t.built("deepmon-top"), "--batch", "text", "--replay", path, "--page", page, *arguments],
-                          capture_output=True, timeout=60, check=True)
+    """What --batch says of the last sample of a recording: (titles, {name: cells})."""
+    return last_table(t, "--replay", path, "--page", page, *arguments)
+
+
+def last_table(t, *arguments):
+    done = subprocess.run([t.built("deepmon-top"), "--batch", "text", *arguments], capture_output=True, timeout=60,
+                          check=True)
     head, *rows = [line for line in done.stdout.decode().split("\n\n")[-1].split("\n") if line][-200:]
     while not head.startswith("NAME"):
         head, *rows = rows

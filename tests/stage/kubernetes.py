@@ -40,7 +40,8 @@ class Authority:
 
 
 class Server:
-    """Answers GET by `answers`: {path: what}, a text, bytes, a status, or a function that gets the handler.
+    """Answers GET and POST by `answers`: {path: what}, a text, bytes, a status, or a function that gets the
+    handler, which has the `body` that was sent.
 
     What it was asked is in `requests`: (path, the header Authorization).
     """
@@ -54,6 +55,10 @@ class Server:
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             timeout = 20
+
+            def do_POST(self):
+                self.body = self.rfile.read(int(self.headers["Content-Length"]))
+                self.do_GET()
 
             def do_GET(self):
                 server.requests.append((self.path, self.headers.get("Authorization")))

@@ -674,8 +674,8 @@ START_TEST(batch_as_csv)
 	text = write_batch(TOP_CSV);
 	ck_assert_str_eq(
 	    text,
-	    "time,kind,name,path,id,namespace,pod,image,project,service,runtime,container,device,"
-	    "cpu_percent,dram_watts\r\n1970-01-01T00:16:42.000000000Z,container,\"a \"\"b\"\", c\n\xff\",,,,,"
+	    "time,kind,name,path,id,host,namespace,pod,image,project,service,runtime,container,device,"
+	    "cpu_percent,dram_watts\r\n1970-01-01T00:16:42.000000000Z,container,\"a \"\"b\"\", c\n\xff\",,,,,,"
 	    "\"\xc3\xbc,x\",,,,,,12.5,\r\n");
 	free(text);
 }
