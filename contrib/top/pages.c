@@ -241,10 +241,12 @@ static void draw_figures(const struct window *window, int y, enum top_style styl
 }
 
 /* A container's device is told by what it is not told by above. */
-static void name_row(const struct top_screen *screen, const struct top_row *row, char *text, size_t size)
+static void name_row(const struct top_screen *screen, const struct top_line *line, char *text, size_t size)
 {
+	const struct top_row *row = line->row;
+
 	if (row->entity != TOP_DEVICE || (!screen->only && !screen->settings.group_count))
-		snprintf(text, size, "%s", row->name);
+		snprintf(text, size, "%s", line->name);
 	else if (screen->only)
 		snprintf(text, size, "%s", row->part);
 	else
@@ -259,7 +261,7 @@ static void draw_line(const struct top_screen *screen, const struct window *wind
 	char text[512], name[400], members[32] = "";
 
 	if (line->row) {
-		name_row(screen, line->row, name, sizeof(name));
+		name_row(screen, line, name, sizeof(name));
 		snprintf(text, sizeof(text), "%*s%s", indent, "", name);
 	} else {
 		snprintf(text, sizeof(text), "%*s%c %s", indent, "",
