@@ -141,7 +141,7 @@ static void show(struct top_screen *screen)
 		pthread_mutex_unlock(&screen->model.lock);
 		top_refresh();
 		if (!screen->quit)
-			top_terminal_wait(screen->sampler.news);
+			top_terminal_wait(screen->sampler.news, -1);
 	}
 }
 

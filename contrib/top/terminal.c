@@ -116,13 +116,14 @@ void top_terminal_hold_signals(sigset_t *before)
 	pthread_sigmask(SIG_BLOCK, &held, before);
 }
 
-void top_terminal_wait(int file)
+void top_terminal_wait(int file, int timeout_ms)
 {
+	const struct timespec timeout = {timeout_ms / 1000, timeout_ms % 1000 * 1000000L};
 	struct pollfd files[] = {{.fd = STDIN_FILENO, .events = POLLIN},
 				 {.fd = file, .events = POLLIN},
 				 {.fd = asked_to_end, .events = POLLIN}};
 
-	ppoll(files, COUNT(files), NULL, &while_waiting);
+	ppoll(files, COUNT(files), timeout_ms < 0 ? NULL : &timeout, &while_waiting);
 	/* Whose terminal has gone reads no end of nothing. */
 	if (files[0].revents & (POLLHUP | POLLERR | POLLNVAL))
 		end_politely(SIGHUP);
