@@ -203,7 +203,8 @@ $(BUILD)/tests/faults/refusals: $(BUILD)/fuzz/tests/faults/refusals.o $(fuzz_obj
 
 # Everything again with the compiler's checks of memory and arithmetic: SANITIZE_TESTS are words of
 # integration tests' names. Not collectd's: its daemon would have to be built so, too.
-SANITIZE_TESTS ?= execd doctor cgroup_files faults.a_counter faults.no_ faults.nothing accounting churn docs.lines
+SANITIZE_TESTS ?= execd doctor cgroup_files faults.a_counter faults.no_ faults.nothing accounting churn docs.lines \
+                 kept_screens
 .PHONY: test-sanitize
 test-sanitize: deps
 	$(MAKE) -j$(CPUS) BUILD=$(BUILD)/sanitize WERROR=-Werror \
@@ -212,7 +213,7 @@ test-sanitize: deps
 
 # The same with the compiler's watch over threads, which ends a process at the first race. Not part of make test.
 THREAD_TESTS ?= identity.docker identity.a_name_that identity.a_socket identity.podmans kubernetes.owners_and \
-                kubernetes.a_kubelet_that_hangs
+                kubernetes.a_kubelet_that_hangs kept_screens
 .PHONY: test-threads
 test-threads: deps
 	$(MAKE) -j$(CPUS) BUILD=$(BUILD)/threads WERROR=-Werror CFLAGS='-O1 -g' SANITIZE=-fsanitize=thread all unit

@@ -98,7 +98,10 @@ void top_act_entities(struct top_screen *screen)
 	entities[DEEPMON_CONTAINER] = all[at].containers;
 	entities[DEEPMON_SYSTEM] = all[at].system;
 	entities[DEEPMON_TOTAL] = all[at].totals;
-	top_screen_say(screen, "Shown are %s", all[at].what);
+	if (screen->page < top_page_count && top_pages[screen->page].kind)
+		top_screen_say(screen, "Shown on other pages are %s", all[at].what);
+	else
+		top_screen_say(screen, "Shown are %s", all[at].what);
 	screen->cursor = screen->first = 0;
 	top_screen_view(screen);
 }

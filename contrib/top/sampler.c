@@ -53,6 +53,8 @@ static int take(struct top_sampler *sampler)
 	r = top_source_next(sampler->source, sampler->model, 0);
 	pthread_mutex_lock(&sampler->model->lock);
 	sampler->turn++;
+	if (!r)
+		sampler->at_ns = sampler->model->host.time_ns;
 	if (!r || r == -EAGAIN)
 		return r;
 	sampler->ended = sampler->source->replay != NULL;
@@ -78,25 +80,27 @@ static int seek_to(struct top_sampler *sampler, uint64_t time_ns)
 	pthread_mutex_unlock(&sampler->model->lock);
 	r = top_source_seek(sampler->source, time_ns);
 	pthread_mutex_lock(&sampler->model->lock);
+	sampler->at_ns = time_ns;
 	return r;
 }
 
-/* To a place from which the target is played to, in stages: what was shown stays until it is there. */
+/*
+ * To a place from which the target is played to, in stages: what was shown stays until it is there. Who wants
+ * to be elsewhere by then goes on from the stage that was reached.
+ */
 static int jump(struct top_sampler *sampler, uint64_t target_ns, uint64_t place_ns)
 {
-	uint64_t at_ns = sampler->model->host.time_ns;
 	int r = 0;
 
-	if (!sampler->model->samples || place_ns < at_ns) {
-		at_ns = sampler->source->about.first_ns;
-		r = seek_to(sampler, at_ns);
+	if (!sampler->at_ns || place_ns < sampler->at_ns)
+		r = seek_to(sampler, sampler->source->about.first_ns);
+	while (!r && sampler->at_ns < place_ns && goes_on(sampler, target_ns))
+		r = seek_to(sampler,
+			    place_ns - sampler->at_ns > SEEK_STAGE ? sampler->at_ns + SEEK_STAGE : place_ns);
+	if (r || goes_on(sampler, target_ns)) {
+		top_model_forget(sampler->model);
+		sampler->turn++;
 	}
-	while (!r && at_ns < place_ns && goes_on(sampler, target_ns)) {
-		at_ns = place_ns - at_ns > SEEK_STAGE ? at_ns + SEEK_STAGE : place_ns;
-		r = seek_to(sampler, at_ns);
-	}
-	top_model_forget(sampler->model);
-	sampler->turn++;
 	return r;
 }
 
@@ -108,7 +112,8 @@ static int go(struct top_sampler *sampler, uint64_t target_ns)
 	uint64_t lead_ns = SEEK_LEAD * interval_ns;
 	int r = 0;
 
-	if (target_ns <= host->time_ns || target_ns - host->time_ns > SEEK_THROUGH * interval_ns)
+	if (sampler->at_ns != host->time_ns || target_ns <= host->time_ns ||
+	    target_ns - host->time_ns > SEEK_THROUGH * interval_ns)
 		r = jump(sampler, target_ns, target_ns > first_ns + lead_ns ? target_ns - lead_ns : first_ns);
 	while (!r && goes_on(sampler, target_ns) && (!sampler->model->samples || host->time_ns < target_ns))
 		r = take(sampler);

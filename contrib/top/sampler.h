@@ -26,6 +26,7 @@ struct top_sampler {
 	bool seeking;	/* to target_ns, CLOCK_REALTIME */
 	uint64_t target_ns;
 	uint64_t due_ns; /* CLOCK_MONOTONIC: when the next sample is */
+	uint64_t at_ns;	 /* of a recording: the last sample that was read, shown or not; 0: none */
 
 	/* Told by it. */
 	uint64_t turn; /* grows with each change of the model: rows that were looked at before may be gone */

@@ -32,7 +32,8 @@ static volatile sig_atomic_t ended;
 static int asked_to_end = -1;  /* an eventfd */
 static sigset_t while_waiting; /* the signals that are not let in then */
 
-#define PATIENCE 3 /* seconds, after which who was asked to end does so from wherever it is */
+#define PATIENCE    3 /* seconds, after which who was asked to end does so from wherever it is */
+#define FAREWELL_MS 500
 
 /* For whoever dies: what the terminal was, and what to write to be out of the screen again. */
 static struct termios found;
@@ -57,18 +58,33 @@ static void end_politely(int signal_number)
 	(void)written;
 }
 
+/* A terminal that was told to stop (^S) goes on, and is waited for, but not for ever. */
+static void say_farewell(void)
+{
+	struct pollfd terminal = {.fd = STDOUT_FILENO, .events = POLLOUT};
+	struct termios unstopped = found;
+	const char *text = farewell;
+	int flags = fcntl(STDOUT_FILENO, F_GETFL);
+
+	/* TCOON is no answer to ^S, but to do without it is. */
+	unstopped.c_iflag &= ~(tcflag_t)IXON;
+	tcsetattr(STDIN_FILENO, TCSANOW, &unstopped);
+	fcntl(STDOUT_FILENO, F_SETFL, flags | O_NONBLOCK);
+	while (*text && poll(&terminal, 1, FAREWELL_MS) > 0) {
+		ssize_t written = write(STDOUT_FILENO, text, strlen(text));
+
+		if (written < 0 && errno != EAGAIN && errno != EINTR)
+			break;
+		text += written > 0 ? written : 0;
+	}
+	fcntl(STDOUT_FILENO, F_SETFL, flags);
+}
+
 /* Of a fault, or amid what never returns: only what a signal handler may call. */
 static void end_at_once(int signal_number)
 {
 	if (is_open) {
-		int flags = fcntl(STDOUT_FILENO, F_GETFL);
-		ssize_t written;
-
-		/* A terminal that was told to stop takes nothing, and is not waited for. */
-		fcntl(STDOUT_FILENO, F_SETFL, flags | O_NONBLOCK);
-		written = write(STDOUT_FILENO, farewell, strlen(farewell));
-		(void)written;
-		fcntl(STDOUT_FILENO, F_SETFL, flags);
+		say_farewell();
 		tcsetattr(STDIN_FILENO, TCSANOW, &found);
 	}
 	raise(signal_number); /* SA_RESETHAND: by its default */
@@ -101,15 +117,14 @@ void top_terminal_hold_signals(sigset_t *before)
 	pthread_sigmask(SIG_BLOCK, &held, before);
 }
 
-void top_terminal_wait(int file, int milliseconds)
+void top_terminal_wait(int file, int timeout_ms)
 {
+	const struct timespec timeout = {timeout_ms / 1000, timeout_ms % 1000 * 1000000L};
 	struct pollfd files[] = {{.fd = STDIN_FILENO, .events = POLLIN},
 				 {.fd = file, .events = POLLIN},
 				 {.fd = asked_to_end, .events = POLLIN}};
-	const struct timespec longest = {.tv_sec = milliseconds / 1000,
-					 .tv_nsec = (long)(milliseconds % 1000) * 1000000};
 
-	ppoll(files, COUNT(files), milliseconds < 0 ? NULL : &longest, &while_waiting);
+	ppoll(files, COUNT(files), timeout_ms < 0 ? NULL : &timeout, &while_waiting);
 	/* Whose terminal has gone reads no end of nothing. */
 	if (files[0].revents & (POLLHUP | POLLERR | POLLNVAL))
 		end_politely(SIGHUP);

@@ -29,9 +29,9 @@ void top_terminal_close(void);
 
 /* A signal that asks to end has come. After some seconds without an end it comes at once. */
 bool top_terminal_is_ended(void);
-/* Until a key is hit, a signal has come, there is something in the file (-1: none), or so long (-1: no end).
+/* Until a key is hit, a signal has come, or there is something in the file; or for so long (ms; -1: no end).
  */
-void top_terminal_wait(int file, int milliseconds);
+void top_terminal_wait(int file, int timeout_ms);
 /* Of a thread: leaves to the one of the screen the signals that others send, and those alone. */
 void top_terminal_hold_signals(sigset_t *before);
 

@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -154,3 +155,10 @@ def check_shared_by(t, before, after, domain, claim):
         expected = energy_uj * claimed / whole
         t.between(microjoules(shares[who]), expected - allowed, expected + allowed,
                   f"µJ of {domain} of {' '.join(who)}, by its part of {field} ({claimed} of {whole})")
+
+
+def made_up_host(t, seconds):
+    """A recording of it, every time the same."""
+    path = t.state / "host.recording"
+    subprocess.run([t.built("host"), path, str(seconds)], check=True, timeout=60)
+    return path

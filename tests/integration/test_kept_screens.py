@@ -13,7 +13,7 @@ import time
 from stage.process import StageError, wait_until
 from stage.tmux import Terminal
 
-from support import SOURCE
+from support import SOURCE, made_up_host
 
 KEPT = SOURCE / "tests" / "fixtures" / "screens"
 PICTURE = KEPT / "picture.ansi"
@@ -76,13 +76,6 @@ WALKS = (
 )
 
 
-def recording(t):
-    """The made-up host, every time the same."""
-    path = t.state / "host.recording"
-    subprocess.run([t.built("host"), path, str(SECONDS)], check=True, timeout=60)
-    return path
-
-
 def still(look):
     """What is on the screen when it changes no more."""
     seen = [look()]
@@ -113,7 +106,7 @@ def compare(t, path, look, what):
 
 
 def walk(t, name, columns, lines, environment, steps):
-    terminal = t.enter(Terminal([t.built("deepmon-top"), "--replay", recording(t), "--speed", "1000"], columns, lines,
+    terminal = t.enter(Terminal([t.built("deepmon-top"), "--replay", made_up_host(t, SECONDS), "--speed", "1000"], columns, lines,
                                 **environment))
     terminal.wait_for(" END")
     for step, keys in steps:
@@ -150,7 +143,7 @@ def test_small(t):
 
 def test_the_picture(t):
     """With colours, amid the recording; and the picture made of it is the one in README.md."""
-    terminal = t.enter(Terminal([t.built("deepmon-top"), "--replay", recording(t), "--from", "30", "--speed", "0.1",
+    terminal = t.enter(Terminal([t.built("deepmon-top"), "--replay", made_up_host(t, SECONDS), "--from", "30", "--speed", "0.1",
                                  "--group", "project"], 100, 30))
     terminal.wait_for("recorded, 30 of")
     compare(t, PICTURE, terminal.colored, "the picture's screen")

@@ -14,13 +14,14 @@ from stage.cgroups import Container
 from stage.process import Skip, find_program, free_port, wait_until
 from stage.tmux import Terminal
 
-from support import duty, two_cpus
+from support import duty, made_up_host, two_cpus
 from test_recording import record
 
 PAGES = ["overview", "power", "energy", "memory", "disk", "files", "tcp", "tcp-latency", "http", "http-latency"]
 NAME, CELL = 32, 10  # columns that --batch text has for them
 SCREEN_CELL = 8
 SERVED_MS = 3
+LONG = 6000  # seconds of a recording that takes some to go through
 COLOR = re.compile(r"\x1b\[[0-9;]*3[0-7][m;]")
 
 
@@ -210,7 +211,7 @@ def test_terminals_of_all_kinds(t):
 
 def test_killed_it_leaves_the_terminal_as_it_was(t):
     path, _ = record(t, seconds=1)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGSEGV, signal.SIGABRT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGSEGV, signal.SIGABRT):
         for keys in ((), ("/", "w"), ("Enter",), ("?",)):
             if keys and number not in (signal.SIGTERM, signal.SIGSEGV):
                 continue
@@ -222,6 +223,62 @@ def test_killed_it_leaves_the_terminal_as_it_was(t):
             for what, expected in (("alternate_on", "0"), ("cursor_flag", "1"), ("mouse_any_flag", "0")):
                 t.equal(terminal.asked(what), expected, f"{what} after {number.name}")
             terminal.__exit__()
+
+
+def test_keys_are_answered_amid_a_seek(t):
+    """A day's end, gone to from a recording's beginning, takes a while; nobody waits for it."""
+    path = made_up_host(t, LONG)
+    terminal = screen(t, "--replay", path, "--speed", "0.001")
+    terminal.wait_for("recorded, 0 of")
+    terminal.keys("Space")
+    for _ in range(LONG // 60 - 1):
+        terminal.keys("}")
+    text = terminal.wait_for("SEEKING")
+    terminal.keys("Right")
+    text = terminal.wait_for("[power]")
+    t.true("SEEKING" in text.split("\n")[0], "a page that is shown while it seeks", text)
+    wanted = (LONG // 60 - 1) * 60
+    text = terminal.wait_for(f"recorded, {wanted} of", 60)
+    terminal.wait_for("FROZEN")
+    terminal.keys("[")
+    terminal.wait_for("SEEKING")
+    terminal.keys("q")
+    t.true("status 0, terminal as it was" in terminal.wait_for_end(), "its end amid a seek")
+
+
+def test_suspended_and_gone_on_with(t):
+    path, top = made_up_host(t, 5), t.built("deepmon-top")
+    terminal = t.enter(Terminal(["bash", "--norc", "--noprofile", "-i"], PS1="shell> "))
+    terminal.wait_for("shell>")
+    terminal.type(f"{top} --replay {path} --speed 1000")
+    terminal.keys("Enter")
+    terminal.wait_for(" END")
+    terminal.keys("C-z")
+    terminal.wait_for("Stopped")
+    for what, expected in (("alternate_on", "0"), ("cursor_flag", "1"), ("mouse_any_flag", "0")):
+        t.equal(terminal.asked(what), expected, f"{what} while it is stopped")
+    terminal.type("fg")
+    terminal.keys("Enter")
+    terminal.wait_for("[overview]")
+    t.equal(terminal.asked("mouse_any_flag"), "1", "the mouse when it goes on")
+    terminal.keys("Right")
+    terminal.wait_for("[power]")
+    terminal.keys("q")
+    terminal.wait_for(lambda text: text.rstrip().endswith("shell>"))
+    t.equal(terminal.asked("alternate_on"), "0", "the screen at its end")
+
+
+def test_killed_while_its_terminal_takes_nothing(t):
+    terminal = screen(t, "--replay", made_up_host(t, 600), "--speed", "5")
+    terminal.wait_for("recorded, 2 of")
+    terminal.keys("C-s")
+    before = terminal.text()
+    time.sleep(1)
+    t.equal(terminal.text(), before, "a screen that was told to stop")
+    os.kill(terminal.pid("deepmon-top"), signal.SIGTERM)
+    t.true("terminal as it was" in terminal.wait_for_end(), "the terminal at its end")
+    for what, expected in (("alternate_on", "0"), ("cursor_flag", "1"), ("mouse_any_flag", "0")):
+        t.equal(terminal.asked(what), expected, f"{what} at its end")
 
 
 def test_live(t):
