@@ -36,7 +36,8 @@ PACKAGES_BUILD = gcc make clang llvm bpftool pkg-config libc6-dev libbpf-dev lib
 PACKAGES_DEMO = python3 collectd-core influxdb docker.io containerd runc busybox-static mount
 PACKAGES_TEST = $(PACKAGES_DEMO) libclang-rt-14-dev check locales curl openssl \
                 valgrind iproute2 iptables procps podman python3-yaml fio nginx wrk apache2-utils redis-server \
-                tmux rrdtool librrd8 libmicrohttpd12 libprotobuf-c1 mandoc groff-base time mmdebstrap libcap2-bin \
+                tmux rrdtool librrd8 libcurl3-gnutls libyajl2 libmicrohttpd12 libprotobuf-c1 systemd mandoc groff-base \
+                time mmdebstrap libcap2-bin \
                 $(PACKAGES_DEB)
 PACKAGES_LINT = clang-format clang-tidy cppcheck
 PACKAGES_KERNELS = python3 qemu-system-x86 busybox-static
