@@ -30,12 +30,14 @@ CFLAGS_ALL = -std=gnu11 -fPIC -fvisibility=hidden -pthread $(WARNINGS) $(WERROR)
 LDFLAGS_ALL = -pthread $(SANITIZE) $(LDFLAGS)
 LIBS = -lbpf -lcjson -lm
 
-# The packages are Debian's and Ubuntu's. A build needs the first line, the tests and the demo all.
+# The packages are Debian's and Ubuntu's. A build needs the first, and each of the others those of its name besides.
 PACKAGES_BUILD = gcc make clang llvm bpftool pkg-config libc6-dev libbpf-dev libelf-dev zlib1g-dev \
                  libcjson-dev libcurl4-openssl-dev libncurses-dev collectd-dev
-PACKAGES_TEST = libclang-rt-14-dev check locales python3 collectd-core influxdb curl openssl docker.io containerd runc busybox-static \
+PACKAGES_DEMO = python3 collectd-core influxdb docker.io containerd runc busybox-static mount
+PACKAGES_TEST = $(PACKAGES_DEMO) libclang-rt-14-dev check locales curl openssl \
                 valgrind iproute2 iptables procps podman python3-yaml fio nginx wrk apache2-utils redis-server \
-                tmux rrdtool librrd8 libmicrohttpd12 libprotobuf-c1 mandoc groff-base time mmdebstrap mount libcap2-bin \
+                tmux rrdtool librrd8 libcurl3-gnutls libyajl2 libmicrohttpd12 libprotobuf-c1 systemd mandoc groff-base \
+                time mmdebstrap libcap2-bin \
                 $(PACKAGES_DEB)
 PACKAGES_LINT = clang-format clang-tidy cppcheck
 PACKAGES_KERNELS = python3 qemu-system-x86 busybox-static
@@ -220,13 +222,14 @@ test-threads: deps
 	BUILD=$(BUILD)/threads TSAN_OPTIONS=halt_on_error=1 $(PYTHON) tests/integration/run.py $(THREAD_TESTS)
 
 # What is not installed yet, from the distribution.
-.PHONY: deps deps-build deps-lint deps-kernels deps-deb
+.PHONY: deps deps-build deps-demo deps-lint deps-kernels deps-deb
 deps-build: packages =
+deps-demo: packages = $(PACKAGES_DEMO)
 deps: packages = $(PACKAGES_TEST)
 deps-lint: packages = $(PACKAGES_LINT)
 deps-kernels: packages = $(PACKAGES_KERNELS)
 deps-deb: packages = $(PACKAGES_DEB)
-deps deps-build deps-lint deps-kernels deps-deb:
+deps deps-build deps-demo deps-lint deps-kernels deps-deb:
 	@missing=; for p in $(PACKAGES_BUILD) $(packages); do \
 	    dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
 	done; \
@@ -365,7 +368,7 @@ deb: deps-deb
 
 # ROUNDS=5 ends by itself; SIMULATE_RAPL=1 where there is no RAPL; WITH_DOCKER=1 starts two containers.
 .PHONY: demo
-demo: deps
+demo: deps-demo
 	@$(MAKE) --silent all
 	@BUILD=$(BUILD) $(PYTHON) tests/demo/demo.py
 

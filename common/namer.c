@@ -93,6 +93,35 @@ static void take_up_labels(struct namer *namer, const struct identity *identity)
 	groups_label(group, identity);
 }
 
+/* Of Docker's socket alone: without the others' answers labels are missing, not names. */
+static void say_answer(struct namer *namer, int r)
+{
+	if (r == -ETIMEDOUT && !namer->silent) {
+		namer->silent = true;
+		log_warning(namer->logger,
+			    "DockerSocket: %s does not answer: containers that no file names go by the first "
+			    "digits of their ids until it does",
+			    namer->names->docker_socket);
+	} else if (!r && namer->silent) {
+		namer->silent = false;
+		log_recovered(namer->logger, "DockerSocket: %s answers: containers go by their names",
+			      namer->names->docker_socket);
+	}
+}
+
+/* Asked only for what no file tells. */
+static int find_name(struct namer *namer, bool ask, struct identity *identity)
+{
+	int r = names_read(namer->names, identity);
+
+	if (!r || !ask)
+		return r;
+	r = names_ask(namer->names, identity);
+	if (identity->user < 0)
+		say_answer(namer, r);
+	return r;
+}
+
 /* Under the lock, which is let go meanwhile. */
 static void name(struct namer *namer, struct group *group, uint64_t now)
 {
@@ -108,7 +137,7 @@ static void name(struct namer *namer, struct group *group, uint64_t now)
 	namer->asking = true;
 	pthread_mutex_unlock(namer->lock);
 	if (!named)
-		r = ask ? names_ask(namer->names, &identity) : names_read(namer->names, &identity);
+		r = find_name(namer, ask, &identity);
 	else if (ask)
 		r = names_ask_more(namer->names, &identity);
 	pthread_mutex_lock(namer->lock);

@@ -26,6 +26,7 @@ struct namer {
 	uint64_t quiet_until_ns;   /* until when no runtime is asked, since one did not answer */
 	uint64_t next_look_ns;	   /* when to look for names that changed */
 	size_t looked;		   /* how far that got among the groups */
+	bool silent;		   /* and that Docker does not answer; the thread's own, as is what follows */
 	bool denied;		   /* the log has it that names can't be read */
 	uint64_t next_check_ns;	   /* when to look whether they can */
 	bool asking;		   /* it is with a runtime, without the lock */

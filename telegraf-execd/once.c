@@ -34,7 +34,7 @@ static int write_sample(const struct deepmon_sample *sample)
 /* No later report makes good a name that this one lacks. */
 static void wait_for_names(struct deepmon *collector, const struct deepmon_logger *logger)
 {
-	const struct timespec step = {.tv_nsec = STEP_MS * 1000000l};
+	const struct timespec step = {.tv_nsec = STEP_MS * 1000000};
 
 	for (int waited_ms = 0; !deepmon_names_settled(collector); waited_ms += STEP_MS) {
 		if (waited_ms >= NAMES_WAIT_MS) {

@@ -19,7 +19,7 @@
 	  "When to report: at each --interval, for each newline on standard input, or for each such " \
 	  "signal; the same as in Telegraf's configuration") \
 	X("interval", "SECONDS", "10", "How often to report with --signal none; 0.1 to 86400") \
-	X("once", "", "", "Reports once, on what happens in one second, or until names were asked for, and ends") \
+	X("once", "", "", "Reports once, on one second or as long as names are asked for, and ends") \
 	X("replay", "FILE", "", \
 	  "Writes what the recording FILE (see Record) holds, with its own options but for those given " \
 	  "here, and ends; with --interval, a report for each so many seconds") \

@@ -80,7 +80,8 @@ def given(t, found, runtime):
     for name, text in found["ConfigMap"]["data"].items():
         (config / name).write_text(text)
     t.equal((security["runAsUser"], security["capabilities"]["drop"]), (0, ["ALL"]), "user, and capabilities dropped")
-    words = ["--allow-new-privs", *(["--read-only"] if security["readOnlyRootFilesystem"] else []),
+    # A cluster may give no profile of seccomp, which allows more.
+    words = ["--seccomp", "--allow-new-privs", *(["--read-only"] if security["readOnlyRootFilesystem"] else []),
              *(word for name, value in NODE.items() for word in ("--env", f"{name}={value}")),
              *(word for name in USUAL for word in ("--cap-drop", f"CAP_{name}")),
              *(word for name in security["capabilities"]["add"] for word in ("--cap-add", f"CAP_{name}"))]

@@ -360,7 +360,7 @@ def test_a_socket_that_hangs_costs_but_the_name(t):
     host.require_bpf()
     by_hand = Host(t)
     (by_hand.root / "run").mkdir()
-    accepted, stop = [], threading.Event()
+    accepted, stop, answers = [], threading.Event(), threading.Event()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(by_hand.root / "run/docker.sock"))
         try:
@@ -372,7 +372,14 @@ def test_a_socket_that_hangs_costs_but_the_name(t):
                     try:
                         accepted.append(listener.accept()[0])
                     except TimeoutError:
-                        pass
+                        continue
+                    if answers.is_set():
+                        asked = accepted[-1].recv(4096).split(b"/")[2].decode()
+                        known = json.dumps({"Name": f"/late-{asked[:2]}", "Config": {"Image": "web:1"}}).encode()
+                        # Containers of others may be on this host, too.
+                        accepted[-1].sendall(b"HTTP/1.0 200 OK\r\n\r\n" + known if asked in ids else
+                                             b"HTTP/1.0 404 Not Found\r\n\r\n")
+                        accepted.pop().close()
 
             thread = threading.Thread(target=accept)
             thread.start()
@@ -394,6 +401,16 @@ def test_a_socket_that_hangs_costs_but_the_name(t):
             t.true(accepted, "the socket was asked", len(accepted))
             t.between(sorted(took)[len(took) // 2], 0, 0.28, "seconds that a report takes")
             t.equal(sorted(containers(parent)), sorted(each[:12] for each in ids), "the names are the ids")
+            t.one_line(parent.stderr_lines, "DockerSocket", "does not answer", str(by_hand.root / "run/docker.sock"))
+            answers.set()
+
+            def all_named():
+                parent.tick()
+                time.sleep(0.3)
+                return sorted(containers(parent)) == [f"late-{each[:2]}" for each in ids]
+
+            wait_until(all_named, 90, lambda: f"names, as it answers (there are {sorted(containers(parent))})")
+            t.one_line(parent.stderr_lines, "DockerSocket", " answers", "go by their names")
         finally:
             stop.set()
             thread.join()
