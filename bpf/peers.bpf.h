@@ -15,6 +15,7 @@
 const volatile bool with_peers; /* set at open */
 
 __u64 peers_refused; /* times that an endpoint found no row */
+bool peers_ready;    /* set by user space, once all rows are free and it is known who is to have none */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -131,7 +132,7 @@ static __noinline __u32 find_row(struct sock *sk, const struct net_socket *socke
 	struct peer_key key = {.protocol = (__u8)protocol};
 	__u32 *known;
 
-	if (!owner || !owner->cgroup_id || !wanted || wanted->unwanted == owner->cgroup_id)
+	if (!peers_ready || !owner || !owner->cgroup_id || !wanted || wanted->unwanted == owner->cgroup_id)
 		return 0;
 	key.cgroup_id = owner->cgroup_id;
 	key.role = role_of(sk, socket, protocol);

@@ -399,6 +399,7 @@ struct peer_maps network_peer_maps(const struct network *network)
 		return maps;
 	maps.rows = network->peer_rows.memory;
 	maps.slots = network->peer_slots.memory;
+	maps.ready = &network->bpf->bss->peers_ready;
 	maps.row_by_peer = bpf_map__fd(network->bpf->maps.row_by_peer);
 	maps.free_rows = bpf_map__fd(network->bpf->maps.free_rows);
 	return maps;

@@ -481,6 +481,9 @@ void peers_charge(struct peers *peers, const struct cgroups *cgroups, struct cgr
 			beyond = peers->rows_used + peers->slack;
 		}
 	}
+	/* A row that was given while others were still made free would be past those that are looked at. */
+	if (peers->maps.ready)
+		__atomic_store_n(peers->maps.ready, true, __ATOMIC_RELEASE);
 	peers->names_changed = false;
 	if (peers->maps.copy)
 		peers->maps.copy->names_changed = false;

@@ -53,6 +53,7 @@ struct peer_maps {
 	struct peer_row *rows;	 /* `most` and one more, the first nobody's */
 	struct peer_slot *slots; /* by slot */
 	int row_by_peer, free_rows;
+	bool *ready;		 /* no row is given before it is true; NULL: nobody asks */
 	uint32_t most;		 /* 0: there are no peers */
 	struct peers_copy *copy; /* read in place of the rows, which may be NULL then; NULL: they are read */
 };

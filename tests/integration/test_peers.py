@@ -214,6 +214,25 @@ def test_connections_that_were_open_before(t):
     check_peer(t, server.peers(parent).get(("tcp", "server", "127.0.0.1")), bytes_of, "the server's")
 
 
+def ask_on(tell, address, port):
+    """One connection after another, for as long as the test takes."""
+    tell(1)
+    while True:
+        ask(lambda _: None, address, port, 1)
+
+
+def test_those_that_talk_while_deepmon_starts(t):
+    """Rows that were taken while they were still being made free would be seen by nobody."""
+    server, client = containers(t)
+    port, = server.run(serve, socket.AF_INET, "127.0.0.1", 1)
+    client.run(ask_on, "127.0.0.1", port)
+    parent = start(t)
+    parent.wait_for_batches(4, 10)
+    for container, key in ((client, ("tcp", "client", f"127.0.0.1:{port}")), (server, ("tcp", "server", "127.0.0.1"))):
+        found = container.peers(parent)
+        t.true(found.get(key, {}).get("opened_connections", 0) > 0, f"{key} among the peers", sorted(found))
+
+
 def test_udp_of_connected_sockets(t):
     """A socket that is not connected has no peer: what it does is in (other)."""
     parent = start(t)

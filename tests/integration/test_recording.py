@@ -1,20 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-only
 """A recording measured again: the same lines with the same options, and the right ones with others."""
 
+import contextlib
 import json
 import os
 import socket
 import subprocess
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from stage import host
 from stage.cgroups import Cgroup, Container, burn_ns, removed
 from stage.lineprotocol import by_time, find, parse
+from stage.netns import Namespace
+from stage.process import wait_until
 from stage.rapl import RaplSim
 
 from support import SECOND, duty, execd, one, two_cpus
 
+FIXTURES = Path(__file__).resolve().parent.parent / "fixtures" / "recordings"
 HEAD, FRAME_HEAD = 16, 20  # bytes; see common/recording.h
 
 
@@ -43,15 +48,69 @@ def frames(data):
 REPORT = 3  # the kind of a frame at whose end there is a sample
 
 
-def talk(port):
-    """Sends itself something, over and over, and writes files."""
+STATUSES = {"ok": 200, "moved": 302, "missing": 404, "broken": 503}
+PORT = 8080  # in a network namespace of its own
+
+
+def answer(connection):
+    while request := connection.recv(4096):
+        path = request.split(b" ", 2)[1].decode().strip("/")
+        body = b"b" * (100 + len(path))
+        connection.sendall(b"HTTP/1.1 %d Well\r\nContent-Length: %d\r\n\r\n%s" % (STATUSES[path], len(body), body))
+    connection.close()
+
+
+def work(namespace, cpu):
+    """Busy for a part of the time."""
+    namespace.join()
+    duty(cpu, 0.3)
+
+
+def serve(namespace):
+    """HTTP, to one client at a time."""
+    namespace.join()
+    listener = socket.create_server(("0.0.0.0", PORT))
+    while True:
+        answer(listener.accept()[0])
+
+
+def answers(address):
+    try:
+        socket.create_connection((address, PORT)).close()
+    except OSError:
+        return False
+    return True
+
+
+def use_files(directory, number):
+    """One file that grows, one that is read and synced, and one that another takes the place of."""
+    with open(directory / "log", "ab") as file:
+        file.write(b"y" * 5000)
+    with open(directory / "data", "wb") as file:
+        file.write(b"z" * 300)
+        os.fsync(file.fileno())
+    (directory / "data").read_bytes()
+    (directory / f"new {number % 3}").write_bytes(b"n" * 100)
+    os.replace(directory / f"new {number % 3}", directory / "put in place")
+
+
+def talk(namespace, directory, address="10.123.7.2"):
+    """Asks a server, sends datagrams that nobody reads, and uses files, over and over."""
+    namespace.join()
+    wait_until(lambda: answers(address), 20, "a server")
+    number = 0
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plug:
-        plug.connect(("127.0.0.1", port))
+        plug.connect(("127.0.0.1", 9))
         while True:
-            plug.send(b"x" * 100)
+            with socket.create_connection((address, PORT)) as connection:
+                for path in STATUSES:
+                    connection.sendall(b"GET /%s HTTP/1.1\r\nHost: web\r\n\r\n" % path.encode())
+                    connection.recv(4096)
+            with contextlib.suppress(ConnectionRefusedError):
+                plug.send(b"x" * 100)
             burn_ns(1_000_000)
-            with open("/dev/null", "wb") as file:
-                file.write(b"y" * 5000)
+            use_files(directory, number)
+            number += 1
             time.sleep(0.005)
 
 
@@ -68,24 +127,39 @@ class DockerFiles:
             json.dumps({"ID": identity, "Name": f"/{name}", "Config": {"Image": "web:1.2", "Labels": {}}}))
 
 
-def record(t, *options, seconds=4):
+def named(parent):
+    """Whether a peer goes by the name that the table of addresses has."""
+    reports = parent.reports()
+    return reports and find(reports[-1], "deepmon_peer", container_name="late", peer=f"web one:{PORT}")
+
+
+def record(t, *options, seconds=4, names=False):
     """A few seconds of a host with all that is recorded; (the recording, what was written live)."""
     host.require_bpf()
     path = t.state / "host.recording"
     docker = DockerFiles(t.state / "docker")
     simulator = t.enter(RaplSim(t.state / "sim", t.built("rapl-sim"), period_ms=40, idle_watts=1500,
                                range_uj=3_000_000_000))
+    server, client = t.enter(Namespace()), t.enter(Namespace())
+    server.link(client, "10.123.7.2/24", "10.123.7.1/24")
     first, late = t.enter(Container()), t.enter(Container())
     docker.name(first.identity, "web one")
+    directory = t.state / "files"
+    directory.mkdir()
     parent = execd(t, "--sys-root", simulator.root, "--cgroup-root", "/sys/fs/cgroup",
                    "--docker-root", docker.root, "--docker-socket", "", "--sample-interval", "0.1",
-                   "--network", "on", "--file-io", "counts", "--processes", "3", "--idle-reread", "0",
+                   "--network", "on", "--http", "on", "--peers", "6", "--file-io", "full", "--top-files", "5",
+                   "--container-files", "3", "--processes", "3", "--idle-reread", "0",
+                   "--proportional-memory", "on", "--proportional-memory-interval", "1",
                    "--max-units", "20", "--container", "/^web one$|^late$|^brief-/",
                    "--record", path, *options, interval=0.4)
-    first.run(duty, two_cpus()[0], 0.3)
-    late.run(talk, 9)
+    first.run(work, server, two_cpus()[0])
+    first.run(serve, server)
+    late.run(talk, client, directory)
     parent.wait_for_batches(2, 10)
     docker.name(late.identity, "late")  # so the namer finds it
+    if names:
+        wait_until(lambda: named(parent), 30, "the server's name as its client's peer")
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         with Cgroup() as short:
@@ -97,13 +171,18 @@ def record(t, *options, seconds=4):
             brief.run(burn_ns, 2_000_000)
             time.sleep(0.02)
     parent.stop()
-    # Transactions are not recorded.
-    return path, "".join(line + "\n" for batch in parent.batches for line in batch.lines
-                         if "_transactions," not in line.split(" ")[0])
+    return path, "".join(line + "\n" for batch in parent.batches for line in batch.lines)
+
+
+def check_same(t, text, live):
+    lines, again = live.splitlines(), text.splitlines()
+    for number, (line, other) in enumerate(zip(lines, again)):
+        t.equal(other, line, f"line {number + 1} of the replay")
+    t.equal(len(again), len(lines), "lines")
 
 
 def test_the_same_options_give_the_same_lines(t):
-    path, live = record(t)
+    path, live = record(t, "--latency-buckets", "true", names=True, seconds=2)
     again, said = play(t, path)
     reports = reports_of(live)
     kinds = {point.measurement for report in reports for point in report}
@@ -122,11 +201,54 @@ def test_the_same_options_give_the_same_lines(t):
     t.true(wrapped > 0, "counters that wrapped", wrapped)
     t.within(sum(point.fields["cpu_usage_percent"] for point in find(reports[0], "deepmon_total")),
              100 * os.sysconf("SC_NPROCESSORS_ONLN"), 0.05, "per cent of CPU time of all parts, in the first report")
-    lines, lines_again = live.splitlines(), again.splitlines()
-    for number, (line, other) in enumerate(zip(lines, lines_again)):
-        t.equal(other, line, f"line {number + 1} of the replay")
-    t.equal(len(lines_again), len(lines), "lines")
+    check_rich(t, reports)
+    check_same(t, again, live)
     t.equal((path.stat().st_mode & 0o777), 0o600, "mode of the file")
+
+
+def check_rich(t, reports):
+    """That there was something to record of each kind, by whatever it can be known."""
+    last = reports[-1]
+    for name, role in (("web one", "server"), ("late", "client")):
+        served = one(last, "deepmon_container_transactions", container_name=name, protocol="http", role=role).fields
+        t.true(served["latency_p50_seconds"] > 0, f"a median of {name}'s answers", served)
+        of_class = [served[f"responses_{first}xx"] for first in (2, 3, 4, 5)]
+        t.true(min(of_class) > 0, f"{name}'s answers of each class of status", served)
+        t.equal(sum(of_class), served["transactions"], f"{name}'s answers of all classes")
+    peers = {point.tags["peer"] for point in find(last, "deepmon_peer", container_name="late")}
+    t.true(f"web one:{PORT}" in peers, "a peer that goes by a container's name", sorted(peers))
+    files = {point.tags["file"].rsplit("/", 1)[-1] for report in reports
+             for point in find(report, "deepmon_container_file", container_name="late")}
+    t.true({"log", "data", "(other)"} <= files, "files of a container", sorted(files))
+    t.true(find(last, "deepmon_file"), "files of the host")
+    synced = one(last, "deepmon_container_file_latency", container_name="late", latency="file_sync").fields
+    t.true(synced["latency_p99_seconds"] > 0, "how long syncing a file took", synced)
+    buckets = find(last, "deepmon_container_buckets", container_name="late")
+    t.true(len({point.tags["latency"] for point in buckets}) >= 4, "histograms", len(buckets))
+    resident = one(last, "deepmon_container_memory", container_name="web one").fields
+    t.true(resident["rss_processes"] == 2 and resident["rss_bytes"] > resident["pss_bytes"] > resident["uss_bytes"] > 0,
+           "RSS, PSS and USS of two processes", resident)
+    t.true(resident["rss_age_seconds"] > 0, "and their age", resident)
+
+
+def test_counts_of_calls(t):
+    """File I/O by every call, no peers, no HTTP: what is not measured is in neither."""
+    path, live = record(t, "--file-io", "counts", "--peers", "0", "--http", "off", "--proportional-memory", "off",
+                        seconds=1)
+    kinds = {point.measurement for point in parse(live)}
+    t.true("deepmon_container_file_io" in kinds and "deepmon_container_transactions" in kinds, "is measured", kinds)
+    t.true(not kinds & {"deepmon_peer", "deepmon_file", "deepmon_container_file_latency"}, "is not", kinds)
+    check_same(t, play(t, path)[0], live)
+    more = play(t, path, "--peers", "5", "--top-files", "3", "--file-io", "full", "--proportional-memory", "on")[0]
+    check_same(t, more, live)  # what was off is in no recording
+
+
+def test_one_of_before(t):
+    """A recording of a version that recorded less: what it lacks is absent."""
+    for path in sorted(FIXTURES.glob("*.recording")):
+        text, said = play(t, path)
+        t.equal(said, "", f"what is said of {path.name}")
+        check_same(t, text, path.with_suffix(".lines").read_text())
 
 
 def test_other_options(t):
@@ -151,10 +273,12 @@ def test_other_options(t):
     chosen = play(t, path, "--container", "web one", "--report-self", "false", "--report-system", "false")[0]
     names = {point.tags["container_name"] for point in parse(chosen) if "container_name" in point.tags}
     t.equal(names, {"web one", "(other)"}, "containers told of where one is chosen")
-    none = play(t, path, "--energy-source", "none", "--network", "off", "--memory", "off")[0]
+    none = play(t, path, "--energy-source", "none", "--network", "off", "--memory", "off",
+                "--proportional-memory", "off")[0]
     left = {point.measurement for point in parse(none)}
     t.true(not any("energy" in name or "network" in name or "memory" in name for name in left),
            "no energy, network and memory", sorted(left))
+    check_less(t, path, live)
     one_by_one = reports_of(play(t, path, "--container", "/./", "--max-containers", "1")[0])[-1]
     t.equal(len({point.tags["container_name"] for point in find(one_by_one, "deepmon_container")}), 2,
             "containers with MaxContainers 1: it and (other)")
@@ -169,6 +293,40 @@ def test_other_options(t):
             same = one(fine[report[0].time_ns], "deepmon_total", kind=point.tags["kind"])
             t.equal(point.fields["cpu_time_ns"], same.fields["cpu_time_ns"],
                     f"CPU time of {point.tags['kind']} at a moment, however often it is told")
+
+
+def check_less(t, path, live):
+    """What is asked for is what there was, and nothing else comes."""
+    def last(*options):
+        return reports_of(play(t, path, *options)[0])[-1]
+
+    fewer = last("--peer-names", "false", "--peers", "2", "--top-files", "2", "--container-files", "0",
+                 "--file-path-max", "16", "--proportional-memory", "off")
+    peers = find(fewer, "deepmon_peer", container_name="late")
+    t.equal({point.tags["peer"] for point in peers}, {f"10.123.7.2:{PORT}", "127.0.0.1:9", "(other)"},
+            "peers by their addresses")
+    network = one(fewer, "deepmon_container_network", container_name="late").fields
+    t.equal(sum(point.fields["sent_messages"] for point in peers),
+            network["tcp_sent_messages"] + network["udp_sent_messages"], "what was sent to all of them")
+    t.equal(find(fewer, "deepmon_container_file"), [], "files of containers where none are asked for")
+    told = [point.tags["file"] for point in find(fewer, "deepmon_file")]
+    t.true(1 < len(told) and "(other)" in told, "files of the host", told)
+    t.true(all(len(name.removesuffix(" (deleted)")) <= 19 for name in told if "(inode" not in name),
+           "paths of 16 bytes and dots", told)
+    t.true("rss_bytes" not in one(fewer, "deepmon_container_memory", container_name="web one").fields, "no RSS")
+
+    counts = last("--file-io", "counts", "--peers", "0")
+    t.true(not any(point.measurement.endswith(("_file", "file_latency", "_peer")) for point in counts), "nothing by name")
+    t.true(not any("sync_calls" in point.fields for point in counts), "no calls of fsync")
+    quiet = {point.tags["latency"] for point in last("--network", "off", "--latency-buckets", "true")
+             if "latency" in point.tags}
+    t.true(quiet and all(kind.startswith("file_") for kind in quiet), "latencies without the network's", quiet)
+
+    tags = {"container_name": "web one", "protocol": "http", "role": "server"}
+    coarse, fine = last("--interval", "1"), {report[0].time_ns: report for report in reports_of(live)}
+    t.equal(one(coarse, "deepmon_container_transactions", **tags).fields["transactions"],
+            one(fine[coarse[0].time_ns], "deepmon_container_transactions", **tags).fields["transactions"],
+            "transactions at a moment, however often they are told")
 
 
 def test_at_its_own_pace(t):
