@@ -377,7 +377,7 @@ static void charge_zone(struct attribution *attribution, const struct energy_zon
 	enum energy_domain domain = zone->domain;
 	struct account *parts = attribution->parts;
 
-	if (socket < 0 || !attribution_has_time(attribution)) {
+	if (socket < 0 || !attribution_has_time(attribution) || attribution->unseen & 1u << ATTRIBUTION_CPU) {
 		parts[PART_UNATTRIBUTED].used.energy_uj[domain] += zone->delta_uj;
 		return;
 	}
@@ -446,6 +446,8 @@ static void retire_removed(struct attribution *attribution, uint64_t now_ns)
 
 void attribution_charge(struct attribution *attribution, const struct energy_zone *zones, uint64_t now_ns)
 {
+	attribution->time_gap |= (attribution->unseen & 1u << ATTRIBUTION_CPU) != 0;
+	attribution->counters_gap |= attribution->time_gap;
 	if (attribution->kernel)
 		charge_cpu_time(attribution, now_ns);
 	else if (attribution->cgroup_cpu)

@@ -21,6 +21,7 @@
 
 struct kernel {
 	struct cpu_bpf *bpf;
+	struct bpf_links links;
 	struct kernel_settings settings;
 	uint32_t cpu_count;
 	uint32_t slot_count;
@@ -67,6 +68,11 @@ static void choose_programs(struct kernel *kernel)
 		if (!interrupts)
 			bpf_program__set_autoload(pairs[i][overlap], false);
 	}
+}
+
+static struct bpf_program *switch_program(const struct kernel *kernel)
+{
+	return kernel->overlap ? kernel->bpf->progs.cpu_switch_smt : kernel->bpf->progs.cpu_switch;
 }
 
 static struct bpf_program *flush_program(const struct kernel *kernel)
@@ -204,6 +210,7 @@ int kernel_open(struct kernel **opened, const struct kernel_settings *settings,
 		kernel_close(kernel);
 		return r;
 	}
+	bpf_links_watch(&kernel->links, kernel->bpf->skeleton);
 	bpf_object_find(logger, "the CPU accounting", kernel->bpf->obj);
 	kernel_flush(kernel);
 	*opened = kernel;
@@ -222,6 +229,17 @@ void kernel_close(struct kernel *kernel)
 	cpu_bpf__destroy(kernel->bpf);
 	free(kernel->away);
 	free(kernel);
+}
+
+void kernel_mend(struct kernel *kernel, struct bpf_links_state *state)
+{
+	struct cpu_state *cpus = kernel->cpus.memory;
+
+	/* Without it nobody writes there: its time begins anew, as that of a CPU that was offline. */
+	if (!bpf_links_hold(&kernel->links, switch_program(kernel)))
+		for (uint32_t cpu = 0; cpu < kernel->cpu_count; cpu++)
+			__atomic_store_n(&cpus[cpu].since_ns, 0, __ATOMIC_RELAXED);
+	bpf_links_mend(&kernel->links, state);
 }
 
 /* It may have other siblings now; its perf events went when it did. */
