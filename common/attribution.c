@@ -155,9 +155,11 @@ static void find_new_owners(struct attribution *attribution, uint64_t now_ns)
 			searched = true;
 			cgroup = cgroups_find(attribution->cgroups, id);
 		}
-		/* Known by nothing but its time: in sum as "gone", so that nothing is lost. */
-		if (!cgroup)
+		/* Known by nothing but its time: in sum as "gone", so that nothing is lost. It has ended. */
+		if (!cgroup) {
 			cgroup = cgroups_add(attribution->cgroups, id, "/gone");
+			cgroups_remove(attribution->cgroups, id, now_ns);
+		}
 		/* One that has a slot already gets no other from any kernel; a recording may say so. */
 		if (cgroup && !cgroup->slot) {
 			cgroup->slot = slot;
@@ -165,6 +167,7 @@ static void find_new_owners(struct attribution *attribution, uint64_t now_ns)
 			attribution->slots_owned++;
 		} else {
 			/* No more cgroups are to be known: as if it had found no slot. */
+			attribution->owners_refused++;
 			charge_slot(attribution, slot, &attribution->parts[PART_OTHER], PART_OTHER);
 		}
 		if (slot >= attribution->slots_used) {
@@ -193,7 +196,10 @@ static void charge_network(struct attribution *attribution, uint32_t slot, struc
 		sums_add(&whole->used.dialogues, &dialogues, sizeof(dialogues));
 }
 
-/* The network charges tasks, of which the idle one is none. */
+/*
+ * The network charges tasks, of which the idle one is none. A cgroup that is not to be known is as one that
+ * found no slot.
+ */
 static void charge_networks(struct attribution *attribution)
 {
 	charge_network(attribution, CPU_SLOT_KERNEL, &attribution->parts[PART_KERNEL], PART_KERNEL);
@@ -201,8 +207,8 @@ static void charge_networks(struct attribution *attribution)
 	for (uint32_t slot = CPU_SLOT_FIRST; slot < attribution->slots_used; slot++) {
 		struct group *group = attribution->owners[slot] ? attribution->owners[slot]->group : NULL;
 
-		if (group)
-			charge_network(attribution, slot, &group->account, group_part(group));
+		charge_network(attribution, slot, group ? &group->account : &attribution->parts[PART_OTHER],
+			       group ? group_part(group) : PART_OTHER);
 	}
 }
 
@@ -218,7 +224,7 @@ static void charge_slot_file_io(struct attribution *attribution, uint32_t slot, 
 		file_io_usage_add(&whole->used.file_io, &used);
 }
 
-/* A cgroup that is not to be known is as one that found no slot. */
+/* Likewise. */
 static void charge_file_io(struct attribution *attribution)
 {
 	struct account *parts = attribution->parts;

@@ -72,6 +72,7 @@ struct attribution {
 	struct cgroup **owners;	   /* [slot] */
 	uint32_t slots_used;	   /* one past the highest slot that ever had an owner */
 	uint32_t slots_owned;	   /* those that have one */
+	uint64_t owners_refused;   /* times that a cgroup that has one was not to be known */
 
 	struct account parts[PART_COUNT];
 	uint64_t latencies_lost;	/* for want of memory: in no histogram */
