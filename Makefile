@@ -56,7 +56,7 @@ fuzzers := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz
 
 .PHONY: all
 all: $(BUILD)/deepmon-execd $(BUILD)/deepmon-top $(BUILD)/deepmon.so $(BUILD)/rapl-sim $(BUILD)/catalogue $(BUILD)/lines \
-     $(BUILD)/host $(addprefix $(BUILD)/tests/,faults/clock.so soak/heap.so)
+     $(BUILD)/host $(addprefix $(BUILD)/tests/,faults/clock.so faults/closer.so soak/heap.so)
 
 # ---- Kernel side -------------------------------------------------------------------------------
 
@@ -202,6 +202,10 @@ REFUSABLE = malloc calloc realloc reallocarray strdup strndup asprintf opendir f
 $(BUILD)/tests/faults/refusals: $(BUILD)/fuzz/tests/faults/refusals.o $(fuzz_objects)
 	@mkdir -p $(@D)
 	$(CLANG) $(FUZZ_FLAGS) $(REFUSABLE:%=-Wl,--wrap=%) -o $@ $^ $(LIBS)
+
+# Closes descriptors under the process that it is loaded into (tests/integration/test_detached.py).
+$(BUILD)/tests/faults/closer.so: $(BUILD)/tests/faults/closer.o
+	$(CC) -shared $(LDFLAGS_ALL) -o $@ $<
 
 # Everything again with the compiler's checks of memory and arithmetic: SANITIZE_TESTS are words of
 # integration tests' names. Not collectd's: its daemon would have to be built so, too.

@@ -156,9 +156,11 @@ static void find_new_owners(struct attribution *attribution, uint64_t now_ns)
 			searched = true;
 			cgroup = cgroups_find(attribution->cgroups, id);
 		}
-		/* Known by nothing but its time: in sum as "gone", so that nothing is lost. */
-		if (!cgroup)
+		/* Known by nothing but its time: in sum as "gone", so that nothing is lost. It has ended. */
+		if (!cgroup) {
 			cgroup = cgroups_add(attribution->cgroups, id, "/gone");
+			cgroups_remove(attribution->cgroups, id, now_ns);
+		}
 		/* One that has a slot already gets no other from any kernel; a recording may say so. */
 		if (cgroup && !cgroup->slot) {
 			cgroup->slot = slot;
@@ -166,6 +168,7 @@ static void find_new_owners(struct attribution *attribution, uint64_t now_ns)
 			attribution->slots_owned++;
 		} else {
 			/* No more cgroups are to be known: as if it had found no slot. */
+			attribution->owners_refused++;
 			charge_slot(attribution, slot, &attribution->parts[PART_OTHER], PART_OTHER);
 		}
 		if (slot >= attribution->slots_used) {
@@ -194,7 +197,10 @@ static void charge_network(struct attribution *attribution, uint32_t slot, struc
 		sums_add(&whole->used.dialogues, &dialogues, sizeof(dialogues));
 }
 
-/* The network charges tasks, of which the idle one is none. */
+/*
+ * The network charges tasks, of which the idle one is none. A cgroup that is not to be known is as one that
+ * found no slot.
+ */
 static void charge_networks(struct attribution *attribution)
 {
 	charge_network(attribution, CPU_SLOT_KERNEL, &attribution->parts[PART_KERNEL], PART_KERNEL);
@@ -202,8 +208,8 @@ static void charge_networks(struct attribution *attribution)
 	for (uint32_t slot = CPU_SLOT_FIRST; slot < attribution->slots_used; slot++) {
 		struct group *group = attribution->owners[slot] ? attribution->owners[slot]->group : NULL;
 
-		if (group)
-			charge_network(attribution, slot, &group->account, group_part(group));
+		charge_network(attribution, slot, group ? &group->account : &attribution->parts[PART_OTHER],
+			       group ? group_part(group) : PART_OTHER);
 	}
 }
 
@@ -219,7 +225,7 @@ static void charge_slot_file_io(struct attribution *attribution, uint32_t slot, 
 		file_io_usage_add(&whole->used.file_io, &used);
 }
 
-/* A cgroup that is not to be known is as one that found no slot. */
+/* Likewise. */
 static void charge_file_io(struct attribution *attribution)
 {
 	struct account *parts = attribution->parts;
@@ -378,7 +384,7 @@ static void charge_zone(struct attribution *attribution, const struct energy_zon
 	enum energy_domain domain = zone->domain;
 	struct account *parts = attribution->parts;
 
-	if (socket < 0 || !attribution_has_time(attribution)) {
+	if (socket < 0 || !attribution_has_time(attribution) || attribution->unseen & 1u << ATTRIBUTION_CPU) {
 		parts[PART_UNATTRIBUTED].used.energy_uj[domain] += zone->delta_uj;
 		return;
 	}
@@ -447,6 +453,8 @@ static void retire_removed(struct attribution *attribution, uint64_t now_ns)
 
 void attribution_charge(struct attribution *attribution, const struct energy_zone *zones, uint64_t now_ns)
 {
+	attribution->time_gap |= (attribution->unseen & 1u << ATTRIBUTION_CPU) != 0;
+	attribution->counters_gap |= attribution->time_gap;
 	if (attribution->kernel)
 		charge_cpu_time(attribution, now_ns);
 	else if (attribution->cgroup_cpu)

@@ -35,6 +35,15 @@ struct churn {
 	uint64_t ended_cgroups, ended_cpu_ns;
 };
 
+/* What programs on hooks tell of. */
+enum attribution_source {
+	ATTRIBUTION_CPU,
+	ATTRIBUTION_EVENTS,
+	ATTRIBUTION_NETWORK,
+	ATTRIBUTION_FILE_IO,
+	ATTRIBUTION_SOURCES,
+};
+
 /* What is kept of a zone between intervals and reports. */
 struct zone_record {
 	struct idle_power idle;
@@ -63,6 +72,7 @@ struct attribution {
 	struct cgroup **owners;	   /* [slot] */
 	uint32_t slots_used;	   /* one past the highest slot that ever had an owner */
 	uint32_t slots_owned;	   /* those that have one */
+	uint64_t owners_refused;   /* times that a cgroup that has one was not to be known */
 
 	struct account parts[PART_COUNT];
 	uint64_t latencies_lost;	/* for want of memory: in no histogram */
@@ -78,10 +88,15 @@ struct attribution {
 	bool by_cycles;	     /* weight is cycles, not time */
 	uint64_t counters_failed;
 
+	/* A bit for each source: set before each charge. */
+	uint32_t
+	    unseen;   /* its programs did not see all of the interval: whose energy that is, is not known */
+	uint32_t off; /* they do not hang on their hooks: its figures stand still, and are not told */
+
 	/* Since the last report. */
 	struct zone_record *zones;
 	size_t zone_count;
-	bool counters_gap;
+	bool counters_gap, time_gap; /* some reading of them failed; some CPU time was not seen */
 };
 
 /* `kernel` may be NULL. -ENOMEM. All that is passed but the rules must outlive it. */

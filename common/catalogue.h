@@ -420,6 +420,9 @@
 	X(SELF_COST, switches_unseen, U64, COUNTER, "", "total_events", "switches_unseen", \
 	  "Context switches that the kernel did not report; their time is charged by the " \
 	  "scheduler's own count") \
+	X(SELF_COST, programs_lost, U64, COUNTER, "", "total_events", "programs_lost", \
+	  "Times that a program of deepmon's was found off its hook: what it would have counted since the " \
+	  "last sample is not told") \
 	X(SELF_COST, counters_failed, U64, COUNTER, "", "total_events", "counters_failed", \
 	  "Readings of performance counters that failed; energy then goes by CPU time") \
 	X(SELF_COST, counters_running_percent, F64, GAUGE, "percent", "percent", "counters_running", \

@@ -14,6 +14,7 @@
 
 struct cgroup_events {
 	struct cgroup_bpf *bpf;
+	struct bpf_links links;
 	struct ring_buffer *ring;
 	cgroup_event_handler *handle;
 	void *user;
@@ -70,6 +71,7 @@ int cgroup_events_open(struct cgroup_events **opened, const struct hierarchy *hi
 		cgroup_events_close(events);
 		return r;
 	}
+	bpf_links_watch(&events->links, events->bpf->skeleton);
 	bpf_object_find(logger, "the cgroup events", events->bpf->obj);
 	*opened = events;
 	return 0;
@@ -82,6 +84,11 @@ void cgroup_events_close(struct cgroup_events *events)
 	ring_buffer__free(events->ring);
 	cgroup_bpf__destroy(events->bpf);
 	free(events);
+}
+
+void cgroup_events_mend(struct cgroup_events *events, struct bpf_links_state *state)
+{
+	bpf_links_mend(&events->links, state);
 }
 
 int cgroup_events_fd(const struct cgroup_events *events)

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "../bpf/cgroup.h"
+#include "bpf_links.h"
 #include "deepmon.h"
 #include "hierarchy.h"
 
@@ -23,6 +24,9 @@ int cgroup_events_open(struct cgroup_events **events, const struct hierarchy *hi
 void cgroup_events_close(struct cgroup_events *events);
 
 /* Readable when there are events to read. */
+/* As bpf_links_mend. */
+void cgroup_events_mend(struct cgroup_events *events, struct bpf_links_state *state);
+
 int cgroup_events_fd(const struct cgroup_events *events);
 void cgroup_events_read(struct cgroup_events *events);
 

@@ -74,6 +74,7 @@ struct deepmon {
 	struct attribution attribution;
 	struct footprints footprints;
 	uint64_t events_dropped;
+	uint32_t hooks_said; /* a bit for each source whose programs came off, which is said once */
 	uint64_t last_report_ns;
 	bool new_cpus_said;
 	bool reading;	    /* files, without the lock: nothing may be forgotten meanwhile */
@@ -100,6 +101,8 @@ bool collector_tells_files(const struct deepmon *collector);
 int collector_start_thread(struct deepmon *collector);
 /* Of cgroup_events: one came or went. `user` is the collector. */
 void collector_hear(void *user, const struct cgroup_event *event);
+/* Attaches again what came off its hooks, and tells the ledger. Under the lock. */
+void collector_mend_hooks(struct deepmon *collector);
 /* Brings everything up to now. Under the lock. */
 void collector_take_sample(struct deepmon *collector);
 /* A sample whose time has come. Under the lock, as all that forgets cgroups. */

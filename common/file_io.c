@@ -19,6 +19,7 @@
 
 struct file_io {
 	struct file_io_bpf *bpf; /* NULL: there are files */
+	struct bpf_links links;
 	struct files *files;
 	uint32_t cpu_count, slot_count;
 	struct bpf_mapping usage;
@@ -116,6 +117,8 @@ int file_io_open(struct file_io **opened, bool full, const struct files_settings
 		file_io_close(file_io);
 		return r;
 	}
+	bpf_links_watch(&file_io->links,
+			file_io->bpf ? file_io->bpf->skeleton : files_skeleton(file_io->files));
 	if (file_io->bpf)
 		bpf_object_find(logger, "the accounting of file I/O", file_io->bpf->obj);
 	*opened = file_io;
@@ -131,6 +134,11 @@ void file_io_close(struct file_io *file_io)
 	files_close(file_io->files);
 	free(file_io->taken);
 	free(file_io);
+}
+
+void file_io_mend(struct file_io *file_io, struct bpf_links_state *state)
+{
+	bpf_links_mend(&file_io->links, state);
 }
 
 void file_io_flush(const struct file_io *file_io)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "../bpf/file_io.h"
+#include "bpf_links.h"
 #include "deepmon.h"
 #include "files.h"
 
@@ -20,6 +21,9 @@ int file_io_open(struct file_io **file_io, bool full, const struct files_setting
 		 const struct deepmon_logger *logger);
 /* Takes NULL. */
 void file_io_close(struct file_io *file_io);
+
+/* As bpf_links_mend. */
+void file_io_mend(struct file_io *file_io, struct bpf_links_state *state);
 
 /* Charges what runs now, on every CPU. */
 void file_io_flush(const struct file_io *file_io);

@@ -226,6 +226,11 @@ void files_close(struct files *files)
 	free(files);
 }
 
+const struct bpf_object_skeleton *files_skeleton(const struct files *files)
+{
+	return files->bpf->skeleton;
+}
+
 const struct bpf_map *files_usage(const struct files *files)
 {
 	return files->bpf->maps.file_io_usage;

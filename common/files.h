@@ -34,6 +34,8 @@ int files_open(struct files **files, const struct files_settings *settings,
 /* Takes NULL. */
 void files_close(struct files *files);
 
+const struct bpf_object_skeleton *files_skeleton(const struct files *files);
+
 /* Of struct file_io_usage, by CPU and slot. */
 const struct bpf_map *files_usage(const struct files *files);
 

@@ -54,6 +54,11 @@ static void choose_programs(struct kernel *kernel)
 	}
 }
 
+static struct bpf_program *switch_program(const struct kernel *kernel)
+{
+	return kernel->overlap ? kernel->bpf->progs.cpu_switch_smt : kernel->bpf->progs.cpu_switch;
+}
+
 static struct bpf_program *flush_program(const struct kernel *kernel)
 {
 	return kernel->overlap ? kernel->bpf->progs.cpu_flush_smt : kernel->bpf->progs.cpu_flush;
@@ -189,6 +194,7 @@ int kernel_open(struct kernel **opened, const struct kernel_settings *settings,
 		kernel_close(kernel);
 		return r;
 	}
+	bpf_links_watch(&kernel->links, kernel->bpf->skeleton);
 	bpf_object_find(logger, "the CPU accounting", kernel->bpf->obj);
 	kernel_flush(kernel);
 	*opened = kernel;
@@ -207,6 +213,17 @@ void kernel_close(struct kernel *kernel)
 	cpu_bpf__destroy(kernel->bpf);
 	free(kernel->away);
 	free(kernel);
+}
+
+void kernel_mend(struct kernel *kernel, struct bpf_links_state *state)
+{
+	struct cpu_state *cpus = kernel->cpus.memory;
+
+	/* Without it nobody writes there: its time begins anew, as that of a CPU that was offline. */
+	if (!bpf_links_hold(&kernel->links, switch_program(kernel)))
+		for (uint32_t cpu = 0; cpu < kernel->cpu_count; cpu++)
+			__atomic_store_n(&cpus[cpu].since_ns, 0, __ATOMIC_RELAXED);
+	bpf_links_mend(&kernel->links, state);
 }
 
 /* It may have other siblings now; its perf events went when it did. */

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "../bpf/cpu.h"
+#include "bpf_links.h"
 #include "counters.h"
 #include "deepmon.h"
 #include "hierarchy.h"
@@ -44,6 +45,9 @@ int kernel_open(struct kernel **kernel, const struct kernel_settings *settings,
 		const struct deepmon_logger *logger);
 /* Takes NULL. */
 void kernel_close(struct kernel *kernel);
+
+/* As bpf_links_mend. Time that no program saw is not charged to anybody. */
+void kernel_mend(struct kernel *kernel, struct bpf_links_state *state);
 
 /* Charges what runs now, on every CPU, so that what kernel_usage then shows is complete up to here. */
 void kernel_flush(struct kernel *kernel);

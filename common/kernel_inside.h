@@ -11,6 +11,7 @@
 
 struct kernel {
 	struct cpu_bpf *bpf; /* NULL: all is played to the copy */
+	struct bpf_links links;
 	struct kernel_settings settings;
 	uint32_t cpu_count;
 	uint32_t slot_count;

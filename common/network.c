@@ -315,6 +315,7 @@ int network_open(struct network **opened, const struct network_settings *setting
 		return r ? r : -ENOMEM;
 	}
 	say_way(network, logger, &reasons);
+	bpf_links_watch(&network->watched, network->bpf->skeleton);
 	bpf_object_find(logger, "the network's accounting", network->bpf->obj);
 	*opened = network;
 	return 0;
@@ -328,6 +329,11 @@ void network_close(struct network *network)
 	free(network->taken);
 	free(network->dialogues_taken);
 	free(network);
+}
+
+void network_mend(struct network *network, struct bpf_links_state *state)
+{
+	bpf_links_mend(&network->watched, state);
 }
 
 uint32_t network_counted(const struct network *network)

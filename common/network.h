@@ -46,6 +46,9 @@ int network_open(struct network **network, const struct network_settings *settin
 /* Takes NULL. */
 void network_close(struct network *network);
 
+/* As bpf_links_mend, but for kprobes. */
+void network_mend(struct network *network, struct bpf_links_state *state);
+
 /* A bit for each group that is counted. */
 uint32_t network_counted(const struct network *network);
 

@@ -12,6 +12,7 @@
 
 struct network {
 	struct net_bpf *bpf; /* NULL: all is played to the copy */
+	struct bpf_links watched;
 	struct network_way way;
 	struct network_links links;
 	uint32_t counted;

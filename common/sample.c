@@ -30,7 +30,7 @@ static void add_cpu(struct sample *sample, const struct attribution *attribution
 		record->values.cpu.context_switches = used->switches;
 		record->valid |= VALID(CPU, context_switches);
 	}
-	if (sample->view.interval_ns) {
+	if (sample->view.interval_ns && !attribution->time_gap) {
 		record->values.cpu.cpu_usage_percent = 100.0 *
 						       (double)(used->cpu_ns - account->reported.cpu_ns) /
 						       (double)sample->view.interval_ns;
@@ -162,27 +162,40 @@ static void add_energy(struct sample *sample, const struct subject_of *of, enum 
 	}
 }
 
+/* A source whose programs hang nowhere counts nothing, which is not zero. */
+static bool is_counted(const struct attribution *attribution, enum attribution_source source)
+{
+	return !(attribution->off >> source & 1);
+}
+
 static void add_account(struct sample *sample, const struct attribution *attribution,
 			const struct subject_of *of, struct account *account)
 {
 	/* Every nanosecond is somebody's, and nobody's instructions are no figure. */
 	if (attribution_has_time(attribution) && account != &attribution->parts[PART_UNATTRIBUTED]) {
-		add_cpu(sample, attribution, of, account);
-		if (account != &attribution->parts[PART_IDLE])
+		if (is_counted(attribution, ATTRIBUTION_CPU))
+			add_cpu(sample, attribution, of, account);
+		if (is_counted(attribution, ATTRIBUTION_CPU) && account != &attribution->parts[PART_IDLE])
 			add_perf(sample, attribution, of, account);
-		if (attribution->network && account != &attribution->parts[PART_IDLE] &&
-		    of->entity != DEEPMON_PROCESS)
+		if (attribution->network && is_counted(attribution, ATTRIBUTION_NETWORK) &&
+		    account != &attribution->parts[PART_IDLE] && of->entity != DEEPMON_PROCESS)
 			add_network(sample, attribution, of, account);
-		if (attribution->latency && of->entity != DEEPMON_PROCESS)
-			sample_add_transactions(sample, of, account);
-		if (attribution->file_io && account != &attribution->parts[PART_IDLE] &&
+		if (attribution->latency && is_counted(attribution, ATTRIBUTION_NETWORK) &&
 		    of->entity != DEEPMON_PROCESS)
+			sample_add_transactions(sample, of, account);
+		if (attribution->file_io && is_counted(attribution, ATTRIBUTION_FILE_IO) &&
+		    account != &attribution->parts[PART_IDLE] && of->entity != DEEPMON_PROCESS)
 			sample_add_file_io(sample, attribution, of, account);
 	}
-	for (int domain = 0; domain < ENERGY_DOMAIN_COUNT; domain++)
-		if (sample->domains[domain].measured && energy_is_divided((enum energy_domain)domain))
-			add_energy(sample, of, domain, &sample->domains[domain],
-				   account->used.energy_uj[domain], account->reported.energy_uj[domain]);
+	for (int domain = 0; domain < ENERGY_DOMAIN_COUNT; domain++) {
+		struct domain_state state = sample->domains[domain];
+
+		/* Of what was not seen the energy is nobody's. */
+		state.gap |= attribution->time_gap;
+		if (state.measured && energy_is_divided((enum energy_domain)domain))
+			add_energy(sample, of, domain, &state, account->used.energy_uj[domain],
+				   account->reported.energy_uj[domain]);
+	}
 	sample_add_buckets(sample, of, account);
 	account_told(account);
 }
@@ -218,9 +231,11 @@ static void add_group(struct sample *sample, const struct attribution *attributi
 
 	if (attribution->processes && of.entity == DEEPMON_CONTAINER)
 		add_processes(sample, attribution, &of, group);
-	if (attribution->top_files && of.entity == DEEPMON_CONTAINER)
+	if (attribution->top_files && is_counted(attribution, ATTRIBUTION_FILE_IO) &&
+	    of.entity == DEEPMON_CONTAINER)
 		sample_add_files_of_group(sample, attribution, &of, group);
-	if (attribution->peers && of.entity == DEEPMON_CONTAINER)
+	if (attribution->peers && is_counted(attribution, ATTRIBUTION_NETWORK) &&
+	    of.entity == DEEPMON_CONTAINER)
 		sample_add_peers(sample, attribution, &of, group);
 	told_account(group, &told);
 	add_account(sample, attribution, &of, &told);
@@ -385,7 +400,7 @@ int sample_build(struct sample *sample, struct attribution *attribution, const s
 		attribution->zones[i].measured = false;
 		attribution->zones[i].gap = attribution->zones[i].behind;
 	}
-	attribution->counters_gap = false;
+	attribution->counters_gap = attribution->time_gap = false;
 
 	struct deepmon_record *record =
 	    sample_add_record(sample, DEEPMON_SELF, DEEPMON_SUBJECT_SELF_COST, "");

@@ -4,6 +4,7 @@
  * Everything below the collector's lock is shared by that thread and the reader.
  */
 #include <errno.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
@@ -11,6 +12,7 @@
 
 #include "clock.h"
 #include "collector.h"
+#include "log.h"
 
 void collector_hear(void *user, const struct cgroup_event *event)
 {
@@ -36,7 +38,8 @@ static void read_events(struct deepmon *collector)
 		cgroup_events_read(collector->events);
 		collector->events_dropped = cgroup_events_dropped(collector->events);
 	}
-	if (!collector->events || dropped != collector->events_dropped)
+	if (!collector->events || dropped != collector->events_dropped ||
+	    collector->attribution.unseen & 1u << ATTRIBUTION_EVENTS)
 		cgroups_search(&collector->cgroups, clock_ns(CLOCK_MONOTONIC));
 	namer_wake(&collector->namer);
 }
@@ -48,12 +51,13 @@ void collector_take_sample(struct deepmon *collector)
 	uint64_t began = clock_ns(CLOCK_MONOTONIC), energy_began, ended;
 	size_t zone_count;
 
+	collector_mend_hooks(collector);
 	if (collector_has_time(collector))
 		read_events(collector);
 	energy_began = clock_ns(CLOCK_MONOTONIC);
 	if (collector->energy)
 		energy_read(collector->energy);
-	if (collector->kernel)
+	if (collector->kernel && !(collector->attribution.off & 1u << ATTRIBUTION_CPU))
 		kernel_flush(collector->kernel);
 	if (collector->file_io)
 		file_io_flush(collector->file_io);
@@ -103,6 +107,14 @@ static void *run(void *argument)
 		struct epoll_event events[4];
 		int count = epoll_wait(collector->epoll_fd, events, 4, -1);
 
+		if (count < 0 && errno != EINTR) {
+			log_warning(
+			    &collector->logger,
+			    "samples between reports are left out (%s): something else in this process "
+			    "closed what deepmon waits by. Start it again",
+			    strerror(errno));
+			return NULL;
+		}
 		for (int i = 0; i < count; i++) {
 			int fd = events[i].data.fd;
 			uint64_t expirations;

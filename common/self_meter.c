@@ -99,9 +99,11 @@ static void measure_kernel(const struct self_meter *meter, const struct self_sou
 
 	cost->cgroups_tracked = sources->attribution->cgroups->count;
 	cost->slots_used = sources->attribution->slots_owned;
-	cost->slots_refused = kernel_slots_refused(kernel);
+	cost->slots_refused = kernel_slots_refused(kernel) + sources->attribution->owners_refused;
 	cost->switches_unseen = kernel_switches_unseen(kernel);
-	*valid |= VALID(cgroups_tracked) | VALID(slots_used) | VALID(slots_refused) | VALID(switches_unseen);
+	cost->programs_lost = meter->programs_lost;
+	*valid |= VALID(cgroups_tracked) | VALID(slots_used) | VALID(slots_refused) | VALID(switches_unseen) |
+		  VALID(programs_lost);
 	if (sources->attribution->processes) {
 		cost->processes_refused =
 		    kernel_processes_refused(kernel) + sources->attribution->processes->refused;

@@ -13,7 +13,8 @@
 #include "surveyor.h"
 
 struct self_meter {
-	int stats_fd; /* BPF statistics are on while it is open; -1: off */
+	uint64_t programs_lost; /* found off their hooks */
+	int stats_fd;		/* BPF statistics are on while it is open; -1: off */
 	uint64_t samples, sample_cpu_ns, sample_duration_ns;
 	uint64_t skew_ns; /* the longest since the last report */
 
