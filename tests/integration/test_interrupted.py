@@ -52,11 +52,12 @@ def check_rates(t, before, after):
 
 
 def check_books(t, report):
-    """Parts are the host's, and zones are, to the µJ."""
+    """Parts are the host's, to the µJ; and so are the zones, where none has a gap just then."""
     host_uj = microjoules(one(report, "deepmon_host_energy", domain="package").fields["energy_joules"])
     parts = [microjoules(point.fields["energy_joules"]) for point in find(report, "deepmon_total_energy", domain="package")]
-    t.equal((sum(parts), sum(map(microjoules, zones(report).values()))), (host_uj, host_uj),
-            f"uJ of all parts {parts} and of all zones")
+    t.equal(sum(parts), host_uj, f"uJ of all parts {parts}")
+    if len(zones(report)) == len(find(report, "deepmon_zone")):
+        t.equal(sum(map(microjoules, zones(report).values())), host_uj, "uJ of all zones")
 
 
 def check_counters_grow(t, reports):
@@ -214,8 +215,9 @@ def test_a_collector_stopped_while_a_counter_steps_back(t):
     parent.stop()
     # All that were asked for meanwhile are one report: of two at one moment the second has no time to tell of. The
     # next may be due at once.
-    at_once = [pair for pair in pairs if seconds_between(*pair) < TICK_SECONDS / 4]
-    t.true(len(at_once) <= 1, "reports that follow another at once", [seconds_between(*pair) for pair in pairs])
+    at_once = [seconds_between(*pair) for pair in pairs[gap + 1:]]
+    t.true(len([seconds for seconds in at_once if seconds < TICK_SECONDS / 4]) <= 1, "reports that follow another at once",
+           at_once)
     said = [line for line in parent.stderr_lines if "reports were left out while" in line and "held up" in line]
     t.true(sum(int(line.split()[2]) for line in said) >= STOPPED_SECONDS / TICK_SECONDS - 2,
            "as many as were asked for are said to be left out", said)
