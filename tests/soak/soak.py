@@ -32,6 +32,7 @@ from stage.execd_parent import ExecdParent  # noqa: E402
 from stage.lineprotocol import find, parse_line  # noqa: E402
 from stage.process import Skip, StageError, Stopped, find_program, open_files, resident_kib, stop_on_signals, wait_until  # noqa: E402,E501
 from stage.rapl import RaplSim  # noqa: E402
+from support import one  # noqa: E402
 from test_identity import Host  # noqa: E402
 from test_memory import findings, valgrind  # noqa: E402
 
@@ -44,7 +45,7 @@ BEGIN, END = "<!-- generated: soak -->", "<!-- end -->"
 # All that it has, and bounds that are reached within seconds.
 OPTIONS = ["--energy-source", "powercap", "--sample-interval", "0.5", "--processes", "5", "--max-processes", "1024",
            "--network", "on", "--http", "on", "--peers", "5", "--max-peers", "1024", "--file-io", "full",
-           "--top-files", "5", "--container-files", "3", "--max-files", "256", "--max-ended", "512",
+           "--top-files", "5", "--container-files", "3", "--max-files", "256", "--max-ended", "4096",
            "--proportional-memory", "on", "--proportional-memory-interval", "1", "--latency-buckets", "true",
            "--max-containers", "2048", "--max-units", "2048"]
 # Zones that wrap every two minutes; under valgrind a sample may come seconds late.
@@ -174,7 +175,8 @@ class Soak:
         wait_until(lambda: self.truth_uj()[1] > taken, 10, "the simulator's next line")
         host_uj = sum(point.fields["energy_joules"] for point in find(points, "deepmon_host_energy", domain="package")) * 1e6
         looked = {"cpu": (self.cpu_ns, cpu_before, cpu_after),
-                  "energy": (host_uj, energy_before, self.truth_uj()[0])}
+                  "energy": (host_uj, energy_before, self.truth_uj()[0]),
+                  "unreported": one(points, "deepmon_self").fields["ended_unreported"]}
         with open(self.t.state / "looks.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps({"time": time.time(), **looked, "series": {" ".join(map(str, series)): ns for series, ns in self.last_ns.items()}}) + "\n")
         return looked | {"points": points}
@@ -256,7 +258,7 @@ class Soak:
         stop = self.parent.stop()
         bad = findings(self.valgrind_log) if plan.under == "valgrind" else []
         return Found(before, after, self.drift(first, last, "cpu"), self.stolen(begun, stolen),
-                     self.drift(first, last, "energy"), self.unclosed, lines + self.parent.stderr_lines[said + len(lines):],
+                     last["unreported"] - first["unreported"], self.drift(first, last, "energy"), self.unclosed, lines + self.parent.stderr_lines[said + len(lines):],
                      bad, stop.status, well), rows
 
     HEAD = ("minute", "containers", "requests", "resident MiB", "heap KiB", "descriptors", "slots", "processes", "peers",
