@@ -42,10 +42,12 @@ KEPT_SECONDS = 35  # a peer that is not used for 30 is let go
 KEPT_EACH = 3  # entries of a map that one container leaves for so long
 BEGIN, END = "<!-- generated: soak -->", "<!-- end -->"
 
+ENDED = 64  # that are remembered
+
 # All that it has, and bounds that are reached within seconds.
 OPTIONS = ["--energy-source", "powercap", "--sample-interval", "0.5", "--processes", "5", "--max-processes", "1024",
            "--network", "on", "--http", "on", "--peers", "5", "--max-peers", "1024", "--file-io", "full",
-           "--top-files", "5", "--container-files", "3", "--max-files", "256", "--max-ended", "4096",
+           "--top-files", "5", "--container-files", "3", "--max-files", "256", "--max-ended", str(ENDED),
            "--proportional-memory", "on", "--proportional-memory-interval", "1", "--latency-buckets", "true",
            "--max-containers", "2048", "--max-units", "2048"]
 # Zones that wrap every two minutes; under valgrind a sample may come seconds late.
@@ -231,6 +233,7 @@ class Soak:
         """(Found, the table's lines)"""
         plan, rows = self.plan, [self.HEAD]
         self.look()
+        self.load.fill(ENDED)
         self.load.start()
         time.sleep(plan.warm_up)
         self.report()
@@ -254,12 +257,12 @@ class Soak:
             wait_until(lambda: open_files(self.pid) <= before.descriptors, 5, "files closed")
         after.descriptors = open_files(self.pid)
         rows.append(self.line(begun, stolen, first, after, last))
-        lines = self.parent.stderr_lines[said:]
         stop = self.parent.stop()
+        lines = self.parent.stderr_lines[said:]
         bad = findings(self.valgrind_log) if plan.under == "valgrind" else []
         return Found(before, after, self.drift(first, last, "cpu"), self.stolen(begun, stolen),
-                     last["unreported"] - first["unreported"], self.drift(first, last, "energy"), self.unclosed, lines + self.parent.stderr_lines[said + len(lines):],
-                     bad, stop.status, well), rows
+                     last["unreported"] - first["unreported"], self.drift(first, last, "energy"), self.unclosed,
+                     lines, bad, stop.status, well), rows
 
     HEAD = ("minute", "containers", "requests", "resident MiB", "heap KiB", "descriptors", "slots", "processes", "peers",
             "histograms", "stolen", "CPU time off", "energy off")
