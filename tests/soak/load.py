@@ -76,8 +76,8 @@ def serve(listener, counts):
 
 def ask(port, number):
     """From an address of its own, so that the server has many peers."""
-    with socket.create_connection(("127.0.0.1", port), 5, ("127.0.%d.%d" % (1 + number // 250 % 200, 1 + number % 250), 0)
-                                  ) as connection:
+    own = f"127.0.{1 + number // 250 % 200}.{1 + number % 250}"
+    with socket.create_connection(("127.0.0.1", port), 5, (own, 0)) as connection:
         for request in range(REQUESTS):
             connection.sendall(REQUEST % request)
             left = len(ANSWER)
