@@ -256,6 +256,8 @@ int deepmon_read(struct deepmon *collector, const struct deepmon_sample **sample
 		return replay_read(collector, 0, sample);
 	look_for_new_cpus(collector);
 	pthread_mutex_lock(&collector->lock);
+	if (collector->kernel)
+		kernel_renew_counters(collector->kernel);
 	collector_take_sample(collector);
 	now = clock_ns(CLOCK_MONOTONIC);
 	collector->sample.taken_ns = clock_ns(CLOCK_REALTIME);

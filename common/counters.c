@@ -101,10 +101,15 @@ int counters_open(struct counters *counters, const struct deepmon_options *optio
 	};
 	bool said = false;
 
-	*counters =
-	    (struct counters){.cpu_count = cpu_count, .fds = malloc(cpu_count * CPU_COUNTERS * sizeof(int))};
-	if (!counters->fds)
+	*counters = (struct counters){.cpu_count = cpu_count,
+				      .fds = malloc(cpu_count * CPU_COUNTERS * sizeof(int)),
+				      .enabled_ns = calloc(cpu_count, sizeof(uint64_t))};
+	if (!counters->fds || !counters->enabled_ns) {
+		free(counters->fds);
+		free(counters->enabled_ns);
+		*counters = (struct counters){0};
 		return -ENOMEM;
+	}
 	for (uint32_t i = 0; i < cpu_count * CPU_COUNTERS; i++)
 		counters->fds[i] = -1;
 	for (unsigned i = 0; i < CPU_COUNTERS; i++) {
@@ -134,6 +139,7 @@ void counters_close(struct counters *counters)
 	for (unsigned i = 0; counters->fds && i < CPU_COUNTERS; i++)
 		close_everywhere(counters, i);
 	free(counters->fds);
+	free(counters->enabled_ns);
 	*counters = (struct counters){0};
 }
 
@@ -152,6 +158,23 @@ int counters_open_cpu(struct counters *counters, uint32_t cpu)
 			result = *fd;
 	}
 	return result;
+}
+
+bool counters_gone(struct counters *counters, uint32_t cpu)
+{
+	uint64_t before = counters->enabled_ns[cpu];
+
+	for (unsigned i = 0; i < CPU_COUNTERS; i++) {
+		int fd = counters->fds[cpu * CPU_COUNTERS + i];
+		struct counter_reading reading;
+
+		if (fd < 0 || read(fd, &reading, sizeof(reading)) != sizeof(reading))
+			continue;
+		/* While its CPU is there a counter is enabled, even when others have the registers. */
+		counters->enabled_ns[cpu] = reading.enabled_ns;
+		return before && reading.enabled_ns == before;
+	}
+	return false;
 }
 
 int counters_running(const struct counters *counters, double *ratio)

@@ -6,6 +6,7 @@
 #ifndef DEEPMON_COUNTERS_H
 #define DEEPMON_COUNTERS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "../bpf/cpu.h"
@@ -16,7 +17,8 @@ struct counters {
 	uint32_t mask; /* a bit for each enum cpu_counter that is open on every CPU that is online */
 	uint32_t cpu_count;
 	struct counter_event event[CPU_COUNTERS];
-	int *fds; /* [cpu * CPU_COUNTERS + counter]; -1: not open */
+	int *fds;	      /* [cpu * CPU_COUNTERS + counter]; -1: not open */
+	uint64_t *enabled_ns; /* [cpu]; of its first counter, when counters_gone last looked; 0: never */
 };
 
 /*
@@ -29,6 +31,12 @@ void counters_close(struct counters *counters);
 
 /* Opens those of one CPU again, for it was away. -errno of the first that can't be. */
 int counters_open_cpu(struct counters *counters, uint32_t cpu);
+
+/*
+ * Whether a CPU's counters went without a word since the last call: it was away and is back, and what was
+ * opened before stands still for good.
+ */
+bool counters_gone(struct counters *counters, uint32_t cpu);
 
 /*
  * For how much of the time that the counters were enabled they ran, all of them together, from 0 to 1: less

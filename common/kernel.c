@@ -257,6 +257,15 @@ void kernel_flush(struct kernel *kernel)
 	}
 }
 
+void kernel_renew_counters(struct kernel *kernel)
+{
+	if (!kernel->settings.counters->mask)
+		return;
+	for (uint32_t cpu = 0; cpu < kernel->cpu_count; cpu++)
+		if (!kernel->away[cpu] && counters_gone(kernel->settings.counters, cpu))
+			welcome_back(kernel, cpu);
+}
+
 bool kernel_has_overlap(const struct kernel *kernel)
 {
 	return kernel->overlap;

@@ -51,6 +51,11 @@ void kernel_mend(struct kernel *kernel, struct bpf_links_state *state);
 
 /* Charges what runs now, on every CPU, so that what kernel_usage then shows is complete up to here. */
 void kernel_flush(struct kernel *kernel);
+/*
+ * Opens the performance counters of CPUs again that were away and back between two calls of kernel_flush. It
+ * costs a system call for each CPU: so it is for reports.
+ */
+void kernel_renew_counters(struct kernel *kernel);
 
 /* What is counted: whether overlap and switches are, and a bit for each enum cpu_counter that is. */
 bool kernel_has_overlap(const struct kernel *kernel);

@@ -18,7 +18,7 @@ from support import execd
 from test_capabilities import ALL, as_nobody
 
 CGROUPS = "/sys/fs/cgroup"
-BURN_NS = 200_000_000
+BURN_NS = 100_000_000
 TOLERANCE, TOLERANCE_NS = 0.1, 20_000_000  # a v1 hierarchy charges who is put in while it runs at ticks
 PROPORTIONAL = ("--proportional-memory", "on", "--proportional-memory-interval", "0.2",
                 "--proportional-memory-budget", "20")
@@ -85,7 +85,7 @@ def unmount_and_mount(t, hierarchy):
     if not roots:
         raise Skip("no unified hierarchy is mounted")
     before = t.enter(Container())
-    parent = execd(t, "--cgroup-hierarchy", hierarchy, interval=0.5, prefix=unshared())
+    parent = execd(t, "--cgroup-hierarchy", hierarchy, interval=0.25, prefix=unshared())
     parent.wait_for_batches(2, 20)
     check_account(t, parent, before, before.directory, "from before")
     files, lines = open_files(parent.process.pid), list(parent.stderr_lines)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-only
 """A CPU that goes away and comes back: the accounts close for those that are there."""
 
+import os
 import time
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from stage.cgroups import Cgroup, burn_ns
 from stage.lineprotocol import find
 from stage.process import Skip
 
-from support import CPUS, SECOND, execd
+from support import CPUS, SECOND, execd, growth, one
 
 ALONE = "it takes a CPU away"
 
@@ -93,3 +94,40 @@ def test_a_cpu_goes_away_and_comes_back(t):
     t.true(failed[-1] > failed[0], "the interval of its return is told as one of failed counters", failed)
     cycles = [find(report, "deepmon_system_perf", cgroup=busy.path[1:])[0].fields["cycles"] for report in pairs[-1]]
     t.within(cycles[1] - cycles[0], grown["cpu_time_ns"], 0.02, "cpu-clock against CPU time, its counter open again")
+
+
+def pinned(cpu):
+    os.sched_setaffinity(0, {cpu})
+    burn()
+
+
+def test_a_cpu_that_is_back_before_the_next_sample(t):
+    """Nobody saw it go. Its counters went with it, and are opened again."""
+    host.require_bpf()
+    switch = Switch()
+    if CPUS < 2 or not switch.file.exists():
+        raise Skip("no CPU of this host can be switched off")
+    parent = execd(t, "--sample-interval", "60", *COUNTERS, signal="STDIN", ticking=False)
+
+    def report():
+        batches = len(parent.batches)
+        parent.tick()
+        parent.wait_for_batches(batches + 1, 20)
+        return parent.reports()[-1]
+
+    failed = one(report(), "deepmon_self").fields["counters_failed"]
+    with switch:
+        pass
+    report()
+    busy = t.enter(Cgroup())
+    busy.run(pinned, CPUS - 1)
+    reports = []
+    for _ in range(3):
+        time.sleep(0.5)
+        reports.append(report())
+    ns, cycles = (growth(*reports[1:], measurement, field, cgroup=busy.path[1:]) for measurement, field in
+                  (("deepmon_system", "cpu_time_ns"), ("deepmon_system_perf", "cycles")))
+    t.true(ns > 0, "ns of CPU time of who runs there", ns)
+    t.within(cycles, ns, 0.02, "cpu-clock against CPU time, its counter open again")
+    t.true(one(reports[-1], "deepmon_self").fields["counters_failed"] > failed,
+           "an interval of failed counters is told", failed)

@@ -76,8 +76,8 @@ def serve(listener, counts):
 
 def ask(port, number):
     """From an address of its own, so that the server has many peers."""
-    with socket.create_connection(("127.0.0.1", port), 5, ("127.0.%d.%d" % (1 + number // 250 % 200, 1 + number % 250), 0)
-                                  ) as connection:
+    own = f"127.0.{1 + number // 250 % 200}.{1 + number % 250}"
+    with socket.create_connection(("127.0.0.1", port), 5, (own, 0)) as connection:
         for request in range(REQUESTS):
             connection.sendall(REQUEST % request)
             left = len(ANSWER)
@@ -133,6 +133,14 @@ class Load:
         os.kill(self.server, 9)
         os.waitpid(self.server, 0)
         self.listener.close()
+
+    def fill(self, count):
+        """So many units that were and are no more, for whoever remembers the last of them."""
+        for number in range(count):
+            directory = self.by_hand.top.directory / f"past{number}.service"
+            directory.mkdir()
+            os.waitpid(in_cgroup(directory, burn_ns, BURN_NS), 0)
+            self.end(directory)
 
     def start(self):
         """It goes on by itself until stop()."""

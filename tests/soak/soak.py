@@ -27,24 +27,28 @@ sys.path[:0] = [str(SOURCE / "tests"), str(SOURCE / "tests/integration")]
 from soak.judge import Drift, Figures, Found, verdict  # noqa: E402
 from soak.load import Load  # noqa: E402
 from stage import bpf_maps, host, tap  # noqa: E402
-from stage.cgroups import below, cpu_hierarchy  # noqa: E402
+from stage.cgroups import below, cpu_hierarchy, read_usage_ns  # noqa: E402
 from stage.execd_parent import ExecdParent  # noqa: E402
 from stage.lineprotocol import find, parse_line  # noqa: E402
-from stage.process import Skip, StageError, Stopped, find_program, open_files, resident_kib, stop_on_signals, wait_until  # noqa: E402,E501
+from stage.process import Skip, StageError, Stopped, find_program, open_files, resident_kib  # noqa: E402
+from stage.process import stop_on_signals, wait_until  # noqa: E402
 from stage.rapl import RaplSim  # noqa: E402
+from support import one  # noqa: E402
 from test_identity import Host  # noqa: E402
 from test_memory import findings, valgrind  # noqa: E402
 
 UNDER = ("nothing", "asan", "valgrind")
-REPORT_SECONDS = 60  # for one, under valgrind
+REPORT_SECONDS = 300  # for one, the first under valgrind
 KEPT_SECONDS = 35  # a peer that is not used for 30 is let go
 KEPT_EACH = 3  # entries of a map that one container leaves for so long
 BEGIN, END = "<!-- generated: soak -->", "<!-- end -->"
 
+ENDED = 64  # that are remembered
+
 # All that it has, and bounds that are reached within seconds.
 OPTIONS = ["--energy-source", "powercap", "--sample-interval", "0.5", "--processes", "5", "--max-processes", "1024",
            "--network", "on", "--http", "on", "--peers", "5", "--max-peers", "1024", "--file-io", "full",
-           "--top-files", "5", "--container-files", "3", "--max-files", "256", "--max-ended", "512",
+           "--top-files", "5", "--container-files", "3", "--max-files", "256", "--max-ended", str(ENDED),
            "--proportional-memory", "on", "--proportional-memory-interval", "1", "--latency-buckets", "true",
            "--max-containers", "2048", "--max-units", "2048"]
 # Zones that wrap every two minutes; under valgrind a sample may come seconds late.
@@ -80,6 +84,10 @@ class Plan:
         return KEPT_EACH * self.per_second * (KEPT_SECONDS - self.quiet)
 
 
+def host_uj(points, domain):
+    return sum(round(point.fields["energy_joules"] * 1e6) for point in find(points, "deepmon_host_energy", domain=domain))
+
+
 class Soak:
     """deepmon-execd, its load, the simulator, and what is asked of them."""
 
@@ -97,6 +105,7 @@ class Soak:
                                           ticking=False, log=t.state / "execd.log", prefix=self.prefix()))
         self.last_ns = {}  # by series: what was told last
         self.cpu_ns = 0  # what all of them have grown by
+        self.root = cpu_hierarchy()[0]
         self.unclosed = []
         self.totals = {}
 
@@ -147,8 +156,8 @@ class Soak:
         for domain in ("package", "core", "dram"):
             parts = {point.tags["kind"]: round(point.fields["energy_joules"] * 1e6)
                      for point in find(points, "deepmon_total_energy", domain=domain)}
-            whole = [round(point.fields["energy_joules"] * 1e6) for point in find(points, "deepmon_host_energy", domain=domain)]
-            if sum(parts.values()) != sum(whole):
+            whole = host_uj(points, domain)
+            if sum(parts.values()) != whole:
                 self.unclosed.append(f"parts of {domain} are {sum(parts.values())} uJ, the host's {whole}: {parts}")
         for point in find(points, "deepmon_total"):
             now, before = point.fields.get("cpu_time_ns", 0), self.totals.get(point.series, 0)
@@ -167,16 +176,20 @@ class Soak:
 
     def look(self):
         """One report between two readings of who knows: what each has by then."""
-        cpu_before, (energy_before, _) = self.by_hand.top.usage_ns(), self.truth_uj()
+        energy_before, _ = self.truth_uj()
+        all_before, own_before = read_usage_ns(self.root), self.by_hand.top.usage_ns()
         points = self.report()
         taken = time.time_ns()
-        cpu_after = self.by_hand.top.usage_ns()
+        own_after, all_after = self.by_hand.top.usage_ns(), read_usage_ns(self.root)
         wait_until(lambda: self.truth_uj()[1] > taken, 10, "the simulator's next line")
-        host_uj = sum(point.fields["energy_joules"] for point in find(points, "deepmon_host_energy", domain="package")) * 1e6
-        looked = {"cpu": (self.cpu_ns, cpu_before, cpu_after),
-                  "energy": (host_uj, energy_before, self.truth_uj()[0])}
+        all_ns = sum(point.fields.get("cpu_time_ns", 0) for point in find(points, "deepmon_total")
+                     if point.tags["kind"] != "idle")
+        looked = {"own": (self.cpu_ns, own_before, own_after), "all": (all_ns, all_before, all_after),
+                  "energy": (host_uj(points, "package"), energy_before, self.truth_uj()[0]),
+                  "unreported": one(points, "deepmon_self").fields["ended_unreported"]}
         with open(self.t.state / "looks.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps({"time": time.time(), **looked, "series": {" ".join(map(str, series)): ns for series, ns in self.last_ns.items()}}) + "\n")
+            series = {" ".join(map(str, key)): ns for key, ns in self.last_ns.items()}
+            file.write(json.dumps({"time": time.time(), **looked, "series": series}) + "\n")
         return looked | {"points": points}
 
     @staticmethod
@@ -217,11 +230,13 @@ class Soak:
         return looked, self.figures(looked["points"])
 
     def line(self, begun, stolen, first, figures, looked):
+        entries = [str(figures.entries.get(name, "")) for name in ("slots", "processes", "row_by_peer", "latency_index")]
+        off = {of: self.drift(first, looked, of).share for of in ("all", "own", "energy")}
         cells = [f"{(time.monotonic() - begun) / 60:.1f}", str(self.load.counts["containers"]),
                  str(self.load.counts["requests"]), f"{figures.resident / 2**20:.1f}",
                  "" if figures.heap is None else f"{figures.heap / 1024:.0f}", str(figures.descriptors),
-                 *(str(figures.entries.get(name, "")) for name in ("slots", "processes", "row_by_peer", "latency_index")),
-                 f"{self.stolen(begun, stolen):.1%}", f"{self.drift(first, looked, 'cpu').share:+.3%}", f"{self.drift(first, looked, 'energy').share:+.4%}"]
+                 *entries, f"{self.stolen(begun, stolen):.1%}", f"{off['all']:+.3%}", f"{off['own']:+.3%}",
+                 f"{off['energy']:+.4%}"]
         print("| " + " | ".join(cells) + " |", flush=True)
         return cells
 
@@ -229,6 +244,7 @@ class Soak:
         """(Found, the table's lines)"""
         plan, rows = self.plan, [self.HEAD]
         self.look()
+        self.load.fill(ENDED)
         self.load.start()
         time.sleep(plan.warm_up)
         self.report()
@@ -252,15 +268,16 @@ class Soak:
             wait_until(lambda: open_files(self.pid) <= before.descriptors, 5, "files closed")
         after.descriptors = open_files(self.pid)
         rows.append(self.line(begun, stolen, first, after, last))
-        lines = self.parent.stderr_lines[said:]
         stop = self.parent.stop()
+        lines = self.parent.stderr_lines[said:]
         bad = findings(self.valgrind_log) if plan.under == "valgrind" else []
-        return Found(before, after, self.drift(first, last, "cpu"), self.stolen(begun, stolen),
-                     self.drift(first, last, "energy"), self.unclosed, lines + self.parent.stderr_lines[said + len(lines):],
-                     bad, stop.status, well), rows
+        return Found(first=before, last=after, host_cpu=self.drift(first, last, "all"),
+                     own_cpu=self.drift(first, last, "own"), stolen=self.stolen(begun, stolen),
+                     unreported=last["unreported"] - first["unreported"], energy=self.drift(first, last, "energy"),
+                     unclosed=self.unclosed, lines=lines, bad=bad, status=stop.status, load_well=well), rows
 
     HEAD = ("minute", "containers", "requests", "resident MiB", "heap KiB", "descriptors", "slots", "processes", "peers",
-            "histograms", "stolen", "CPU time off", "energy off")
+            "histograms", "stolen", "host's CPU time off", "containers' off", "energy off")
 
 
 def soak(t, plan):
