@@ -9,6 +9,7 @@ import re
 import socket
 import struct
 import subprocess
+import threading
 import time
 
 from stage import host
@@ -196,10 +197,41 @@ def test_a_pipeline_to_its_end(t):
     requests.write_text("".join(f"GET {path} HTTP/1.1\r\nHost: test\r\n\r\n" for path in paths) +
                         "GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
     bash = find_program("bash", None, "bash")
-    run(watched.client, bash, "-c", f"exec 3<>/dev/tcp/127.0.0.1/{nginx.port}; (cat {requests} >&3) & cat <&3 > /dev/null; wait")
+    run(watched.client, bash, "-c", f"exec 3<>/dev/tcp/127.0.0.1/{nginx.port}; cat {requests} >&3; cat <&3 > /dev/null")
     served = nginx.served()
     t.equal(len(served), len(paths) + 1, "requests that nginx logged")
     check_all(t, watched, served)
+
+
+def write_and_read_at_once(port, requests):
+    """One thread is in one call all the while that the other reads: its buffer is small."""
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        connection.connect(("127.0.0.1", port))
+        writer = threading.Thread(target=connection.sendall, args=(requests,))
+        writer.start()
+        while connection.recv(65536):
+            pass
+        writer.join()
+
+
+def test_answers_read_before_their_requests_are_told(t):
+    """Which answer is to which request nobody knows then: the client has no figure rather than a wrong one."""
+    watched = Watched(t)
+    nginx = t.enter(Nginx(t.state / "nginx", prefix=watched.server.prefix()))
+    count = 20_000
+    requests = b"GET /none HTTP/1.1\r\nHost: test\r\n\r\n" * count + \
+        b"GET /none HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+    pid = watched.client.run(write_and_read_at_once, nginx.port, requests)
+    os.waitpid(pid, 0)
+    served = nginx.served()
+    t.equal(len(served), count + 1, "requests that nginx logged")
+    watched.report()
+    server, client = (watched.told(cgroup, "http", role)
+                      for cgroup, role in ((watched.server, "server"), (watched.client, "client")))
+    t.equal([server.get("transactions"), server.get("unanswered")], [count + 1, 0], "of the server, all")
+    t.true(client.get("transactions", 0) in (0, count + 1) and not client.get("unanswered"),
+           "of the client, all or none", client)
 
 
 def test_long_bodies_both_ways(t):
