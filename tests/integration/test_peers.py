@@ -297,6 +297,16 @@ def test_those_that_had_most_are_told(t):
     t.between(most, 2, 4, "lines of one report: at most three peers and (other)")
 
 
+class Told:
+    """What was told so far, read once."""
+
+    def __init__(self, reports):
+        self.all = reports
+
+    def reports(self):
+        return self.all
+
+
 def test_transactions_with_each(t):
     """Of nginx's clients, and of their servers: as many as nginx logged, and they took as long as all did."""
     parent = start(t, "--http", "on")
@@ -307,6 +317,7 @@ def test_transactions_with_each(t):
         subprocess.run([*client.cgroup.prefix(), ab, "-q", "-c", "4", *options, nginx.url()], check=True,
                        stdout=subprocess.DEVNULL)
     settled(parent)
+    parent = Told(parent.reports())
     counts = [len(nginx.served()) for nginx in nginxes]
     peers = {**client.peers(parent), "served": server.peers(parent).get(("tcp", "server", "127.0.0.1"))}
     asked = [peers.get(("tcp", "client", f"127.0.0.1:{nginx.port}")) for nginx in nginxes]
