@@ -27,6 +27,7 @@ struct http_call {
 	__u32 events;  /* and what it said */
 	__u32 side;
 	__u32 slot;
+	__u32 unasked; /* it has a final response to no request that is known */
 };
 
 /*
@@ -56,6 +57,13 @@ static __always_inline void count_http(struct net_conversation *conversation, __
 	__sync_fetch_and_add(&transactions->answered, 1);
 	if (class < NET_STATUS_CLASSES)
 		__sync_fetch_and_add(&transactions->status[class], 1);
+	if (with_peers) {
+		if (outcome == TRANSACTION_ANSWERED) {
+			__sync_fetch_and_add(&transactions->timed, 1);
+			__sync_fetch_and_add(&transactions->latency_ns, latency_ns);
+		}
+		count_peer_http(&conversation->socket, outcome == TRANSACTION_ANSWERED, latency_ns);
+	}
 	if (outcome == TRANSACTION_ANSWERED)
 		latency_add_known(&conversation->latencies[NET_HTTP], slot,
 				  conversation->socket.role == NET_SERVER ? LATENCY_HTTP_SERVER
@@ -74,6 +82,15 @@ static __always_inline void handle_events(struct net_conversation *conversation,
 	outcome = transaction_http(&conversation->queue, side, events, now_ns, &latency_ns);
 	if (outcome != TRANSACTION_NONE)
 		count_http(conversation, slot, outcome, latency_ns);
+}
+
+/* The same, global: the verifier looks at it but once. */
+__noinline int handle_step_events(struct net_conversation *conversation, __u32 slot, __u32 side, __u32 events,
+				  __u64 now_ns)
+{
+	if (conversation)
+		handle_events(conversation, slot, side, events, now_ns);
+	return 0;
 }
 
 /* Bytes that a step took belong to HTTP; before the first request line is complete, they may. */
@@ -155,38 +172,42 @@ static __always_inline void take_from_chunk(struct http_call *call, struct http_
 	call->taken = next - position;
 }
 
-/* One step of what http.h describes; 1: there are no more bytes. */
+/* Some bytes that need not be read, or can't be: those are given up. */
+static __always_inline void step_over(struct http_call *call, struct http_connection *connection, __u64 wants)
+{
+	call->taken = skip_bytes(call, wants ? wants : HTTP_ALL);
+	http_skip(connection, call->side, call->taken, &call->events);
+}
+
+/* One step of what http.h describes; 1: there are no more bytes. A head takes one, as does a body. */
 static long http_step(__u32 index, struct http_context *context)
 {
 	struct http_call *call = context->call;
 	struct net_conversation *conversation = context->conversation;
-	__u32 side = call->side, position = call->position;
-	__u8 phase = conversation->http.phase;
+	struct http_connection *connection = &conversation->http;
+	__u32 side = call->side;
+	__u8 phase = connection->phase;
+	__u64 wants;
 
 	call->events = 0;
-	if (position < call->length && position < HTTP_CHUNK) {
-		/* The next message, which may have a head that can be taken at once. */
-		if (position && conversation->http.readers[side & 1].state == HTTP_STATE_START) {
-			give_back(call);
-			return 0;
-		}
-		take_from_chunk(call, &conversation->http, position);
-	} else if (!call->left) {
-		return 1;
-	} else if (http_wants(&conversation->http, side)) {
-		call->taken = skip_bytes(call, http_wants(&conversation->http, side));
-		http_skip(&conversation->http, side, call->taken, &call->events);
-	} else if (read_chunk(call)) {
-		return 0;
-	} else {
-		/* It must be read and can't be: given up. */
-		call->taken = call->left;
-		call->left = 0;
-		http_skip(&conversation->http, side, call->taken, &call->events);
+	call->taken = 0;
+	/* The next message, which may have a head that can be taken at once. */
+	if (call->position && connection->readers[side & 1].state == HTTP_STATE_START)
+		give_back(call);
+	if (call->position >= call->length) {
+		wants = http_wants(connection, side);
+		if (wants || !read_chunk(call))
+			step_over(call, connection, wants);
 	}
+	if (call->position < call->length && call->position < HTTP_CHUNK)
+		take_from_chunk(call, connection, call->position);
 	count_bytes(call, conversation, phase, call->events, call->taken);
-	handle_events(conversation, call->slot, side, call->events, call->now_ns);
-	return 0;
+	if (call->events & HTTP_HEAD_ENDED && connection->responses.status >= 200 &&
+	    !(connection->responses.flags & HTTP_IS_ANSWER))
+		call->unasked = side == HTTP_RESPONSES;
+	if (call->events)
+		handle_step_events(conversation, call->slot, side, call->events, call->now_ns);
+	return !call->left && call->position >= call->length;
 }
 
 static __always_inline void count_http_bytes(const struct net_conversation *conversation, __u32 slot,
@@ -200,9 +221,20 @@ static __always_inline void count_http_bytes(const struct net_conversation *conv
 				     bytes);
 }
 
+/*
+ * Whether a client is sending what is not told of yet: it is when the call ends, and another thread may read
+ * the answer before. Then nobody can say which request an answer is to.
+ */
+static __always_inline bool is_sending(struct sock *sk, const struct net_conversation *conversation,
+				       enum net_hook hook)
+{
+	return conversation->socket.role == NET_CLIENT && conversation->followed & 2 &&
+	       TCP_FIELD(hook, sk, write_seq) != conversation->sequences[1];
+}
+
 /* Some of the call's bytes must be read. */
 static __always_inline void read_http(struct sock *sk, struct net_conversation *conversation, __u32 slot,
-				      __u32 side, __u64 length, bool sent, __u64 now_ns)
+				      __u32 side, __u64 length, bool sent, __u64 now_ns, enum net_hook hook)
 {
 	__u32 which = sent | (sk->__sk_common.skc_family == AF_INET6) << 1, events = 0;
 	struct http_call *call = bpf_map_lookup_elem(&http_calls, &which);
@@ -218,7 +250,10 @@ static __always_inline void read_http(struct sock *sk, struct net_conversation *
 	call->counted = 0;
 	call->side = side;
 	call->slot = slot;
+	call->unasked = 0;
 	bpf_loop(HTTP_STEPS_MAX, http_step, &context, 0);
+	if (call->unasked && is_sending(sk, conversation, hook))
+		conversation->http.phase = HTTP_PHASE_LOST;
 	if (call->left)
 		http_skip(&conversation->http, side, call->left + 1, &events);
 	count_http_bytes(conversation, slot, side, call->counted);
@@ -237,12 +272,20 @@ static __always_inline __u32 unseen_bytes(struct sock *sk, struct net_conversati
 
 	*known = next;
 	conversation->followed |= bit;
-	if (!unseen || TCP_FIELD(hook, sk, inet_conn.icsk_ulp_ops))
+	/* What went with the SYN was there when the connection was: no less is unseen for that. */
+	if (!unseen || -unseen <= (__u32)length || TCP_FIELD(hook, sk, inet_conn.icsk_ulp_ops))
 		return 0;
 	/* The end of the stream counts as one byte, and is read with the last. */
 	if (!sent && sk->sk_shutdown & SHUTDOWN_RECEIVE && next == TCP_FIELD(hook, sk, rcv_nxt))
 		unseen--;
 	return unseen;
+}
+
+/* Of what a client is going to send. */
+static __always_inline void note_first_byte(struct sock *sk, struct net_conversation *conversation)
+{
+	conversation->sequences[1] = BPF_CORE_READ((struct tcp_sock *)sk, write_seq);
+	conversation->followed |= 2;
 }
 
 static __always_inline void pass_over_unread(struct net_conversation *conversation, __u32 slot, __u32 side,
@@ -268,11 +311,16 @@ static __always_inline void feed_http(struct sock *sk, struct net_conversation *
 	if (phase > HTTP_PHASE_FOLLOWED)
 		return;
 	http_begin(connection, side, &events);
+	if (!sent && !http_is_outstanding(connection) && connection->phase == HTTP_PHASE_UNDECIDED &&
+	    is_sending(sk, conversation, hook)) {
+		connection->phase = HTTP_PHASE_LOST;
+		return;
+	}
 	unseen = unseen_bytes(sk, conversation, length, sent, hook);
 	if (unseen)
 		pass_over_unread(conversation, slot, side, unseen, now_ns);
 	if (http_wants(connection, side) < length) {
-		read_http(sk, conversation, slot, side, length, sent, now_ns);
+		read_http(sk, conversation, slot, side, length, sent, now_ns, hook);
 		return;
 	}
 	pass_over_unread(conversation, slot, side, length, now_ns);

@@ -201,6 +201,14 @@ static __always_inline __u8 http_letter(__u64 first, __u64 second, __u64 third, 
 	return (__u8)(word >> (index % 8 * 8));
 }
 
+/* Whether a byte of a word may be less than `least`, at most 128; none is if not. */
+static __always_inline bool http_has_less(__u64 word, __u64 least)
+{
+	static const __u64 ones = 0x0101010101010101;
+
+	return (word - least * ones) & ~word & 0x80 * ones;
+}
+
 /* How many bytes of a word, from the first, are not less than `least`, at most 128. */
 static __always_inline __u32 http_plain(__u64 word, __u64 least)
 {
@@ -878,20 +886,21 @@ static __always_inline __u32 http_any(const struct http_reader *reader, __u32 po
 HTTP_GLOBAL __u32 http_find_less(const struct http_reader *reader, const struct http_chunk *chunk,
 				 __u32 position, __u32 length, __u64 least)
 {
-	static const __u64 ones = 0x0101010101010101;
+	__u64 word;
+	__u32 index;
 
-	for (__u32 i = 0; reader && chunk && i <= HTTP_CHUNK / 8 && position < length; i++) {
-		__u32 in_word = 8 - position % 8, plain = 8;
-		__u64 word = http_word(chunk->words, position);
-
-		if ((word - least * ones) & ~word & 0x80 * ones)
-			plain = http_plain(word, least);
-		if (plain < in_word) {
-			position += plain;
-			break;
-		}
-		position = http_any(reader, position + in_word);
+	if (!reader || !chunk || position >= length)
+		return length;
+	index = position / 8;
+	/* What is before it is not less. */
+	word = http_word(chunk->words, position & ~7u) | ((1ULL << (position % 8 * 8)) - 1);
+	for (__u32 i = 0; i < HTTP_CHUNK / 8 && !http_has_less(word, least); i++) {
+		index = http_any(reader, index + 1);
+		if (index * 8 >= length)
+			return length;
+		word = http_word(chunk->words, index * 8);
 	}
+	position = index * 8 + http_plain(word, least);
 	return position < length ? position : length;
 }
 

@@ -87,26 +87,46 @@ static __always_inline __u32 http_encoding_line(struct http_reader *reader, cons
 	return position + 28;
 }
 
-/* The next line after that at `position`, 0 if it can't be told, or 1: it is the empty one. */
-HTTP_GLOBAL __u32 http_field_line(struct http_reader *reader, const struct http_chunk *chunk, __u32 position,
-				  __u32 length)
+/* One of these two, whichever the verifier need look at but once. */
+HTTP_GLOBAL __u32 http_framing_line(struct http_reader *reader, const struct http_chunk *chunk,
+				    __u32 position, __u32 length)
 {
-	__u64 word;
-	__u8 letter;
-
 	if (!reader || !chunk)
 		return 0;
-	word = http_eight(chunk->words, position);
-	letter = http_lower((__u8)word);
+	return http_lower(http_byte(chunk, position)) == 'c'
+		   ? http_length_line(reader, chunk, position, length)
+		   : http_encoding_line(reader, chunk, position, length);
+}
 
-	if (letter <= ' ')
-		return (__u16)word == (__u16)HTTP_LETTERS('\r', '\n', 0, 0, 0, 0, 0, 0) ? 1 : 0;
-	if (letter == 'c' && http_is_content(word) && http_lower(http_byte(chunk, position + 8)) == 'l')
-		return http_length_line(reader, chunk, position, length);
-	if (letter == 't' && http_is_transfer(word))
-		return http_encoding_line(reader, chunk, position, length);
-	position = http_find_less(reader, chunk, position, length, '\n' + 1);
-	return position < length && http_byte(chunk, position) == '\n' ? position + 1 : 0;
+/*
+ * The lines from `position`, where one begins, to the empty one: the position after that; 0: there is
+ * something among them, or before `length`, that can't be told here.
+ */
+static __always_inline __u32 http_field_lines(struct http_reader *reader, const struct http_chunk *chunk,
+					      __u32 position, __u32 length)
+{
+	for (__u32 i = 0; i < HTTP_LINES && position + 1 < length; i++) {
+		__u64 word = http_eight(chunk->words, position);
+		__u8 letter = http_lower((__u8)word);
+
+		if (letter <= ' ')
+			return (__u16)word == (__u16)HTTP_LETTERS('\r', '\n', 0, 0, 0, 0, 0, 0) ? position + 2
+												: 0;
+		if ((letter == 'c' && http_is_content(word) &&
+		     http_lower(http_byte(chunk, position + 8)) == 'l') ||
+		    (letter == 't' && http_is_transfer(word))) {
+			position = http_framing_line(reader, chunk, position, length);
+			if (!position)
+				return 0;
+		} else {
+			position = http_find_less(reader, chunk, position, length, '\n' + 1);
+			if (position >= length || http_byte(chunk, position) != '\n')
+				return 0;
+			position++;
+		}
+		position = http_any(reader, position);
+	}
+	return 0;
 }
 
 /*
@@ -118,7 +138,7 @@ HTTP_GLOBAL __u32 http_head(struct http_connection *connection, __u32 side, cons
 			    __u32 length, __u32 *events)
 {
 	struct http_reader *reader;
-	__u32 position, next = 0;
+	__u32 position;
 
 	if (!connection || !chunk || !events || length < 16 || length > HTTP_CHUNK)
 		return 0;
@@ -132,13 +152,9 @@ HTTP_GLOBAL __u32 http_head(struct http_connection *connection, __u32 side, cons
 	reader->status = 0;
 	position = side == HTTP_REQUESTS ? http_request_line(reader, chunk, length)
 					 : http_status_line(reader, chunk, length);
-	for (__u32 i = 0; i < HTTP_LINES && position && position + 1 < length; i++) {
-		next = http_field_line(reader, chunk, position, length);
-		if (next < 2)
-			break;
-		position = http_any(reader, next);
-	}
-	if (!position || next != 1)
+	if (position)
+		position = http_field_lines(reader, chunk, http_any(reader, position), length);
+	if (!position)
 		return 0;
 	*events |= HTTP_BEGAN | HTTP_LINE;
 	if (side == HTTP_REQUESTS) {
@@ -146,7 +162,7 @@ HTTP_GLOBAL __u32 http_head(struct http_connection *connection, __u32 side, cons
 		http_expect(connection);
 	}
 	http_head_ended(connection, side, events);
-	return position + 2;
+	return position;
 }
 
 #endif

@@ -89,11 +89,13 @@ static __always_inline void feed(struct sock *sk, struct net_conversation *conve
 }
 
 /* The server sends no more: what is under way is complete. */
-static __always_inline void finish(struct net_conversation *conversation)
+static __always_inline void finish(struct sock *sk, struct net_conversation *conversation)
 {
 	struct transaction_result result;
 	__u32 slot = slot_of_socket(&conversation->socket);
 
+	if (with_peers && conversation->tcp.state != TRANSACTION_STATE_IDLE)
+		peer_of(sk, &conversation->socket, slot, IPPROTO_TCP, true);
 	if (with_http)
 		end_http(conversation, slot);
 	count_tcp(conversation, slot, transaction_end(&conversation->tcp, &result), &result);
@@ -107,7 +109,7 @@ static __always_inline int end_of_stream(struct sock *sk)
 	if (sk->sk_shutdown & SHUTDOWN_RECEIVE)
 		conversation = known_conversation(sk);
 	if (conversation && conversation->socket.role == NET_CLIENT)
-		finish(conversation);
+		finish(sk, conversation);
 	return 0;
 }
 
@@ -139,9 +141,10 @@ static __always_inline int transfer_by(struct sock *sk, __u16 family, __u16 prot
 	add(sent ? &usage->tcp_sent_messages : &usage->tcp_received_messages, 1);
 	if (socket)
 		count_late(sk, socket, slot, usage);
+	/* Before transactions, which are then its, too. */
+	count_peer_transfer(sk, socket, slot, protocol, length, sent);
 	if (follow && socket)
 		feed(sk, (struct net_conversation *)socket, slot, (__u64)length, sent, hook);
-	count_peer_transfer(sk, socket, slot, protocol, length, sent);
 	if (!sent) {
 		add(&usage->tcp_rtt_sum_us, TCP_FIELD(hook, sk, srtt_us) >> 3);
 		add(&usage->tcp_rtt_readings, 1);
@@ -190,6 +193,8 @@ static __always_inline void establish(struct sock *sk, bool active)
 		return;
 	socket->role = active ? NET_CLIENT : NET_SERVER;
 	socket->open = 1;
+	if (with_http && active)
+		note_first_byte(sk, (struct net_conversation *)socket);
 	/* The listener was there before us, or its cgroup is gone: whoever uses the connection opened it. */
 	if (!active && !socket->slot) {
 		socket->uncounted = 1;
@@ -223,7 +228,7 @@ static __always_inline void end(struct sock *sk, int after)
 	struct net_conversation *conversation = known_conversation(sk);
 
 	if (conversation && ends_transactions(sk, conversation, after))
-		finish(conversation);
+		finish(sk, conversation);
 }
 
 static __always_inline void close(struct sock *sk, int before)
@@ -279,7 +284,7 @@ int BPF_PROG(net_destroyed, struct sock *sk)
 	struct net_conversation *conversation = known_conversation(sk);
 
 	if (conversation)
-		finish(conversation);
+		finish(sk, conversation);
 	return 0;
 }
 

@@ -45,6 +45,9 @@ struct net_transactions {
 	__u64 unanswered; /* the connection ended before an answer began */
 	__u64 request_bytes, answer_bytes;
 	__u64 status[NET_STATUS_CLASSES]; /* of HTTP, those of the answered */
+	/* What peers' are the parts of, where peers are told: the time of the answered, but for those of HTTP
+	 * of which it is not known, and how many that leaves. */
+	__u64 latency_ns, timed;
 };
 
 /* By protocol and side: an element of the map `net_dialogues`. It only grows, as net_usage does. */

@@ -31,6 +31,9 @@ struct peer_usage {
 	__u64 sent_bytes, sent_messages;
 	__u64 received_bytes, received_messages;
 	__u64 opened, failed, closed; /* connections, of TCP */
+	/* Transactions, the time that they took all together, and of HTTP, how many of them that is of. */
+	__u64 tcp_answered, tcp_latency_ns, tcp_request_bytes, tcp_answer_bytes;
+	__u64 http_answered, http_latency_ns, http_timed;
 };
 
 #define PEER_SEVERAL (~0ull) /* cgroups were seen at the other end */
@@ -42,7 +45,7 @@ struct peer_row {
 	__u32 padding;
 	struct peer_usage used;
 	__u64 other; /* the cgroup at the other end, where it was seen; 0: none was; PEER_SEVERAL */
-	__u64 reserved[3];
+	__u64 reserved[4];
 };
 _Static_assert(sizeof(struct peer_row) % 64 == 0, "whole cache lines, so that peers do not share any");
 

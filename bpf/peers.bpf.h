@@ -210,22 +210,34 @@ static __always_inline void forget_end(struct sock *sk, const struct net_socket 
 		bpf_map_delete_elem(&peer_ends, &key);
 }
 
-/* NULL: it has none, or is none's to know. */
-static __always_inline struct peer_usage *peer_of(struct sock *sk, struct net_socket *socket, __u32 slot,
-						  __u16 protocol)
+/* NULL: it has none, or had one that was taken back. */
+static __always_inline struct peer_usage *known_peer(const struct net_socket *socket)
 {
-	struct peer_row *row = socket ? row_at(socket->peer.row) : NULL;
+	struct peer_row *row = with_peers ? row_at(socket->peer.row) : NULL;
+
+	return row && row->serial == socket->peer.serial && row->key.cgroup_id == socket->cgroup_id
+		   ? &row->used
+		   : NULL;
+}
+
+/* NULL: it has none, or is none's to know. `ends`: it is no longer to be met by the other end. */
+static __always_inline struct peer_usage *peer_of(struct sock *sk, struct net_socket *socket, __u32 slot,
+						  __u16 protocol, bool ends)
+{
+	struct peer_usage *known = socket ? known_peer(socket) : NULL;
+	struct peer_row *row;
 	__u32 index;
 
-	if (row && row->serial == socket->peer.serial && row->key.cgroup_id == socket->cgroup_id)
-		return &row->used;
+	if (known)
+		return known;
 	index = find_row(sk, socket, slot, protocol);
 	row = row_at(index);
 	if (!row)
 		return NULL;
 	if (socket) {
 		socket->peer = (struct peer_place){index, row->serial};
-		meet_other_end(sk, index);
+		if (!ends)
+			meet_other_end(sk, index);
 	}
 	return &row->used;
 }
@@ -233,7 +245,7 @@ static __always_inline struct peer_usage *peer_of(struct sock *sk, struct net_so
 static __always_inline void count_peer_transfer(struct sock *sk, struct net_socket *socket, __u32 slot,
 						__u16 protocol, int length, bool sent)
 {
-	struct peer_usage *peer = with_peers ? peer_of(sk, socket, slot, protocol) : NULL;
+	struct peer_usage *peer = with_peers ? peer_of(sk, socket, slot, protocol, false) : NULL;
 
 	if (!peer)
 		return;
@@ -241,12 +253,39 @@ static __always_inline void count_peer_transfer(struct sock *sk, struct net_sock
 	__sync_fetch_and_add(sent ? &peer->sent_messages : &peer->received_messages, 1);
 }
 
+/* The socket's peer was looked for before. */
+static __always_inline void count_peer_tcp(const struct net_socket *socket,
+					   const struct transaction_result *result)
+{
+	struct peer_usage *peer = known_peer(socket);
+
+	if (!peer)
+		return;
+	__sync_fetch_and_add(&peer->tcp_answered, 1);
+	__sync_fetch_and_add(&peer->tcp_latency_ns, result->latency_ns);
+	__sync_fetch_and_add(&peer->tcp_request_bytes, result->request_bytes);
+	__sync_fetch_and_add(&peer->tcp_answer_bytes, result->answer_bytes);
+}
+
+static __always_inline void count_peer_http(const struct net_socket *socket, bool timed, __u64 latency_ns)
+{
+	struct peer_usage *peer = known_peer(socket);
+
+	if (!peer)
+		return;
+	__sync_fetch_and_add(&peer->http_answered, 1);
+	if (timed) {
+		__sync_fetch_and_add(&peer->http_timed, 1);
+		__sync_fetch_and_add(&peer->http_latency_ns, latency_ns);
+	}
+}
+
 enum peer_event { PEER_OPENED, PEER_FAILED, PEER_CLOSED };
 
 static __always_inline void count_peer_event(struct sock *sk, struct net_socket *socket, __u32 slot,
 					     enum peer_event event)
 {
-	struct peer_usage *peer = with_peers ? peer_of(sk, socket, slot, IPPROTO_TCP) : NULL;
+	struct peer_usage *peer = with_peers ? peer_of(sk, socket, slot, IPPROTO_TCP, false) : NULL;
 
 	if (!peer)
 		return;

@@ -9,6 +9,7 @@
 #include "net_sockets.bpf.h"
 
 #include "latency.bpf.h"
+#include "peers.bpf.h"
 
 #define SHUTDOWN_RECEIVE 1
 #define SHUTDOWN_BOTH	 3
@@ -46,6 +47,10 @@ static __always_inline void count_tcp(struct net_conversation *conversation, __u
 	__sync_fetch_and_add(&transactions->answered, 1);
 	__sync_fetch_and_add(&transactions->request_bytes, result->request_bytes);
 	__sync_fetch_and_add(&transactions->answer_bytes, result->answer_bytes);
+	if (with_peers) {
+		__sync_fetch_and_add(&transactions->latency_ns, result->latency_ns);
+		count_peer_tcp(&conversation->socket, result);
+	}
 	latency_add_known(&conversation->latencies[NET_TCP], slot,
 			  conversation->socket.role == NET_SERVER ? LATENCY_TCP_SERVER : LATENCY_TCP_CLIENT,
 			  result->latency_ns);

@@ -279,7 +279,21 @@
 	X(TRAFFIC, failed_connections, U64, COUNTER, "", "total_connections", "failed", \
 	  "TCP connections to a server that did not") \
 	X(TRAFFIC, closed_connections, U64, COUNTER, "", "total_connections", "closed", \
-	  "TCP connections, of those opened, that have ended")
+	  "TCP connections, of those opened, that have ended") \
+	X(TRAFFIC, transactions, U64, COUNTER, "", "total_requests", "tcp", \
+	  "Transactions with it over TCP, those of HTTP among them") \
+	X(TRAFFIC, transaction_time_ns, U64, COUNTER, "ns", "deepmon_wait_ns", "tcp", \
+	  "The time that they took, all together: over transactions, their mean latency") \
+	X(TRAFFIC, request_bytes, U64, COUNTER, "B", "total_bytes", "request", "Bytes of their requests") \
+	X(TRAFFIC, response_bytes, U64, COUNTER, "B", "total_bytes", "response", "Bytes of their answers") \
+	X(TRAFFIC, http_transactions, U64, COUNTER, "", "total_requests", "http", \
+	  "Transactions of HTTP with it") \
+	X(TRAFFIC, http_transaction_time_ns, U64, COUNTER, "ns", "deepmon_wait_ns", "http", \
+	  "The time that those took, but for such as waited behind 16 others on their connection") \
+	X(TRAFFIC, latency_mean_seconds, F64, GAUGE, "s", "latency", "tcp_mean", \
+	  "Mean latency of its transactions over TCP since the last report") \
+	X(TRAFFIC, http_latency_mean_seconds, F64, GAUGE, "s", "latency", "http_mean", \
+	  "The same of those of HTTP")
 
 #define DEEPMON_MEMORY_METRICS(X) \
 	X(MEMORY, usage_bytes, U64, GAUGE, "B", "memory", "used", \

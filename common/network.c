@@ -24,13 +24,14 @@ struct hook {
 	uint32_t counts;
 };
 
-#define HOOK_COUNT 5
+#define HOOK_COUNT	5
+#define OF_TRANSACTIONS (NETWORK_TRANSACTIONS | NETWORK_HTTP)
 
 static void list_hooks(const struct net_bpf *bpf, struct hook list[HOOK_COUNT])
 {
 	const struct hook hooks[HOOK_COUNT] = {
-	    {bpf->progs.net_state, "inet_sock_set_state", NETWORK_CONNECTIONS | NETWORK_TRANSACTIONS},
-	    {bpf->progs.net_destroyed, "tcp_destroy_sock", NETWORK_TRANSACTIONS},
+	    {bpf->progs.net_state, "inet_sock_set_state", NETWORK_CONNECTIONS | OF_TRANSACTIONS},
+	    {bpf->progs.net_destroyed, "tcp_destroy_sock", OF_TRANSACTIONS},
 	    {bpf->progs.net_retransmitted, "tcp_retransmit_skb", NETWORK_RETRANSMITS},
 	    {bpf->progs.net_reset_sent, "tcp_send_reset", NETWORK_RESETS},
 	    {bpf->progs.net_reset_received, "tcp_receive_reset", NETWORK_RESETS},
@@ -40,14 +41,16 @@ static void list_hooks(const struct net_bpf *bpf, struct hook list[HOOK_COUNT])
 }
 
 /* What can be counted that way, as far as no other tracepoint is missing. */
-static uint32_t counted_by(const struct network *network, bool timed)
+static uint32_t counted_by(const struct network *network, const struct network_settings *settings)
 {
 	uint32_t counted = NETWORK_CONNECTIONS | NETWORK_RETRANSMITS | NETWORK_RESETS;
 
 	if (network->way.hooks != NETWORK_HOOKS_NONE)
 		counted |= NETWORK_TRAFFIC;
-	if (network->follows != NETWORK_FOLLOWS_NONE && timed)
+	if (network->follows != NETWORK_FOLLOWS_NONE && settings->latency)
 		counted |= NETWORK_TRANSACTIONS;
+	if (network->follows == NETWORK_FOLLOWS_HTTP && settings->latency && settings->http)
+		counted |= NETWORK_HTTP;
 	return counted;
 }
 
@@ -56,14 +59,11 @@ static void choose_programs(struct network *network, const struct network_settin
 			    const struct btf *btf)
 {
 	struct hook hooks[HOOK_COUNT];
-	bool http;
 
 	list_hooks(network->bpf, hooks);
 	network->follows = network_hooks_follow(&network->way, btf);
-	network->counted = counted_by(network, settings->latency != NULL);
-	http = settings->http && network->follows == NETWORK_FOLLOWS_HTTP;
-	network->bpf->rodata->with_http = http;
-	network_hooks_choose(network->bpf, network->way.hooks, http, btf);
+	network->counted = counted_by(network, settings);
+	network_hooks_choose(network->bpf, network->way.hooks, network->counted & NETWORK_HTTP, btf);
 	for (size_t i = 0; i < HOOK_COUNT; i++) {
 		if (network_has_tracepoint(btf, hooks[i].tracepoint))
 			continue;
@@ -71,6 +71,7 @@ static void choose_programs(struct network *network, const struct network_settin
 		network->counted &= ~hooks[i].counts;
 	}
 	network->bpf->rodata->with_transactions = network->counted & NETWORK_TRANSACTIONS;
+	network->bpf->rodata->with_http = network->counted & NETWORK_HTTP;
 	if (!(network->counted & NETWORK_TRANSACTIONS))
 		bpf_program__set_autoload(network->bpf->progs.net_destroyed, false);
 }

@@ -24,6 +24,7 @@ enum {
 	NETWORK_RETRANSMITS = 4,
 	NETWORK_RESETS = 8,
 	NETWORK_TRANSACTIONS = 16,
+	NETWORK_HTTP = 32, /* those of HTTP */
 };
 
 struct network_settings {

@@ -148,9 +148,9 @@ static int compare_use(const void *a, const void *b)
 	return compare_peers(left, right);
 }
 
-static struct peer_usage usage_of_group(const struct net_usage *all)
+static struct peer_usage usage_of_group(const struct net_usage *all, const struct net_dialogues *dialogues)
 {
-	return (struct peer_usage){
+	struct peer_usage usage = {
 	    .sent_bytes = all->tcp_sent_bytes + all->udp_sent_bytes,
 	    .sent_messages = all->tcp_sent_messages + all->udp_sent_messages,
 	    .received_bytes = all->tcp_received_bytes + all->udp_received_bytes,
@@ -159,11 +159,26 @@ static struct peer_usage usage_of_group(const struct net_usage *all)
 	    .failed = all->tcp_failed,
 	    .closed = all->tcp_closed,
 	};
+
+	for (int side = 0; side < NET_SIDES; side++) {
+		const struct net_transactions *tcp = &dialogues->of[NET_TCP][side];
+		const struct net_transactions *http = &dialogues->of[NET_HTTP][side];
+
+		usage.tcp_answered += tcp->answered;
+		usage.tcp_latency_ns += tcp->latency_ns;
+		usage.tcp_request_bytes += tcp->request_bytes;
+		usage.tcp_answer_bytes += tcp->answer_bytes;
+		usage.http_answered += http->answered;
+		usage.http_latency_ns += http->latency_ns;
+		usage.http_timed += http->timed;
+	}
+	return usage;
 }
 
-void peers_choose(struct peers *peers, struct peer_list *list, const struct net_usage *fresh)
+void peers_choose(struct peers *peers, struct peer_list *list, const struct net_usage *fresh,
+		  const struct net_dialogues *dialogues)
 {
-	struct peer_usage rest = usage_of_group(fresh);
+	struct peer_usage rest = usage_of_group(fresh, dialogues);
 	size_t count = 0;
 
 	for (struct peer *peer = list->first; peer; peer = peer->next) {

@@ -92,10 +92,12 @@ void peers_charge(struct peers *peers, const struct cgroups *cgroups, struct cgr
 		  uint32_t owner_count, uint64_t now_ns);
 
 /*
- * Marks those that a report tells of: those of the group that had most bytes since the last. `fresh` is what
- * the group itself had since then; the rest of that goes to list->untold. After the report, peers_told.
+ * Marks those that a report tells of: those of the group that had most bytes since the last. `fresh` and
+ * `dialogues` are what the group itself had since then; the rest of that goes to list->untold. After the
+ * report, peers_told.
  */
-void peers_choose(struct peers *peers, struct peer_list *list, const struct net_usage *fresh);
+void peers_choose(struct peers *peers, struct peer_list *list, const struct net_usage *fresh,
+		  const struct net_dialogues *dialogues);
 
 /* What endpoints are called from now on; it is the peers' then, and the one before is freed. */
 void peers_set_names(struct peers *peers, struct peer_names *names);

@@ -61,7 +61,8 @@ static const struct field file_io_fields[] = {
 	OF_SIDE(name, PROTOCOL, SIDE, answered), OF_SIDE(name, PROTOCOL, SIDE, unanswered), \
 	    OF_SIDE(name, PROTOCOL, SIDE, request_bytes), OF_SIDE(name, PROTOCOL, SIDE, answer_bytes), \
 	    OF_STATUS(name, PROTOCOL, SIDE, 2), OF_STATUS(name, PROTOCOL, SIDE, 3), \
-	    OF_STATUS(name, PROTOCOL, SIDE, 4), OF_STATUS(name, PROTOCOL, SIDE, 5)
+	    OF_STATUS(name, PROTOCOL, SIDE, 4), OF_STATUS(name, PROTOCOL, SIDE, 5), \
+	    OF_SIDE(name, PROTOCOL, SIDE, latency_ns), OF_SIDE(name, PROTOCOL, SIDE, timed)
 
 static const struct field dialogue_fields[] = {
     SIDE_FIELDS(tcp_client, NET_TCP, NET_AS_CLIENT),
@@ -73,10 +74,13 @@ _Static_assert(sizeof(dialogue_fields) / sizeof(dialogue_fields[0]) == sizeof(st
 	       "every count has a name");
 
 static const struct field peer_fields[] = {
-    FIELD(peer_usage, sent_bytes),     FIELD(peer_usage, sent_messages),
-    FIELD(peer_usage, received_bytes), FIELD(peer_usage, received_messages),
-    FIELD(peer_usage, opened),	       FIELD(peer_usage, failed),
-    FIELD(peer_usage, closed),
+    FIELD(peer_usage, sent_bytes),	 FIELD(peer_usage, sent_messages),
+    FIELD(peer_usage, received_bytes),	 FIELD(peer_usage, received_messages),
+    FIELD(peer_usage, opened),		 FIELD(peer_usage, failed),
+    FIELD(peer_usage, closed),		 FIELD(peer_usage, tcp_answered),
+    FIELD(peer_usage, tcp_latency_ns),	 FIELD(peer_usage, tcp_request_bytes),
+    FIELD(peer_usage, tcp_answer_bytes), FIELD(peer_usage, http_answered),
+    FIELD(peer_usage, http_latency_ns),	 FIELD(peer_usage, http_timed),
 };
 
 static const struct field file_fields[] = {

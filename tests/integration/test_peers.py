@@ -4,18 +4,21 @@
 import os
 import socket
 import struct
+import subprocess
 import time
 
 from stage import host
 from stage.cgroups import Cgroup
 from stage.lineprotocol import find
 from stage.netns import Namespace
+from stage.nginx import Nginx
 from stage.process import find_program, wait_until
 
 from support import execd
 from test_network import read_exactly, settled
 
 REQUEST, ANSWER = b"r" * 700, b"a" * 30_000
+TRANSACTIONS = ("transactions", "request_bytes", "response_bytes")
 SUMS = {  # field of a peer: fields of the container's network
     "sent_bytes": ("tcp_sent_bytes", "udp_sent_bytes"),
     "received_bytes": ("tcp_received_bytes", "udp_received_bytes"),
@@ -105,6 +108,10 @@ def check_closes(t, parent, container):
         network = found[0].fields
         sums = {field: sum(fields.get(field, 0) for fields in last.values()) for field in SUMS}
         expected = {field: sum(network[each] for each in parts) for field, parts in SUMS.items()}
+        sums.update((field, sum(fields.get(field, 0) for fields in last.values())) for field in TRANSACTIONS)
+        found = find(report, "deepmon_container_transactions", container_name=container.name, protocol="tcp",
+                     role="both")
+        expected.update((field, found[0].fields[field] if found else 0) for field in TRANSACTIONS)
         t.equal(sums, expected, f"peers and (other) of {container.name}, together")
     t.true(network, "a report of the container's network", network)
 
@@ -142,7 +149,8 @@ def exchanged(connections, client):
     if not client:
         sent, received = received, sent
     return {"sent_bytes": sent, "received_bytes": received, "opened_connections": connections,
-            "closed_connections": connections, "failed_connections": 0}
+            "closed_connections": connections, "failed_connections": 0, "transactions": connections,
+            "request_bytes": connections * len(REQUEST), "response_bytes": connections * len(ANSWER)}
 
 
 def both_ends(t, family, listening, asked, shown):
@@ -306,6 +314,53 @@ def test_those_that_had_most_are_told(t):
     check_closes(t, parent, client)
     most = max(len(find(report, "deepmon_peer", container_name=client.name)) for report in parent.reports())
     t.between(most, 2, 4, "lines of one report: at most three peers and (other)")
+
+
+class Told:
+    """What was told so far, read once."""
+
+    def __init__(self, reports):
+        self.all = reports
+
+    def reports(self):
+        return self.all
+
+
+def test_transactions_with_each(t):
+    """Of nginx's clients, and of their servers: as many as nginx logged, and they took as long as all did."""
+    parent = start(t, "--http", "on")
+    server, client = containers(t)
+    nginxes = [t.enter(Nginx(t.state / f"nginx{i}", prefix=server.cgroup.prefix())) for i in range(2)]
+    ab = find_program("ab", None, "apache2-utils")
+    for nginx, options in zip(nginxes, (["-n", "500"], ["-k", "-n", "2000"])):
+        subprocess.run([*client.cgroup.prefix(), ab, "-q", "-c", "4", *options, nginx.url()], check=True,
+                       stdout=subprocess.DEVNULL)
+    settled(parent)
+    parent = Told(parent.reports())
+    counts = [len(nginx.served()) for nginx in nginxes]
+    peers = {**client.peers(parent), "served": server.peers(parent).get(("tcp", "server", "127.0.0.1"))}
+    asked = [peers.get(("tcp", "client", f"127.0.0.1:{nginx.port}")) for nginx in nginxes]
+    for fields, count in zip([*asked, peers["served"]], [*counts, sum(counts)]):
+        check_peer(t, fields, {"transactions": count, "http_transactions": count}, f"of {sorted(map(str, peers))}")
+        t.true(0 < fields["http_transaction_time_ns"] <= fields["transaction_time_ns"] * 1.001, "time", fields)
+    for container, role in ((client, "client"), (server, "server")):
+        check_closes(t, parent, container)
+        with t.apart():
+            check_means(t, parent, container, role)
+
+
+def check_means(t, parent, container, role):
+    """The mean latency of all of its peers is that of the container, over all reports."""
+    for protocol, prefix in (("tcp", ""), ("http", "http_")):
+        took = of_all = before = 0
+        for report in parent.reports():
+            for point in find(report, "deepmon_container_transactions", container_name=container.name,
+                              protocol=protocol, role=role):
+                of_all += point.fields.get("latency_mean_seconds", 0) * (point.fields["transactions"] - before)
+                before = point.fields["transactions"]
+        for fields in container.peers(parent).values():
+            took += fields.get(f"{prefix}transaction_time_ns", 0) / 1e9
+        t.between(took, of_all * 0.999, of_all * 1.001, f"s that all transactions of {protocol} took, as {role}")
 
 
 def test_past_the_bound_of_the_kernel(t):

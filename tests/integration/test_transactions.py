@@ -9,6 +9,7 @@ import re
 import socket
 import struct
 import subprocess
+import threading
 import time
 
 from stage import host
@@ -196,10 +197,54 @@ def test_a_pipeline_to_its_end(t):
     requests.write_text("".join(f"GET {path} HTTP/1.1\r\nHost: test\r\n\r\n" for path in paths) +
                         "GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
     bash = find_program("bash", None, "bash")
-    run(watched.client, bash, "-c", f"exec 3<>/dev/tcp/127.0.0.1/{nginx.port}; (cat {requests} >&3) & cat <&3 > /dev/null; wait")
+    run(watched.client, bash, "-c", f"exec 3<>/dev/tcp/127.0.0.1/{nginx.port}; cat {requests} >&3; cat <&3 > /dev/null")
     served = nginx.served()
     t.equal(len(served), len(paths) + 1, "requests that nginx logged")
     check_all(t, watched, served)
+
+
+BODY = 8 << 20  # more than a socket's buffers take
+
+
+def answer_before_the_end(listener):
+    """Two requests come by one call of the client's, which can't end before the first is answered."""
+    connection, _ = listener.accept()
+    connection.recv(len(b"GET / HTTP/1.1\r\n\r\n"))
+    connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+    time.sleep(0.5)
+    while connection.recv(1 << 20):
+        pass
+    connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+    connection.close()
+
+
+def write_and_read_at_once(port):
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+
+        def write():
+            connection.sendall(b"GET / HTTP/1.1\r\n\r\nPUT / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % BODY +
+                               bytes(BODY))
+            connection.shutdown(socket.SHUT_WR)
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        while connection.recv(65536):
+            pass
+        writer.join()
+
+
+def test_an_answer_read_before_its_request_is_told(t):
+    """A request is told when its call ends: the client has no figure then, rather than a wrong one."""
+    watched = Watched(t)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        watched.server.run(answer_before_the_end, listener)
+        os.waitpid(watched.client.run(write_and_read_at_once, listener.getsockname()[1]), 0)
+    watched.report()
+    server, client = (watched.told(cgroup, "http", role)
+                      for cgroup, role in ((watched.server, "server"), (watched.client, "client")))
+    t.equal([server.get("transactions"), server.get("unanswered")], [2, 0], "of the server, both")
+    t.equal([client.get("transactions", 0), client.get("unanswered", 0)], [0, 0], "of the client")
+    t.equal(watched.told(watched.client, "tcp", "client").get("transactions"), 1, "of the client's TCP")
 
 
 def test_long_bodies_both_ways(t):

@@ -220,28 +220,50 @@ START_TEST(what_is_told_and_the_rest)
 				.tcp_opened_active = 3,
 				.tcp_opened_passive = 1,
 				.tcp_failed = 2};
+	struct net_dialogues dialogues = {0};
 	uint64_t sum;
+
+	dialogues.of[NET_TCP][NET_AS_CLIENT] = (struct net_transactions){
+	    .answered = 7, .latency_ns = 700, .request_bytes = 70, .answer_bytes = 7000};
+	dialogues.of[NET_TCP][NET_AS_SERVER].answered = 2;
+	dialogues.of[NET_HTTP][NET_AS_CLIENT] =
+	    (struct net_transactions){.answered = 4, .latency_ns = 300, .timed = 3};
 
 	fill(1, 1, "10.0.0.1:1/tcp", PEER_AS_CLIENT);
 	fill(2, 1, "10.0.0.2:1/tcp", PEER_AS_CLIENT);
 	fill(3, 1, "10.0.0.3:1/tcp", PEER_AS_CLIENT);
 	rows[1].used = (struct peer_usage){.sent_bytes = 10, .opened = 1};
-	rows[2].used.sent_bytes = 30;
+	rows[2].used = (struct peer_usage){.sent_bytes = 30,
+					   .tcp_answered = 5,
+					   .tcp_latency_ns = 600,
+					   .tcp_request_bytes = 50,
+					   .tcp_answer_bytes = 5000,
+					   .http_answered = 3,
+					   .http_timed = 2,
+					   .http_latency_ns = 250};
 	rows[3].used.sent_bytes = 20;
 	charge(SECOND_NS);
-	peers_choose(&peers, &group->peers, &all);
+	peers_choose(&peers, &group->peers, &all, &dialogues);
 	ck_assert(!find_peer(group, "10.0.0.1:1")->telling);
 	ck_assert(find_peer(group, "10.0.0.2:1")->telling);
 	ck_assert(find_peer(group, "10.0.0.3:1")->telling);
 	ck_assert_uint_eq(group->peers.untold.sent_bytes, 100 + 11 - 30 - 20);
 	ck_assert_uint_eq(group->peers.untold.opened, 4);
 	ck_assert_uint_eq(group->peers.untold.failed, 2);
+	ck_assert_uint_eq(group->peers.untold.tcp_answered, 7 + 2 - 5);
+	ck_assert_uint_eq(group->peers.untold.tcp_latency_ns, 100);
+	ck_assert_uint_eq(group->peers.untold.tcp_request_bytes, 20);
+	ck_assert_uint_eq(group->peers.untold.tcp_answer_bytes, 2000);
+	ck_assert_uint_eq(group->peers.untold.http_answered, 1);
+	ck_assert_uint_eq(group->peers.untold.http_timed, 1);
+	ck_assert_uint_eq(group->peers.untold_fresh.http_latency_ns, 50);
 	peers_told(&group->peers);
+	dialogues = (struct net_dialogues){0};
 	/* Another leads now: its counter begins with what it had since, the others' stand still. */
 	rows[1].used.sent_bytes += 50;
 	all = (struct net_usage){.tcp_sent_bytes = 50};
 	charge(SECOND_NS);
-	peers_choose(&peers, &group->peers, &all);
+	peers_choose(&peers, &group->peers, &all, &dialogues);
 	ck_assert(!find_peer(group, "10.0.0.2:1")->telling);
 	ck_assert_uint_eq(find_peer(group, "10.0.0.1:1")->told.sent_bytes, 50);
 	ck_assert_uint_eq(find_peer(group, "10.0.0.2:1")->told.sent_bytes, 30);
