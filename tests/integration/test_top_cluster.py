@@ -16,7 +16,7 @@ from stage import host
 from stage.cgroups import Container
 from stage.execd_parent import command_line
 from stage.flux import Flux
-from stage.kubernetes import Server
+from stage.kubernetes import Authority, Server
 from stage.lineprotocol import parse
 from stage.process import spawn, stop_process, wait_until
 from stage.rapl import RaplSim
@@ -470,6 +470,19 @@ def test_who_asks(t):
         server.requests.clear()
         ask(t, server.url(), status=1, **environment)
         t.equal({authorization for _, authorization in server.requests}, {expected}, f"header with {environment}")
+
+
+def test_by_https(t):
+    """A server that its own authority vouches for is told the token, another is not."""
+    ours, others = Authority(t.state / "ours", "ours"), Authority(t.state / "others", "others")
+    server = t.enter(Server({"/query": b'{"results":[{"statement_id":0}]}\n'}, *ours.sign("influx", "IP:127.0.0.1")))
+    said = ask(t, server.url(), "--influx-ca-file", str(ours.certificate), status=1, INFLUX_TOKEN="abc")
+    t.one_line(said.splitlines(), "nothing that deepmon told")
+    t.equal({authorization for _, authorization in server.requests}, {"Token abc"}, "what it was told")
+    server.requests.clear()
+    said = ask(t, server.url(), "--influx-ca-file", str(others.certificate), status=1, INFLUX_TOKEN="abc")
+    t.one_line(said.splitlines(), "certificate")
+    t.equal(server.requests, [], "what another was told")
 
 
 def test_bad_usage(t):
