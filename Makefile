@@ -187,7 +187,7 @@ test-sanitize: deps
 
 # The same with the compiler's watch over threads, which ends a process at the first race. Not part of make test.
 THREAD_TESTS ?= identity.docker identity.a_name_that identity.a_socket identity.podmans kubernetes.owners_and \
-                kubernetes.a_kubelet_that_hangs top_cluster.many_hosts top_cluster.a_server
+                kubernetes.a_kubelet_that_hangs
 .PHONY: test-threads
 test-threads: deps
 	$(MAKE) BUILD=$(BUILD)/threads WERROR=-Werror CFLAGS='-O1 -g' SANITIZE=-fsanitize=thread all unit
