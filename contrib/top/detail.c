@@ -182,7 +182,7 @@ static void draw_hosts(struct top_screen *screen, int line, int height)
 		double age = top_age_seconds(state.hosts[i].newest_ns);
 
 		snprintf(text, sizeof(text), "%8.0f s  %10zu  %s", age, state.hosts[i].rows,
-			 state.hosts[i].name);
+			 *state.hosts[i].name ? state.hosts[i].name : TOP_UNGROUPED);
 		add(&scroll, TOP_NORMAL, text);
 	}
 	end(screen, &scroll);

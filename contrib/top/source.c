@@ -110,14 +110,17 @@ static void add_column(struct influx_want *want, const struct top_settings *sett
 struct influx_want top_source_want(const struct top_settings *settings,
 				   const struct top_column *const *columns, size_t count)
 {
-	/* Of the hosts themselves. */
+	/* Of the hosts themselves, and of all that is on them. */
+	static const char *const sums[] = {"cpu_percent", "context_switches"};
 	static const enum top_figure watts[] = {TOP_PACKAGE_WATTS, TOP_CORE_WATTS, TOP_DRAM_WATTS,
 						TOP_PSYS_WATTS, TOP_PLATFORM_WATTS};
 	struct influx_want want = {.devices = settings->entities[TOP_DEVICE]};
 
 	for (size_t i = 0; i < sizeof(watts) / sizeof(watts[0]); i++)
 		want.figures[DEEPMON_HOST][watts[i]] = true;
-	want.figures[DEEPMON_TOTAL][TOP_CPU_PERCENT] = true;
+	for (size_t i = 0; i < sizeof(sums) / sizeof(sums[0]); i++)
+		if (top_column_find(sums[i]))
+			add(&want, DEEPMON_TOTAL, top_column_find(sums[i]));
 	/* Their ids are told with this. */
 	add_column(&want, settings, top_column_find("cpu_percent"));
 	for (size_t i = 0; i < count; i++) {

@@ -92,6 +92,8 @@ class Demo:
                         log=self.state / "execd.log"))
         self.say(f"InfluxDB listens on http://127.0.0.1:{self.influx.http_port} "
                  "(databases deepmon and collectd).")
+        self.say(f"On a screen: {self.settings.build}/deepmon-top --influx http://127.0.0.1:{self.influx.http_port} "
+                 "--influx-database deepmon")
 
     def say(self, line):
         self.intro.append(line)

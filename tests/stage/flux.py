@@ -103,14 +103,18 @@ class Flux:
         if bucket != self.bucket:
             raise Refused(404, "not found", f'could not find bucket "{bucket}"')
         since_ns = time.time_ns() - int(window_ms) * 1_000_000
-        return self.tables(since_ns, predicate(condition), int(count))
+        # A point of a measurement that the condition does not name is not looked at further.
+        points = [point for point in self.points
+                  if point.time_ns >= since_ns and f'"{point.measurement}"' in condition]
+        return self.tables(points, predicate(condition), int(count))
 
-    def tables(self, since_ns, passes, count):
+    @staticmethod
+    def tables(points, passes, count):
         series = {}
-        for point in list(self.points):
+        for point in points:
             for field, value in point.fields.items():
                 row = {"_measurement": point.measurement, "_field": field, **point.tags}
-                if point.time_ns >= since_ns and passes(row):
+                if passes(row):
                     series.setdefault(tuple(sorted(row.items())), {})[point.time_ns] = value
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\r\n")
