@@ -243,14 +243,12 @@ static void draw_figures(const struct window *window, int y, enum top_style styl
 /* A container's device is told by what it is not told by above. */
 static void name_row(const struct top_screen *screen, const struct top_line *line, char *text, size_t size)
 {
-	const struct top_row *row = line->row;
-
-	if (row->entity != TOP_DEVICE || (!screen->only && !screen->settings.group_count))
+	if (line->row->entity != TOP_DEVICE || (!screen->only && !screen->settings.group_count))
 		snprintf(text, size, "%s", line->name);
 	else if (screen->only)
-		snprintf(text, size, "%s", row->part);
+		snprintf(text, size, "%s", line->row->part);
 	else
-		snprintf(text, size, "%s %s", row->part, row->name);
+		snprintf(text, size, "%s %s", line->row->part, line->name);
 }
 
 static void draw_line(const struct top_screen *screen, const struct window *window, int y, size_t index)
