@@ -109,11 +109,13 @@ static void say_answer(struct namer *namer, int r)
 	}
 }
 
-/* Asked only for what no file tells. */
 static int find_name(struct namer *namer, bool ask, struct identity *identity)
 {
-	int r = names_read(namer->names, identity);
+	int r = -ENOENT;
 
+	/* What a file tells is no answer of one that was silent. */
+	if (!ask || namer->silent)
+		r = names_read(namer->names, identity);
 	if (!r || !ask)
 		return r;
 	r = names_ask(namer->names, identity);
@@ -254,19 +256,22 @@ static void *run(void *argument)
 	pthread_mutex_lock(namer->lock);
 	while (!namer->worker.stopping) {
 		uint64_t now = clock_ns(CLOCK_MONOTONIC), due = now + LOOK_NS;
-		struct group *group = find_nameless(namer, now, &due);
+		struct group *group;
 
-		if (group) {
-			name(namer, group, now);
-		} else if (now >= namer->next_look_ns) {
+		/* First, as there may be somebody nameless at any time where many come and go. */
+		if (now >= namer->next_look_ns) {
 			namer->next_look_ns = now + LOOK_NS;
 			look_for_changes(namer);
-		} else if (namer->denied && now >= namer->next_check_ns) {
+		}
+		if (namer->denied && now >= namer->next_check_ns) {
 			namer->next_check_ns = now + QUIET_NS;
 			check_denied(namer);
-		} else {
-			worker_wait(&namer->worker, due);
 		}
+		group = find_nameless(namer, now, &due);
+		if (group)
+			name(namer, group, now);
+		else
+			worker_wait(&namer->worker, due);
 	}
 	pthread_mutex_unlock(namer->lock);
 	return NULL;

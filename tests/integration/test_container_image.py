@@ -31,6 +31,7 @@ eval "set -- $words"
 while sleep 1; do echo; done | "$@"
 """
 NAMESPACE = "k8s.io"
+DEBIAN = ["ca-certificates"]  # beside what is essential
 # What containerd gives, unless it is told otherwise.
 USUAL = ("AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_RAW", "SETFCAP",
          "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT")
@@ -58,7 +59,7 @@ def build_image(t, name):
     package = make_package(t)
     telegraf, debian = base_images()
     trees = {telegraf: write_telegrafs_tree(t.state / "telegraf.tar"),
-             debian: kept_archive(t.build, ["ca-certificates"])}
+             debian: kept_archive(t.build, DEBIAN)}
     saved = t.state / "image.tar"
     with Dockerd(t.state / "dockerd") as dockerd:
         for image, archive in trees.items():
@@ -94,10 +95,27 @@ def given(t, found, runtime):
     return words
 
 
+# Each of these has the time of a test, and is kept for the next.
+def test_there_is_a_package(t):
+    t.true(make_package(t).exists(), "the package")
+
+
+def test_there_is_a_debian(t):
+    with tarfile.open(kept_archive(t.build, DEBIAN)) as tree:
+        t.true("./etc/debian_version" in tree.getnames(), "a Debian in it")
+
+
 def bounds_of(pid):
     """The capabilities that a process has, and those that it may have."""
     status = dict(line.split(":\t") for line in Path(f"/proc/{pid}/status").read_text().splitlines() if "Cap" in line)
     return int(status["CapEff"], 16), int(status["CapBnd"], 16)
+
+
+def runs_in(pid, container):
+    """Whether that is deepmon-execd itself, in a container of that id."""
+    process = Path(f"/proc/{pid}")
+    return process.joinpath("comm").read_text() == "deepmon-execd\n" and f"/{NAMESPACE}/{container}" in \
+        process.joinpath("cgroup").read_text()
 
 
 def test_the_image_measures_this_hosts_containers(t):
@@ -133,7 +151,6 @@ def test_the_image_measures_this_hosts_containers(t):
                               ("deepmon_total_network", {})):
         t.true(find(whole_reports(), measurement, **tags), f"{measurement} {tags}")
     expected = sum(1 << NUMBERS[name] for name in ALL)
-    (pid,) = [pid for pid in pids_mentioning("/usr/bin/deepmon-execd")
-              if Path(f"/proc/{pid}/comm").read_text() == "deepmon-execd\n" and "/deepmon" in Path(f"/proc/{pid}/cgroup").read_text()]
-    t.equal(bounds_of(pid), (expected, expected), "its capabilities, and those that it may have")
+    t.equal([bounds_of(pid) for pid in pids_mentioning("/usr/bin/deepmon-execd") if runs_in(pid, "deepmon")],
+            [(expected, expected)], "its capabilities, and those that it may have")
     t.note("; ".join(line[:120] for line in errors.read_text().splitlines()))

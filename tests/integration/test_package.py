@@ -35,7 +35,7 @@ def make_package(t):
     newest = max(path.stat().st_mtime for path in sources())
     if not made or made[0].stat().st_mtime < newest:
         done = subprocess.run(["make", "-C", SOURCE, "deb", f"BUILD={t.build}"], stdin=subprocess.DEVNULL,
-                              capture_output=True, timeout=400, check=False)
+                              capture_output=True, timeout=140, check=False)
         t.equal(done.returncode, 0, f"status of make deb ({(done.stdout + done.stderr).decode()[-2000:]})")
         made = list((Path(t.build) / "deb").glob("deepmon_*.deb"))
     t.equal(len(made), 1, "packages made")
