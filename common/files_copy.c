@@ -28,7 +28,7 @@ int files_copy_init(struct files_copy *copy, size_t set_count)
 
 void files_copy_clear(struct files_copy *copy)
 {
-	for (size_t place = 0; place < copy->places_used; place++)
+	for (size_t place = 0; copy->files && place < copy->places_used; place++)
 		free(copy->files[place].path);
 	free(copy->files);
 	free(copy->changed);

@@ -216,7 +216,7 @@ int peers_init(struct peers *peers, const struct peer_maps *maps, uint32_t most,
 
 void peers_clear(struct peers *peers)
 {
-	for (uint32_t row = 0; peers->entries && row <= peers->most; row++)
+	for (uint32_t row = 1; peers->entries && row < peers->rows_used; row++)
 		free(peers->entries[row].name);
 	free(peers->entries);
 	free(peers->sorted);
@@ -224,7 +224,7 @@ void peers_clear(struct peers *peers)
 	*peers = (struct peers){0};
 }
 
-static struct endpoint endpoint_of(const struct peer_key *key)
+struct endpoint peer_endpoint(const struct peer_key *key)
 {
 	struct endpoint endpoint = {.port = key->port, .family = key->family};
 
@@ -247,7 +247,7 @@ static const char *name_of_container(const struct cgroups *cgroups, uint64_t cgr
 static const char *name_by_tables(const struct peers *peers, uint32_t row, uint16_t *port)
 {
 	const struct peers_copy *copy = peers->maps.copy;
-	const struct endpoint endpoint = endpoint_of(&peers->entries[row].key);
+	const struct endpoint endpoint = peer_endpoint(&peers->entries[row].key);
 
 	if (!copy)
 		return peers->names ? peer_names_find(peers->names, &endpoint, port) : NULL;
@@ -304,7 +304,7 @@ void peers_each_server(const struct peers *peers, peers_visitor *visit, void *us
 		const struct peer_entry *entry = &peers->entries[row];
 
 		if (entry->state == ENTRY_USED && entry->key.role == PEER_AS_CLIENT) {
-			const struct endpoint endpoint = endpoint_of(&entry->key);
+			const struct endpoint endpoint = peer_endpoint(&entry->key);
 
 			visit(user, &endpoint);
 		}
@@ -502,23 +502,4 @@ void peers_charge(struct peers *peers, const struct cgroups *cgroups, struct cgr
 	peers->names_changed = false;
 	if (peers->maps.copy)
 		peers->maps.copy->names_changed = false;
-}
-
-void peers_capture_names(struct peers *peers, struct recording_out *out)
-{
-	struct peers_copy *copy = peers->maps.copy;
-
-	recording_begin(out, RECORDING_PEER_NAMES);
-	for (uint32_t row = 1; row < copy->rows_used; row++) {
-		const struct endpoint endpoint = endpoint_of(&copy->rows[row].key);
-		uint16_t port = endpoint.port;
-
-		if (!copy->rows[row].key.cgroup_id || (copy->known[row].looked_up && !peers->names_changed))
-			continue;
-		peers_copy_put_name(copy, out, row,
-				    peers->names ? peer_names_find(peers->names, &endpoint, &port) : NULL,
-				    port);
-	}
-	recording_put(out, 0);
-	recording_end(out);
 }

@@ -99,6 +99,9 @@ void peers_charge(struct peers *peers, const struct cgroups *cgroups, struct cgr
 void peers_choose(struct peers *peers, struct peer_list *list, const struct net_usage *fresh,
 		  const struct net_dialogues *dialogues);
 
+/* Who is at the other side. */
+struct endpoint peer_endpoint(const struct peer_key *key);
+
 /* What endpoints are called from now on; it is the peers' then, and the one before is freed. */
 void peers_set_names(struct peers *peers, struct peer_names *names);
 

@@ -30,7 +30,7 @@ int peers_copy_init(struct peers_copy *copy, uint32_t most)
 
 void peers_copy_clear(struct peers_copy *copy)
 {
-	for (uint32_t row = 1; row < copy->rows_used; row++)
+	for (uint32_t row = 1; copy->known && row < copy->rows_used; row++)
 		free(copy->known[row].name);
 	free(copy->known);
 	free(copy->rows);

@@ -49,7 +49,7 @@ enum recording_tag {
 	RECORDING_FOOTPRINTS, /* memory, block devices: whether they are read */
 	RECORDING_TIMED,      /* pages of histograms, their shape, the names of what took that long */
 	RECORDING_PEER_ROWS,  /* endpoints that are told apart at a time */
-	RECORDING_FILE_SETS,  /* operations on regular files are counted: sets of files, bytes of a path */
+	RECORDING_FILE_SETS,  /* operations on regular files are counted; sets of files told apart */
 
 	/* What was heard, in its order. */
 	RECORDING_CREATED = 32, /* id, path */

@@ -83,6 +83,9 @@ static const struct field peer_fields[] = {
     FIELD(peer_usage, http_latency_ns),	 FIELD(peer_usage, http_timed),
 };
 
+_Static_assert(sizeof(peer_fields) / sizeof(peer_fields[0]) == sizeof(struct peer_usage) / 8,
+	       "every count has a name");
+
 static const struct field file_fields[] = {
     FIELD(file_counts, read_bytes),
     FIELD(file_counts, written_bytes),

@@ -68,6 +68,13 @@ static void put_zone(struct recording_out *setup, const char *name, const char *
 	recording_end(setup);
 }
 
+static void put_number(struct recording_out *setup, enum recording_tag tag, uint64_t number)
+{
+	recording_begin(setup, tag);
+	recording_put(setup, number);
+	recording_end(setup);
+}
+
 /* Two CPUs in two sockets, everything measured. */
 static void put_setup(struct recording_out *setup)
 {
@@ -89,11 +96,12 @@ static void put_setup(struct recording_out *setup)
 	recording_put(setup, 15);
 	recording_put(setup, 64);
 	recording_end(setup);
-	recording_begin(setup, RECORDING_NETWORKED);
-	recording_put(setup, 15);
-	recording_end(setup);
 	recording_begin(setup, RECORDING_FILES);
 	recording_end(setup);
+	put_number(setup, RECORDING_NETWORKED, 31);
+	put_number(setup, RECORDING_PEER_ROWS, 8);
+	put_number(setup, RECORDING_FILE_SETS, 2);
+	latency_copy_put_setup(&(struct latency_copy){.page_count = 16}, setup);
 	recording_begin(setup, RECORDING_FOOTPRINTS);
 	recording_put(setup, 1);
 	recording_put(setup, 1);
@@ -204,7 +212,11 @@ static void play(struct player *player)
 	size_t count;
 
 	deepmon_options_init(&options);
-	options.network = options.file_io = 1;
+	options.network = options.proportional_memory = 1;
+	options.file_io = 2;
+	options.latency_buckets = true;
+	options.peers = options.top_files = 3;
+	options.container_files = 1;
 	options.processes = 2;
 	options.max_containers = 3;
 	options.max_cgroups = 64;

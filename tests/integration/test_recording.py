@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -386,13 +387,41 @@ def test_a_killed_recorder(t):
     t.true(text.startswith(live), "they begin with those that were written live")
 
 
+def exchange(requests):
+    """So many, with itself."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=lambda: answer(listener.accept()[0]), daemon=True).start()
+    with socket.create_connection(listener.getsockname()) as connection:
+        for _ in range(requests):
+            connection.sendall(b"GET /ok HTTP/1.1\r\nHost: web\r\n\r\n")
+            connection.recv(4096)
+        connection.shutdown(socket.SHUT_WR)
+        connection.recv(1)
+
+
+def told_requests(parent, container):
+    """What was told last of its HTTP as a server, and of its only peer's connections."""
+    tags = {"container_name": container.name, "role": "server"}
+    told = [0, 0]
+    for report in parent.reports():
+        for point in find(report, "deepmon_container_transactions", protocol="http", **tags):
+            told[0] = point.fields["transactions"]
+        for point in find(report, "deepmon_peer", **tags):
+            told[1] = point.fields["opened_connections"]
+    return told
+
+
 def test_bounds_and_refusals(t):
     host.require_bpf()
-    top = t.enter(Cgroup())
+    top, talker = t.enter(Cgroup()), t.enter(Container())
     path = t.state / "bounded"
-    parent = execd(t, "--record", path, "--record-max", "1", "--sample-interval", "0.05",
+    parent = execd(t, "--record", path, "--record-max", "1", "--sample-interval", "0.05", "--network", "on",
+                   "--http", "on", "--peers", "4", "--file-io", "full", "--top-files", "3",
                    "--max-units", "20", interval=0.1)
     parent.wait_for_batches(2, 10)
+    os.waitpid(talker.run(exchange, 20), 0)
+    wait_until(lambda: told_requests(parent, talker) == [20, 1], 10,
+               lambda: f"20 requests, while it records: {told_requests(parent, talker)}")
     for number in range(6000):  # each is told with its path
         directory = top.directory / f"{number}-{'x' * 200}"
         directory.mkdir()
@@ -402,6 +431,9 @@ def test_bounds_and_refusals(t):
     batches = len(parent.batches)
     parent.wait_for_batches(batches + 12, 20)
     t.one_line(parent.stderr_lines, "RecordMax", "measuring goes on")
+    os.waitpid(talker.run(exchange, 30), 0)
+    wait_until(lambda: told_requests(parent, talker) == [50, 2], 10,
+               lambda: f"30 more, after its end: {told_requests(parent, talker)}")
     first, last = parent.reports()[batches + 1], parent.reports()[-1]
     elapsed = (last[0].time_ns - first[0].time_ns) * os.sysconf("SC_NPROCESSORS_ONLN")
     t.within(sum(point.fields["cpu_time_ns"] for point in find(last, "deepmon_total")) -

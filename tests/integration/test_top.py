@@ -88,6 +88,27 @@ def test_a_recording_in_three_formats(t):
     t.true("web one" in text and "CORE W" in text, "the container and a column of the page", text[:300])
 
 
+def test_pages_of_a_recording(t):
+    """Transactions, their percentiles and files, as they were written live."""
+    path, live = record(t, seconds=1)
+    last = by_time(parse(live))[-1]
+    objects = [json.loads(line) for line in top(t, "--batch", "json", "--replay", path).splitlines()]
+    line = next(each for each in objects[-1]["lines"] if each["name"] == "web one")
+    for protocol in ("tcp", "http"):
+        fields = find(last, "deepmon_container_transactions", container_name="web one", protocol=protocol,
+                      role="both")[0].fields
+        for shown in ("mean", "p50", "p99_999"):
+            same(t, line[f"{protocol}_{shown}_ms"], 1e3 * fields[f"latency_{shown}_seconds"],
+                 f"{shown} of {protocol}")
+        t.true(line[f"{protocol}_transactions"] > 0, f"{protocol.upper()} transactions a second", line)
+    t.true(all(line[f"http_{status}xx"] > 0 for status in "2345"), "responses of each class", line)
+    for page in ("tcp", "tcp-latency", "http", "http-latency", "files"):
+        rows = top(t, "--batch", "text", "--replay", path, "--page", page).split("\n\n")[-1].splitlines()
+        name = "late" if page == "files" else "web one"
+        row = next(each for each in rows if each.startswith(name))[len(name):].split()
+        t.true(len(row) > 5 and row.count("-") <= (1 if page == "tcp" else 0), f"the page {page}", rows)
+
+
 def test_what_is_chosen(t):
     path, _ = record(t, seconds=1)
 
