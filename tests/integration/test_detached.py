@@ -15,7 +15,8 @@ from stage.lineprotocol import find
 from stage.process import wait_until
 from stage.rapl import PackageTree
 
-from support import CPUS, KINDS, SECOND, execd, growth, microjoules, next_report, one, sysroot_options, system_name
+from support import (CPUS, KINDS, SECOND, execd, growth, microjoules, next_report, one, report_now, sysroot_options,
+                     system_name)
 
 LINKS, PROGRAMS = "link_type", "prog_tag"
 
@@ -79,9 +80,7 @@ def test_programs_that_come_off_hang_again(t):
     def report():
         """One more, of half a second."""
         time.sleep(0.5)
-        parent.tick()
-        parent.wait_for_batches(len(parent.batches) + 1, 15)
-        return parent.reports()[-1]
+        return report_now(parent)
 
     report()
     before = report()
@@ -99,7 +98,8 @@ def test_programs_that_come_off_hang_again(t):
     # A gap is a gap: what was not seen is nobody's, and no rate is told of it.
     t.true(cpu_seconds(before, blind) < 0.9 * CPUS * elapsed(before, blind), "CPU time that was not seen is not told")
     name = system_name(group)
-    t.true("cpu_usage_percent" not in one(blind, "deepmon_system", cgroup=name).fields, "no usage of a part of the time")
+    t.true("cpu_usage_percent" not in one(blind, "deepmon_system", cgroup=name).fields,
+           "no usage of a part of the time")
     t.true("power_watts" not in one(blind, "deepmon_total_energy", kind="system").fields, "no power of it")
     t.true(unattributed(blind) > unattributed(before), "its energy is nobody's", unattributed(blind))
     t.true("power_watts" in one(blind, "deepmon_host_energy").fields, "the host's power is known all the same")
