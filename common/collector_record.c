@@ -37,7 +37,8 @@ void collector_capture(struct deepmon *collector, uint64_t now_ns)
 		kernel_drop_copy(collector->kernel);
 		follow_copy(collector);
 	}
-	recorder_charge(collector->recorder, now_ns);
+	recorder_charge(collector->recorder, now_ns, collector->attribution.unseen,
+			collector->attribution.off);
 }
 
 /* What all that is heard later is to be read with. */
