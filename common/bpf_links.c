@@ -15,26 +15,34 @@ static const struct bpf_prog_skeleton *program_at(const struct bpf_object_skelet
 	return (const void *)((const char *)skeleton->progs + (size_t)i * (size_t)skeleton->prog_skel_sz);
 }
 
-/* The id of the program that hangs by a link; 0: by none that the kernel knows as one. */
-static uint32_t program_of(const struct bpf_link *link)
+/* The id of the program that hangs by the link; 0: its descriptor is no link any more. -errno: unknown. */
+static int64_t program_of(const struct bpf_link *link)
 {
 	struct bpf_link_info info = {0};
 	uint32_t size = sizeof(info);
+	int r = link ? bpf_obj_get_info_by_fd(bpf_link__fd(link), &info, &size) : -EBADF;
 
-	return link && bpf_obj_get_info_by_fd(bpf_link__fd(link), &info, &size) == 0 ? info.prog_id : 0;
+	if (!r)
+		return info.prog_id;
+	return r == -EBADF || r == -EINVAL ? 0 : r;
 }
 
-/* Descriptors are used again: what answers may be a link or a map of another's. */
+/* Descriptors are used again: what answers may be a link or a map of another's. If in doubt it holds. */
 static bool holds(const struct bpf_links *links, int i)
 {
-	return program_of(*program_at(links->skeleton, i)->link) == links->programs[i];
+	int64_t id = program_of(*program_at(links->skeleton, i)->link);
+
+	return id < 0 || id == links->programs[i];
 }
 
 void bpf_links_watch(struct bpf_links *links, const struct bpf_object_skeleton *skeleton)
 {
 	*links = (struct bpf_links){.skeleton = skeleton};
-	for (int i = 0; i < skeleton->prog_cnt && i < BPF_LINKS_MAX; i++)
-		links->programs[i] = program_of(*program_at(skeleton, i)->link);
+	for (int i = 0; i < skeleton->prog_cnt && i < BPF_LINKS_MAX; i++) {
+		int64_t id = program_of(*program_at(skeleton, i)->link);
+
+		links->programs[i] = id > 0 ? (uint32_t)id : 0;
+	}
 }
 
 bool bpf_links_hold(const struct bpf_links *links, const struct bpf_program *program)

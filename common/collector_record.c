@@ -66,7 +66,8 @@ void collector_capture(struct deepmon *collector, uint64_t now_ns)
 	} else if (collector->kernel && kernel_copy_of(collector->kernel)) {
 		drop_copy(collector);
 	}
-	recorder_charge(collector->recorder, now_ns);
+	recorder_charge(collector->recorder, now_ns, collector->attribution.unseen,
+			collector->attribution.off);
 }
 
 static void record_number(struct recording_out *out, enum recording_tag tag, uint64_t number)

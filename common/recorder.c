@@ -396,9 +396,9 @@ void recorder_energy(void *user, size_t zone, const struct energy_reading *readi
 	recording_end(out);
 }
 
-void recorder_charge(struct recorder *recorder, uint64_t now_ns)
+void recorder_charge(struct recorder *recorder, uint64_t now_ns, uint32_t unseen, uint32_t off)
 {
-	NOTE(recorder, RECORDING_CHARGE, now_ns);
+	NOTE(recorder, RECORDING_CHARGE, now_ns, unseen, off);
 }
 
 void recorder_choose(struct recorder *recorder, uint64_t now_ns, bool first)

@@ -53,7 +53,8 @@ void recorder_name(struct recorder *recorder, const char *id, const struct ident
 void recorder_renamed(struct recorder *recorder, const char *id, const struct identity *identity);
 /* A listener of energy.h. */
 void recorder_energy(void *recorder, size_t zone, const struct energy_reading *reading);
-void recorder_charge(struct recorder *recorder, uint64_t now_ns);
+/* `unseen` and `off` as in struct attribution. */
+void recorder_charge(struct recorder *recorder, uint64_t now_ns, uint32_t unseen, uint32_t off);
 void recorder_choose(struct recorder *recorder, uint64_t now_ns, bool first);
 /* Either reading may be NULL. */
 void recorder_footprint(struct recorder *recorder, uint64_t cgroup_id, const struct memory_reading *memory,

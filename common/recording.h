@@ -65,7 +65,7 @@ enum recording_tag {
 	RECORDING_NETWORK,	/* slots and figures */
 	RECORDING_FILE_IO,	/* slots and figures */
 	RECORDING_PROCESS,	/* key, name, CPUs and figures */
-	RECORDING_CHARGE,	/* when: all that is above is charged */
+	RECORDING_CHARGE,	/* when: all that is above is charged; unseen, off */
 	RECORDING_CHOOSE,	/* when, whether it is the first: a report begins */
 	RECORDING_FOOTPRINT,	/* cgroup; figures of memory; devices and figures */
 	RECORDING_BEGIN,	/* when: what is charged so far is before the first report */

@@ -220,6 +220,11 @@ static int play_charge(struct deepmon *collector, struct recording_in *record)
 	/* Nothing may be forgotten while a report is under way. */
 	if (collector->replay.choosing)
 		return -EBADMSG;
+	/* Older recordings end here. */
+	if (record->at < record->end) {
+		collector->attribution.unseen = (uint32_t)recording_take(record);
+		collector->attribution.off = (uint32_t)recording_take(record);
+	}
 	attribution_charge(&collector->attribution, zones, now_ns);
 	return 0;
 }

@@ -325,12 +325,16 @@ static void make_sys(const char *root)
 {
 	static const char *const files[][2] = {
 	    {"name", "package-0\n"}, {"max_energy_range_uj", "262143328850\n"}, {"energy_uj", ""}};
+	static const char *const directories[] = {"", "/class", "/class/powercap",
+						  "/class/powercap/intel-rapl:0"};
 	char path[512];
 	int fd = -1;
 
-	snprintf(path, sizeof(path), "mkdir -p %s/class/powercap/intel-rapl:0", root);
-	if (system(path))
-		exit(2);
+	for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++) {
+		snprintf(path, sizeof(path), "%s%s", root, directories[i]);
+		if (mkdir(path, 0700) && errno != EEXIST)
+			exit(2);
+	}
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		snprintf(path, sizeof(path), "%s/class/powercap/intel-rapl:0/%s", root, files[i][0]);
 		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);

@@ -11,7 +11,7 @@ from stage.collectd import Collectd
 from stage.execd_parent import ExecdParent
 from stage.influxd import Influxd
 from stage.lineprotocol import by_time, find, parse_line
-from stage.process import Skip, StageError
+from stage.process import Skip, StageError, wait_until
 
 SOURCE = Path(__file__).resolve().parent.parent.parent
 TYPES = SOURCE / "collectd-plugin" / "types.db"
@@ -106,6 +106,19 @@ def one(report, measurement, **tags):
 def next_report(parent, count=1):
     """One that begins after now."""
     parent.wait_for_batches(len(parent.batches) + count + 1, 15)
+    return parent.reports()[-1]
+
+
+def report_now(parent, seconds=60):
+    """One that is asked for now, of a parent that does not tick by itself: whole, however slowly it comes."""
+    asked = time.time_ns()
+    parent.tick()
+
+    def whole():
+        last = parent.batches[-1].lines[-1] if parent.batches else ""
+        return last.startswith("deepmon_self") and int(last.rsplit(" ", 1)[1]) > asked
+
+    wait_until(whole, seconds, "a report")
     return parent.reports()[-1]
 
 

@@ -4,6 +4,7 @@
 By hand: DEEPMON_IN_TURN=100000 cgroups in turn, DEEPMON_ALIVE=5000 side by side.
 """
 
+import contextlib
 import os
 import signal
 import time
@@ -13,7 +14,7 @@ from stage.cgroups import Cgroup, Container, burn_ns, join, pids_in, removed
 from stage.lineprotocol import find
 from stage.process import wait_until
 
-from support import CPUS, KINDS, SECOND, execd, growth, one, system_name
+from support import CPUS, KINDS, SECOND, execd, growth, one, report_now, system_name
 from test_churn import churn
 from test_many import Worker, open_files, own_cost, resident_kib
 
@@ -24,13 +25,7 @@ def watched(t, *options):
     """deepmon that reports when it is told to, and its first report."""
     host.require_bpf()
     parent = execd(t, *FEW, *options, signal="STDIN", ticking=False)
-    return parent, report_of(parent)
-
-
-def report_of(parent):
-    parent.tick()
-    parent.wait_for_batches(len(parent.batches) + 1, 60)
-    return parent.reports()[-1]
+    return parent, report_now(parent)
 
 
 def check_time_closes(t, before, after):
@@ -48,47 +43,82 @@ def check_bounds(t, parent, files, kib, mib):
 
 # ---- Events that nobody reads -------------------------------------------------------------------
 
-KNOWN_BEFORE = 200
-BURST = 6000  # of a path of 200 bytes, whose events are 1.2 MB: the buffer holds 256 KiB
+BURST = 6000  # events, of paths of 200 bytes: 1.2 MB, for which the buffer has 256 KiB
+
+
+@contextlib.contextmanager
+def held(parent):
+    """While it hears of nothing."""
+    parent.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        parent.process.send_signal(signal.SIGCONT)
+
+
+def come_and_go(top, count, work=lambda directory: None):
+    for number in range(count):
+        directory = top.directory / f"{number:0200}"
+        directory.mkdir()
+        work(directory)
+        directory.rmdir()
+
+
+def check_dropped(t, parent):
+    dropped = own_cost(parent)["events_dropped"]
+    t.true(dropped > 0, "events dropped", dropped)
+    t.note(f"{dropped} events were dropped")
+    t.note(t.one_line(parent.stderr_lines, "dropped", "by search"))
+
+
+def test_ends_that_are_not_heard_of(t):
+    """None of those cgroups is known for ever: what is there is searched for.
+
+    As many are known as can be, so that no cgroup that is new has them searched for, either.
+    """
+    parent, _ = watched(t, "--max-cgroups", "512")
+    top = t.enter(Cgroup())
+    known = [top.directory / f"known{number}" for number in range(1100)]
+    for directory in known:
+        directory.mkdir()
+    before = report_now(parent)
+    tracked = own_cost(parent)["cgroups_tracked"]
+    t.between(tracked, 1000, 2 * 512, "cgroups known")
+    with held(parent):
+        come_and_go(top, BURST // 2)
+        for directory in known:
+            directory.rmdir()
+    report_now(parent)
+    time.sleep(1.2)
+    after = report_now(parent)
+    check_dropped(t, parent)
+    left = own_cost(parent)["cgroups_tracked"]
+    t.true(left <= tracked - 200, "cgroups known: not those whose end was not heard of", (tracked, left))
+    check_time_closes(t, before, after)
 
 
 def test_cgroups_come_faster_than_they_are_read(t):
-    """While deepmon is held: those that live are found afterwards, and what the ended ones used is in the totals."""
+    """Those that live are found afterwards, and what the ended ones used is in the totals."""
     parent, _ = watched(t)
     top = t.enter(Cgroup())
-    known = [top.directory / f"known{number}" for number in range(KNOWN_BEFORE)]
-    for directory in known:
-        directory.mkdir()
-    report_of(parent)
-    before = report_of(parent)
-    tracked = own_cost(parent)["cgroups_tracked"]
-    ended_before, _ = churn(before)
+    before = report_now(parent)
     slots_before = own_cost(parent)["slots_used"]
-    parent.process.send_signal(signal.SIGSTOP)
     worker = t.enter(Worker())
-    try:
-        for number in range(BURST // 2):
-            directory = top.directory / f"{number:0200}"
-            directory.mkdir()
-            if number >= BURST // 2 - 20:
-                worker.work_in(directory)
-                join(top.directory, worker.pid)
-            directory.rmdir()
-        for directory in known:
-            directory.rmdir()
+
+    def work(directory):
+        worker.work_in(directory)
+        join(top.directory, worker.pid)
+
+    with held(parent):
+        come_and_go(top, BURST // 2)
+        come_and_go(top, 20, work)
         living = top.directory / "living.service"
         living.mkdir()
         worker.work_in(living)
-    finally:
-        parent.process.send_signal(signal.SIGCONT)
-    report_of(parent)
+    report_now(parent)
     time.sleep(1.2)
-    after = report_of(parent)
-
-    dropped = own_cost(parent)["events_dropped"]
-    t.true(dropped > 0, "events dropped", dropped)
-    t.note(f"{dropped} of {BURST + 1} events were dropped; ended_cgroups grew by {churn(after)[0] - ended_before}")
-    t.note(t.one_line(parent.stderr_lines, "dropped", "by search"))
+    after = report_now(parent)
+    check_dropped(t, parent)
     found = find(after, "deepmon_system", cgroup=system_name(top) + "/living.service")
     t.equal(len(found), 1, "lines of the cgroup that lives, whose event was dropped")
     gone = growth(before, after, "deepmon_system", "cpu_time_ns", cgroup="gone")
@@ -97,8 +127,6 @@ def test_cgroups_come_faster_than_they_are_read(t):
            "CPU time of those that ended, and of the one that lives, against the kernel's of the one above",
            (gone, found[0].fields, top.usage_ns()))
     check_time_closes(t, before, after)
-    t.true(own_cost(parent)["cgroups_tracked"] <= tracked - KNOWN_BEFORE // 2,
-           "cgroups known: not those whose end was not heard of", (tracked, own_cost(parent)))
     slots = own_cost(parent)["slots_used"]
     t.true(slots <= slots_before + 10, "slots in use: those of the ended are free again", (slots_before, slots))
 
@@ -114,7 +142,7 @@ def test_cgroups_in_turn(t):
     parent, _ = watched(t, "--max-ended", "256")
     top = t.enter(Cgroup())
     worker = t.enter(Worker())
-    before = report_of(parent)
+    before = report_now(parent)
     files, own = open_files(parent.process.pid), own_cost(parent)
     began, ticks = time.monotonic(), 1
     for number in range(IN_TURN):
@@ -131,8 +159,8 @@ def test_cgroups_in_turn(t):
             ticks += 1
     t.note(f"{IN_TURN} cgroups in {time.monotonic() - began:.1f} s")
     time.sleep(1.2)
-    report_of(parent)
-    after = report_of(parent)
+    report_now(parent)
+    after = report_now(parent)
     cost = own_cost(parent)
     ended = churn(after)[0] - churn(before)[0]
     dropped = cost["events_dropped"] - own["events_dropped"]
@@ -156,7 +184,7 @@ KNOWN = 128  # MaxCgroups: as many have slots, and twice as many are known
 def test_more_cgroups_at_once_than_are_known(t):
     """Those past it are in the total of kind other; when they are gone, there is room again."""
     parent, _ = watched(t, "--max-cgroups", str(KNOWN), "--max-units", "65536", "--network", "on")
-    before = report_of(parent)
+    before = report_now(parent)
     files, kib = open_files(parent.process.pid), resident_kib(parent.process.pid)
     top = t.enter(Cgroup())
     worker = t.enter(Worker())
@@ -165,12 +193,12 @@ def test_more_cgroups_at_once_than_are_known(t):
         directory.mkdir()
     for directory in directories:
         worker.work_in(directory)
-    after = report_of(parent)
+    after = report_now(parent)
     check_time_closes(t, before, after)
     sums = {kind: growth(before, after, "deepmon_total", "cpu_time_ns", kind=kind) for kind in ("system", "other")}
     t.note(f"CPU time of {ALIVE} cgroups: {top.usage_ns() / 1e6:.0f} ms; of kinds: {sums}")
-    t.true(sums["other"] > 0.5 * (1 - 2 * KNOWN / ALIVE) * top.usage_ns(), "the most of it is in the total of kind other",
-           sums)
+    t.true(sums["other"] > 0.5 * (1 - 2 * KNOWN / ALIVE) * top.usage_ns(),
+           "the most of it is in the total of kind other", sums)
     t.note(t.one_line(parent.stderr_lines, "MaxCgroups", str(KNOWN), "kind other"))
     cost = own_cost(parent)
     t.true(cost["cgroups_tracked"] <= 2 * KNOWN and cost["slots_used"] <= KNOWN, "cgroups known and slots", cost)
@@ -179,12 +207,12 @@ def test_more_cgroups_at_once_than_are_known(t):
     for directory in directories:
         removed(directory)
     time.sleep(1.2)
-    report_of(parent)
+    report_now(parent)
     late = t.enter(Cgroup())
     late.run(lambda: burn_ns(50_000_000))
     for _ in range(4):
         time.sleep(0.6)
-        last = report_of(parent)
+        last = report_now(parent)
         found = find(last, "deepmon_system", cgroup=system_name(late))
         if found:
             break
@@ -214,15 +242,15 @@ def test_a_fork_bomb_held_by_pids_max(t):
     root, _ = container.controller("pids")
     pids = root / container.path.lstrip("/")
     (pids / "pids.max").write_text(str(PIDS))
-    before = report_of(parent)
+    before = report_now(parent)
     files, kib = open_files(parent.process.pid), resident_kib(parent.process.pid)
     container.run(bomb)
     wait_until(lambda: int((pids / "pids.events").read_text().split()[1]) > 0, 30, "forks refused by pids.max")
-    report_of(parent)
+    report_now(parent)
     (pids / "pids.max").write_text("0")
     container.end_processes()
     wait_until(lambda: not pids_in(container.directory), 20, "the end of all processes")
-    after = report_of(parent)
+    after = report_now(parent)
 
     fields = one(after, "deepmon_container", container_name=container.name).fields
     t.within(fields["cpu_time_ns"] / SECOND, container.usage_ns() / SECOND, 0.05,

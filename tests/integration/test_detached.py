@@ -15,7 +15,9 @@ from stage.lineprotocol import find
 from stage.process import wait_until
 from stage.rapl import PackageTree
 
-from support import CPUS, KINDS, SECOND, execd, growth, microjoules, next_report, one, sysroot_options, system_name
+from support import (CPUS, KINDS, SECOND, execd, growth, microjoules, next_report, one, report_now, sysroot_options,
+                     system_name)
+from test_recording import play
 
 LINKS, PROGRAMS = "link_type", "prog_tag"
 
@@ -73,15 +75,13 @@ def test_programs_that_come_off_hang_again(t):
     group = t.enter(Cgroup())
     group.run(spin)
     closer = Closer(t, *command_line(sysroot_options(tree.root)), "--network", "on", "--file-io", "counts",
-                    signal="STDIN", ticking=False)
+                    "--record", t.state / "recording", "--sample-interval", "60", signal="STDIN", ticking=False)
     parent = closer.parent
 
     def report():
         """One more, of half a second."""
         time.sleep(0.5)
-        parent.tick()
-        parent.wait_for_batches(len(parent.batches) + 1, 15)
-        return parent.reports()[-1]
+        return report_now(parent)
 
     report()
     before = report()
@@ -99,7 +99,8 @@ def test_programs_that_come_off_hang_again(t):
     # A gap is a gap: what was not seen is nobody's, and no rate is told of it.
     t.true(cpu_seconds(before, blind) < 0.9 * CPUS * elapsed(before, blind), "CPU time that was not seen is not told")
     name = system_name(group)
-    t.true("cpu_usage_percent" not in one(blind, "deepmon_system", cgroup=name).fields, "no usage of a part of the time")
+    t.true("cpu_usage_percent" not in one(blind, "deepmon_system", cgroup=name).fields,
+           "no usage of a part of the time")
     t.true("power_watts" not in one(blind, "deepmon_total_energy", kind="system").fields, "no power of it")
     t.true(unattributed(blind) > unattributed(before), "its energy is nobody's", unattributed(blind))
     t.true("power_watts" in one(blind, "deepmon_host_energy").fields, "the host's power is known all the same")
@@ -110,10 +111,16 @@ def test_programs_that_come_off_hang_again(t):
     t.true("cpu_usage_percent" in one(last, "deepmon_system", cgroup=name).fields, "usage afterwards")
     t.equal(unattributed(last), unattributed(after), "energy of nobody afterwards")
     t.equal(one(last, "deepmon_self").fields["programs_lost"], closed, "programs_lost afterwards")
+    lines = [line for batch in parent.batches for line in batch.lines]
     container = t.enter(Container())
     container.run(spin)
     wait_until(lambda: find(report(), "deepmon_container", container_name=container.name), 10,
                "a container that came afterwards")
+    parent.stop()
+    replayed = set(play(t, t.state / "recording")[0].splitlines())
+    whole = [line for line in lines if line.startswith(("deepmon_total,", "deepmon_total_energy,"))]
+    t.true(len(whole) > 20, "lines of totals", len(whole))
+    t.equal([line for line in whole if line not in replayed], [], "lines that a replay of it tells otherwise")
 
 
 def test_programs_that_can_not_hang_again(t):

@@ -40,7 +40,7 @@ static void record_sample(struct recorder *recorder, uint64_t report)
 					       .now_ns = (100 + report) * SECOND};
 
 	recorder_energy(recorder, 0, &reading);
-	recorder_charge(recorder, reading.now_ns);
+	recorder_charge(recorder, reading.now_ns, 0, 0);
 	recorder_frame(recorder, RECORDING_SAMPLE, BEGAN_NS + report * SECOND);
 }
 
