@@ -288,13 +288,17 @@ static __always_inline void note_first_byte(struct sock *sk, struct net_conversa
 	conversation->followed |= 2;
 }
 
+/* `told`: a call told of them; else nobody knows when they were taken, nor how long what they end took. */
 static __always_inline void pass_over_unread(struct net_conversation *conversation, __u32 slot, __u32 side,
-					     __u64 length, __u64 now_ns)
+					     __u64 length, bool told, __u64 now_ns)
 {
+	struct transaction_queue *queue = &conversation->queue;
 	__u8 phase = conversation->http.phase;
 	__u32 events = 0;
 
 	http_skip(&conversation->http, side, length, &events);
+	if (events & HTTP_ANSWERED && !told)
+		queue->starts_ns[queue->ended % TRANSACTION_STARTS] = 0;
 	handle_events(conversation, slot, side, events, now_ns);
 	if (phase == HTTP_PHASE_FOLLOWED && !(events & HTTP_LOST))
 		count_http_bytes(conversation, slot, side, length);
@@ -318,12 +322,29 @@ static __always_inline void feed_http(struct sock *sk, struct net_conversation *
 	}
 	unseen = unseen_bytes(sk, conversation, length, sent, hook);
 	if (unseen)
-		pass_over_unread(conversation, slot, side, unseen, now_ns);
+		pass_over_unread(conversation, slot, side, unseen, false, now_ns);
 	if (http_wants(connection, side) < length) {
 		read_http(sk, conversation, slot, side, length, sent, now_ns, hook);
 		return;
 	}
-	pass_over_unread(conversation, slot, side, length, now_ns);
+	pass_over_unread(conversation, slot, side, length, true, now_ns);
+}
+
+/* What a client took last, and no call told of. */
+static __always_inline void take_unseen(struct sock *sk, struct net_conversation *conversation, __u32 slot)
+{
+	struct tcp_sock *tcp = (struct tcp_sock *)sk;
+	__u32 unseen;
+
+	if (conversation->socket.role != NET_CLIENT || conversation->http.phase != HTTP_PHASE_FOLLOWED ||
+	    !(conversation->followed & 1) || BPF_CORE_READ(tcp, inet_conn.icsk_ulp_ops))
+		return;
+	unseen = BPF_CORE_READ(tcp, copied_seq) - conversation->sequences[0];
+	/* The end of the stream, if it was read, counts as one. */
+	if (unseen && unseen == (__u32)http_wants(&conversation->http, HTTP_RESPONSES) + 1)
+		unseen--;
+	if (unseen)
+		pass_over_unread(conversation, slot, HTTP_RESPONSES, unseen, false, 0);
 }
 
 /* The server sends no more. What it sent last was the end of the response. */

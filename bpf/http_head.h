@@ -102,9 +102,11 @@ HTTP_GLOBAL __u32 http_framing_line(struct http_reader *reader, const struct htt
  * The lines from `position`, where one begins, to the empty one: the position after that; 0: there is
  * something among them, or before `length`, that can't be told here.
  */
-static __always_inline __u32 http_field_lines(struct http_reader *reader, const struct http_chunk *chunk,
-					      __u32 position, __u32 length)
+HTTP_GLOBAL __u32 http_field_lines(struct http_reader *reader, const struct http_chunk *chunk, __u32 position,
+				   __u32 length)
 {
+	if (!reader || !chunk)
+		return 0;
 	for (__u32 i = 0; i < HTTP_LINES && position + 1 < length; i++) {
 		__u64 word = http_eight(chunk->words, position);
 		__u8 letter = http_lower((__u8)word);

@@ -96,8 +96,10 @@ static __always_inline void finish(struct sock *sk, struct net_conversation *con
 
 	if (with_peers && conversation->tcp.state != TRANSACTION_STATE_IDLE)
 		peer_of(sk, &conversation->socket, slot, IPPROTO_TCP, true);
-	if (with_http)
+	if (with_http) {
+		take_unseen(sk, conversation, slot);
 		end_http(conversation, slot);
+	}
 	count_tcp(conversation, slot, transaction_end(&conversation->tcp, &result), &result);
 }
 
