@@ -24,7 +24,7 @@ static int64_t program_of(const struct bpf_link *link)
 
 	if (!r)
 		return info.prog_id;
-	return r == -EBADF || r == -EINVAL ? 0 : r;
+	return r == -EBADF || r == -EBADFD || r == -EINVAL ? 0 : r;
 }
 
 /* Descriptors are used again: what answers may be a link or a map of another's. If in doubt it holds. */
