@@ -22,6 +22,8 @@ from test_capabilities import ALL
 from test_daemonset import DOCKERFILE, IDENTITY, NAMES, NODE, objects, pod
 from test_package import make_package
 
+ALONE = "its tests make what the next one takes"
+
 TELEGRAF = """\
 #!/bin/sh
 # Runs the command of inputs.execd in the file that --config names, as Telegraf does with signal = "STDIN".

@@ -18,6 +18,8 @@ from support import CPUS, KINDS, SECOND, execd, growth, one, report_now, system_
 from test_churn import churn
 from test_many import Worker, open_files, own_cost, resident_kib
 
+ALONE = "it holds what thousands of cgroups take against what deepmon had before"
+
 FEW = ("--memory", "off", "--block-devices", "0")
 
 

@@ -21,6 +21,8 @@ from stage.process import wait_until
 
 from support import SECOND, collectd, csv, execd
 
+ALONE = "it counts the containers of the host"
+
 SPIN = ("sh", "-c", "while :; do :; done")
 SLEEP = ("sleep", "600")
 POD_UID = "0a1b2c3d-1111-2222-3333-444455556666"

@@ -14,6 +14,8 @@ from stage.process import find_program, wait_until
 from support import SOURCE, collectd, csv, execd
 from test_identity import LATE_SECONDS, POD_UID, Host, container_id, containers, named, tags_of
 
+ALONE = "it counts the containers of the host"
+
 FIXTURES = SOURCE / "tests" / "fixtures" / "kubernetes"
 PODS = (FIXTURES / "pods.json").read_text()
 SERVICES = {f"/api/v1/namespaces/{space}/services": (FIXTURES / f"services-{space}.json").read_text()

@@ -17,6 +17,8 @@ from stage.rapl import PackageTree
 
 from support import SOURCE
 
+ALONE = "it takes the Debian that the container image is made of"
+
 CAPABILITIES = ("CAP_BPF", "CAP_PERFMON", "CAP_DAC_READ_SEARCH", "CAP_SYS_PTRACE")
 DROP_IN = "/usr/share/deepmon/collectd.service.d/deepmon.conf"
 
