@@ -72,12 +72,16 @@ static __always_inline void count_late(struct sock *sk, struct net_socket *socke
 	count_peer_event(sk, socket, slot, PEER_OPENED);
 }
 
+/*
+ * Here and below a result is given a value before it has one: the compiler may keep it on the stack and load
+ * it where it is not used, and before Linux 6.3 nothing may be read from the stack that was not written.
+ */
 static __always_inline void feed(struct sock *sk, struct net_conversation *conversation, __u32 slot,
 				 __u64 bytes, bool sent, enum net_hook hook)
 {
 	struct net_socket *socket = &conversation->socket;
 	__u64 now_ns = bpf_ktime_get_ns();
-	struct transaction_result result;
+	struct transaction_result result = {0};
 	__u32 side;
 
 	socket->role = is_server(sk, socket) ? NET_SERVER : NET_CLIENT;
@@ -91,7 +95,7 @@ static __always_inline void feed(struct sock *sk, struct net_conversation *conve
 /* The server sends no more: what is under way is complete. */
 static __always_inline void finish(struct sock *sk, struct net_conversation *conversation)
 {
-	struct transaction_result result;
+	struct transaction_result result = {0};
 	__u32 slot = slot_of_socket(&conversation->socket);
 
 	if (with_peers && conversation->tcp.state != TRANSACTION_STATE_IDLE)
