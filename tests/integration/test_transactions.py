@@ -568,5 +568,6 @@ def test_a_flood_of_short_connections(t):
     after = find(watched.last, "deepmon_self")[0].fields
     t.note(f"pages {before['latency_pages']} and {after['latency_pages']}, "
            f"resident {before['resident_bytes']} and {after['resident_bytes']} bytes")
-    t.between(after["latency_pages"], before["latency_pages"], before["latency_pages"] + 40, "pages")
+    # Two ends, two protocols, and some twenty octaves from 1 µs to 1 s.
+    t.between(after["latency_pages"], before["latency_pages"], before["latency_pages"] + 80, "pages")
     t.between(after["resident_bytes"], 0, before["resident_bytes"] + 4_000_000, "resident memory")
