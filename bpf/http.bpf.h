@@ -7,6 +7,7 @@
 #define DEEPMON_BPF_HTTP_BPF_H
 
 #include "http_head.h"
+#include "http_paths.bpf.h"
 #include "transactions.bpf.h"
 #include "user_bytes.bpf.h"
 
@@ -22,7 +23,8 @@ struct http_call {
 	__u64 left;		/* bytes of the call after the chunk */
 	struct user_bytes bytes;
 	__u64 now_ns;
-	__u64 counted; /* bytes of HTTP */
+	__u64 counted; /* bytes of HTTP that are not charged yet; */
+	__u64 of_path; /* and not to the path of the message under way */
 	__u64 taken;   /* by a step, */
 	__u32 events;  /* and what it said */
 	__u32 side;
@@ -40,13 +42,19 @@ struct {
 struct http_context {
 	struct http_call *call;
 	struct net_conversation *conversation;
+	struct sock *sk;
 };
+
+static __always_inline __u32 status_class(const struct net_conversation *conversation)
+{
+	return conversation->http.responses.status / 100 - 2;
+}
 
 static __always_inline void count_http(const struct net_conversation *conversation, __u32 slot, __u32 outcome,
 				       __u64 latency_ns)
 {
 	struct net_transactions *transactions = transactions_of(slot, NET_HTTP, conversation);
-	__u32 class = conversation->http.responses.status / 100 - 2;
+	__u32 class = status_class(conversation);
 
 	if (!transactions)
 		return;
@@ -59,17 +67,23 @@ static __always_inline void count_http(const struct net_conversation *conversati
 		    latency_ns);
 }
 
-static __always_inline void handle_events(struct net_conversation *conversation, __u32 slot, __u32 side,
-					  __u32 events, __u64 now_ns)
+static __always_inline void handle_events(struct sock *sk, struct net_conversation *conversation, __u32 slot,
+					  __u32 side, __u32 events, __u64 now_ns)
 {
+	struct path_place path = {0};
 	__u64 latency_ns = 0;
 	__u32 outcome;
 
 	if (!(events & (HTTP_BEGAN | HTTP_LINE | HTTP_ANSWERED)))
 		return;
+	if (with_paths && events & HTTP_ANSWERED)
+		path = end_path(sk, &conversation->queue);
 	outcome = transaction_http(&conversation->queue, side, events, now_ns, &latency_ns);
-	if (outcome != TRANSACTION_NONE)
-		count_http(conversation, slot, outcome, latency_ns);
+	if (outcome == TRANSACTION_NONE)
+		return;
+	count_http(conversation, slot, outcome, latency_ns);
+	if (with_paths)
+		count_path(&path, slot, status_class(conversation), outcome, latency_ns);
 }
 
 /* Bytes that a step took belong to HTTP; before the first request line is complete, they may. */
@@ -151,13 +165,97 @@ static __always_inline void take_from_chunk(struct http_call *call, struct http_
 	call->taken = next - position;
 }
 
+static __always_inline void count_http_bytes(const struct net_conversation *conversation, __u32 slot,
+					     __u32 side, __u64 bytes)
+{
+	struct net_transactions *transactions = bytes ? transactions_of(slot, NET_HTTP, conversation) : NULL;
+
+	if (transactions)
+		__sync_fetch_and_add(side == HTTP_REQUESTS ? &transactions->request_bytes
+							   : &transactions->answer_bytes,
+				     bytes);
+}
+
+/* What the call holds goes to the slot, then to the path: a slot has no less than its paths. */
+static __always_inline void charge_path(struct http_call *call, struct path_dialogue *paths,
+					struct net_conversation *conversation)
+{
+	count_http_bytes(conversation, call->slot, call->side, call->counted);
+	count_path_bytes(paths, conversation, call->slot, call->side, call->of_path);
+	call->counted = call->of_path = 0;
+}
+
+static __always_inline bool is_in_target(__u32 side, __u8 state)
+{
+	return side == HTTP_REQUESTS && state >= HTTP_STATE_TARGET_BEGIN && state <= HTTP_STATE_VERSION_END;
+}
+
+/* A step of requests took bytes, of the chunk from `position` on if it took any of that. */
+static __always_inline void follow_request(struct http_call *call, struct path_dialogue *paths,
+					   struct net_conversation *conversation, __u32 position,
+					   bool undecided)
+{
+	__u32 events = call->events;
+
+	if (events & HTTP_BEGAN) {
+		charge_path(call, paths, conversation);
+		paths->request = (struct path_place){0};
+		paths->pending = 0;
+	}
+	call->of_path += call->taken;
+	if (call->position != position)
+		http_target_follow(&paths->target, &call->chunk, position, call->position, events, path_most,
+				   path_fold);
+	if (events & HTTP_LINE) {
+		charge_path(call, paths, conversation);
+		if (undecided)
+			paths->pending = conversation->http_pending;
+		begin_path(paths, conversation, call->slot);
+	}
+	if (!(events & HTTP_ENDED))
+		return;
+	charge_path(call, paths, conversation);
+	paths->request = (struct path_place){0};
+}
+
+/* What a step says to the paths, before handle_events. `state`: of the requests' reader before the step. */
+static __always_inline void follow_path(struct sock *sk, struct http_call *call,
+					struct net_conversation *conversation, __u32 position, __u8 state,
+					bool undecided)
+{
+	bool requests = call->side == HTTP_REQUESTS;
+	__u32 events = call->events;
+	struct path_dialogue *paths;
+
+	if (!(events & (HTTP_BEGAN | HTTP_TARGET | HTTP_LINE | HTTP_ENDED)) &&
+	    !is_in_target(call->side, state)) {
+		call->of_path += call->taken;
+		return;
+	}
+	paths = bpf_sk_storage_get(
+	    &path_dialogues, sk, NULL,
+	    requests && events & (HTTP_TARGET | HTTP_LINE) ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+	if (!paths) {
+		call->of_path = events & HTTP_BEGAN ? call->taken : call->of_path + call->taken;
+	} else if (requests) {
+		follow_request(call, paths, conversation, position, undecided);
+	} else {
+		call->of_path += call->taken;
+		/* One that nobody asked for is none's. */
+		if (events & HTTP_ANSWERED)
+			charge_path(call, paths, conversation);
+		else if (events & HTTP_ENDED)
+			call->of_path = 0;
+	}
+}
+
 /* One step of what http.h describes; 1: there are no more bytes. */
 static long http_step(__u32 index, struct http_context *context)
 {
 	struct http_call *call = context->call;
 	struct net_conversation *conversation = context->conversation;
 	__u32 side = call->side, position = call->position;
-	__u8 phase = conversation->http.phase;
+	__u8 phase = conversation->http.phase, state = conversation->http.requests.state;
 
 	call->events = 0;
 	if (position < call->length && position < HTTP_CHUNK) {
@@ -181,28 +279,29 @@ static long http_step(__u32 index, struct http_context *context)
 		http_skip(&conversation->http, side, call->taken, &call->events);
 	}
 	count_bytes(call, conversation, phase, call->events, call->taken);
-	handle_events(conversation, call->slot, side, call->events, call->now_ns);
+	if (with_paths)
+		follow_path(context->sk, call, conversation, position, state, phase == HTTP_PHASE_UNDECIDED);
+	handle_events(context->sk, conversation, call->slot, side, call->events, call->now_ns);
 	return 0;
 }
 
-static __always_inline void count_http_bytes(const struct net_conversation *conversation, __u32 slot,
-					     __u32 side, __u64 bytes)
+/* The call is over, and its message is not. */
+static __always_inline void keep_path_bytes(struct sock *sk, struct net_conversation *conversation,
+					    __u32 slot, __u32 side, __u64 bytes)
 {
-	struct net_transactions *transactions = bytes ? transactions_of(slot, NET_HTTP, conversation) : NULL;
+	struct path_dialogue *paths = bytes ? bpf_sk_storage_get(&path_dialogues, sk, NULL, 0) : NULL;
 
-	if (transactions)
-		__sync_fetch_and_add(side == HTTP_REQUESTS ? &transactions->request_bytes
-							   : &transactions->answer_bytes,
-				     bytes);
+	if (paths)
+		count_path_bytes(paths, conversation, slot, side, bytes);
 }
 
 /* Some of the call's bytes must be read. */
-static __always_inline void read_http(struct net_conversation *conversation, __u32 slot, __u32 side,
-				      __u64 length, bool sent, __u64 now_ns)
+static __always_inline void read_http(struct sock *sk, struct net_conversation *conversation, __u32 slot,
+				      __u32 side, __u64 length, bool sent, __u64 now_ns)
 {
 	__u32 which = sent, events = 0;
 	struct http_call *call = bpf_map_lookup_elem(&http_calls, &which);
-	struct http_context context = {call, conversation};
+	struct http_context context = {call, conversation, sk};
 
 	if (!call || !user_bytes_find(&call->bytes, sent)) {
 		http_skip(&conversation->http, side, length, &events);
@@ -211,13 +310,15 @@ static __always_inline void read_http(struct net_conversation *conversation, __u
 	call->position = call->length = 0;
 	call->left = length;
 	call->now_ns = now_ns;
-	call->counted = 0;
+	call->counted = call->of_path = 0;
 	call->side = side;
 	call->slot = slot;
 	bpf_loop(HTTP_STEPS_MAX, http_step, &context, 0);
 	if (call->left)
 		http_skip(&conversation->http, side, call->left + 1, &events);
 	count_http_bytes(conversation, slot, side, call->counted);
+	if (with_paths)
+		keep_path_bytes(sk, conversation, slot, side, call->of_path);
 }
 
 /*
@@ -242,16 +343,19 @@ static __always_inline __u32 unseen_bytes(struct sock *sk, struct net_conversati
 	return unseen;
 }
 
-static __always_inline void pass_over_unread(struct net_conversation *conversation, __u32 slot, __u32 side,
-					     __u64 length, __u64 now_ns)
+static __always_inline void pass_over_unread(struct sock *sk, struct net_conversation *conversation,
+					     __u32 slot, __u32 side, __u64 length, __u64 now_ns)
 {
 	__u8 phase = conversation->http.phase;
 	__u32 events = 0;
 
 	http_skip(&conversation->http, side, length, &events);
-	handle_events(conversation, slot, side, events, now_ns);
-	if (phase == HTTP_PHASE_FOLLOWED && !(events & HTTP_LOST))
+	if (phase == HTTP_PHASE_FOLLOWED && !(events & HTTP_LOST)) {
 		count_http_bytes(conversation, slot, side, length);
+		if (with_paths)
+			keep_path_bytes(sk, conversation, slot, side, length);
+	}
+	handle_events(sk, conversation, slot, side, events, now_ns);
 }
 
 /* A call sent or received so many bytes. */
@@ -267,16 +371,16 @@ static __always_inline void feed_http(struct sock *sk, struct net_conversation *
 	http_begin(connection, side, &events);
 	unseen = unseen_bytes(sk, conversation, length, sent);
 	if (unseen)
-		pass_over_unread(conversation, slot, side, unseen, now_ns);
+		pass_over_unread(sk, conversation, slot, side, unseen, now_ns);
 	if (http_wants(connection, side) < length) {
-		read_http(conversation, slot, side, length, sent, now_ns);
+		read_http(sk, conversation, slot, side, length, sent, now_ns);
 		return;
 	}
-	pass_over_unread(conversation, slot, side, length, now_ns);
+	pass_over_unread(sk, conversation, slot, side, length, now_ns);
 }
 
 /* The server sends no more. What it sent last was the end of the response. */
-static __always_inline void end_http(struct net_conversation *conversation, __u32 slot)
+static __always_inline void end_http(struct sock *sk, struct net_conversation *conversation, __u32 slot)
 {
 	struct net_transactions *transactions;
 	__u32 events = 0, outstanding;
@@ -284,11 +388,13 @@ static __always_inline void end_http(struct net_conversation *conversation, __u3
 	if (conversation->http.phase != HTTP_PHASE_FOLLOWED)
 		return;
 	http_close(&conversation->http, &events);
-	handle_events(conversation, slot, HTTP_RESPONSES, events, conversation->tcp.answered_ns);
+	handle_events(sk, conversation, slot, HTTP_RESPONSES, events, conversation->tcp.answered_ns);
 	outstanding = transaction_outstanding(&conversation->queue);
 	transactions = outstanding ? transactions_of(slot, NET_HTTP, conversation) : NULL;
 	if (transactions)
 		__sync_fetch_and_add(&transactions->unanswered, outstanding);
+	if (with_paths && outstanding)
+		abandon_paths(sk, &conversation->queue, slot);
 	conversation->http.phase = HTTP_PHASE_NONE;
 }
 

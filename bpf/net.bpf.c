@@ -89,13 +89,13 @@ static __always_inline void feed(struct sock *sk, struct net_conversation *conve
 }
 
 /* The server sends no more: what is under way is complete. */
-static __always_inline void finish(struct net_conversation *conversation)
+static __always_inline void finish(struct sock *sk, struct net_conversation *conversation)
 {
 	struct transaction_result result;
 	__u32 slot = slot_of_socket(&conversation->socket);
 
 	if (with_http)
-		end_http(conversation, slot);
+		end_http(sk, conversation, slot);
 	count_tcp(conversation, slot, transaction_end(&conversation->tcp, &result), &result);
 }
 
@@ -107,7 +107,7 @@ static __always_inline int end_of_stream(struct sock *sk)
 	if (sk->sk_shutdown & SHUTDOWN_RECEIVE)
 		conversation = known_conversation(sk);
 	if (conversation && conversation->socket.role == NET_CLIENT)
-		finish(conversation);
+		finish(sk, conversation);
 	return 0;
 }
 
@@ -225,7 +225,7 @@ static __always_inline void end(struct sock *sk, int after)
 	struct net_conversation *conversation = known_conversation(sk);
 
 	if (conversation && ends_transactions(sk, conversation, after))
-		finish(conversation);
+		finish(sk, conversation);
 }
 
 static __always_inline void close(struct sock *sk, int before)
@@ -281,7 +281,7 @@ int BPF_PROG(net_destroyed, struct sock *sk)
 	struct net_conversation *conversation = known_conversation(sk);
 
 	if (conversation)
-		finish(conversation);
+		finish(sk, conversation);
 	return 0;
 }
 

@@ -218,6 +218,8 @@ static void add_group(struct sample *sample, const struct attribution *attributi
 		sample_add_files_of_group(sample, attribution, &of, group);
 	if (attribution->peers && of.entity == DEEPMON_CONTAINER)
 		sample_add_peers(sample, attribution, &of, group);
+	if (attribution->paths && of.entity == DEEPMON_CONTAINER)
+		sample_add_paths(sample, attribution, &of, group);
 	told_account(group, &told);
 	add_account(sample, attribution, &of, &told);
 	group->account.reported = group->account.used;
