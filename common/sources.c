@@ -136,6 +136,8 @@ static void open_kernel(struct deepmon *collector)
 	else if (collector->options.http == HTTP_ON)
 		log_warning(&collector->logger, "HTTP: it is told apart among the network's transactions, "
 						"which are not counted without Network on");
+	if (collector->options.http_paths && collector->options.http == HTTP_OFF)
+		log_warning(&collector->logger, "HTTPPaths: no path is told of without HTTP on");
 	if (collector->options.network == NETWORK_OFF)
 		find_off(collector, "network's accounting", "Network is off");
 	open_file_io(collector);

@@ -11,7 +11,7 @@ from stage.lineprotocol import find
 from stage.nginx import Nginx
 from stage.process import find_program, wait_until
 
-from support import execd
+from support import collectd, csv, execd
 from test_peers import containers
 from test_transactions import STATUSES, ab, account, run
 
@@ -144,7 +144,7 @@ def test_keep_alive_and_not(t):
     for fields in (watched.ever(watched.server)[("server", "GET", "/")],
                    watched.ever(watched.client)[("client", "GET", "/")]):
         t.true(all(0 < fields[name] < 10 for name in LATENCIES), "latencies", fields)
-    t.true(not set(LATENCIES) & set(watched.ever(watched.server)[("", "", OTHER)]), "none of (other)")
+    t.true(("", "", OTHER) not in watched.ever(watched.server), "nothing else is told of", served[:3])
 
 
 def test_curl_with_bodies(t):
@@ -308,7 +308,9 @@ def test_more_paths_than_told(t):
     counts = {path: sums["transactions"] for (_, path), sums in
               watched.paths(watched.server, "server").items()}
     t.equal(counts, {"/": 3, "/none": 4, "/moved": 5}, "transactions told of each")
-    t.equal(watched.ever(watched.server)[("", "", OTHER)]["transactions"], 2, "transactions in (other)")
+    other = watched.ever(watched.server)[("", "", OTHER)]
+    t.equal(other["transactions"], 2, "transactions in (other)")
+    t.true(not set(LATENCIES) & set(other), "no latencies of (other)", other)
     watched.check_closes(watched.server)
     watched.check_closes(watched.client)
 
@@ -320,3 +322,43 @@ def test_off_unless_asked_for(t):
     t.equal(watched.all(watched.server)["transactions"], 1, "transactions")
     t.equal(find(watched.last, "deepmon_http_path_transactions"), [], "records of paths")
     t.true("http_paths_refused" not in find(watched.last, "deepmon_self")[0].fields, "no counter of refusals")
+
+
+def test_without_http(t):
+    """Asked for paths, and not for HTTP: that is said."""
+    host.require_bpf()
+    parent = execd(t, "--network", "on", "--http-paths", "3", interval=0.3)
+    parent.wait_for_batches(2, 10)
+    t.one_line(parent.stderr_lines, "HTTPPaths", "HTTP on")
+
+
+# ---- collectd -----------------------------------------------------------------------------------
+
+
+def test_collectd_paths(t):
+    """Each path has series of its own, however long it is and whatever looks like a slash in a file's name."""
+    host.require_bpf()
+    more, directory = csv(t)
+    collectd(t, {"Network": "on", "HTTP": "on", "HTTPPaths": 20, "HTTPPathMax": 240}, interval=1, more=more)
+    server, client = containers(t)
+    nginx = t.enter(Nginx(t.state / "nginx", prefix=server.cgroup.prefix()))
+    targets = ["/a/b", "/a_b", "/" + "x" * 200 + "1", "/" + "x" * 200 + "2"]
+
+    def ask_on(_):
+        while True:
+            for target in targets:
+                with socket.create_connection(("127.0.0.1", nginx.port)) as connection:
+                    connection.sendall(get(target.encode()))
+                    connection.recv(65536)
+            time.sleep(0.1)
+
+    client.start(ask_on)
+
+    def series():
+        """By the path's beginning."""
+        names = [path.name.rsplit("-", 3)[0] for path in directory.glob(
+            f"*/deepmon-http_path-{client.name}/http_response_codes-status_4xx-client-GET-*")]
+        return Counter("x" if "_xxx" in name else "a" for name in set(names))
+
+    wait_until(lambda: series() == {"a": 2, "x": 2}, 30, "series of four paths")
+    t.true(list(directory.glob(f"*/deepmon-http_path-{server.name}/latency-p99-server-GET-*")), "percentiles")
