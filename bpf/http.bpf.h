@@ -394,7 +394,8 @@ static __always_inline void end_http(struct sock *sk, struct net_conversation *c
 	if (transactions)
 		__sync_fetch_and_add(&transactions->unanswered, outstanding);
 	if (with_paths && outstanding)
-		abandon_paths(sk, &conversation->queue, slot);
+		abandon_paths(bpf_sk_storage_get(&path_dialogues, sk, NULL, 0), conversation->queue.ended,
+			      outstanding, slot);
 	conversation->http.phase = HTTP_PHASE_NONE;
 }
 

@@ -168,19 +168,25 @@ static __always_inline void count_path(const struct path_place *place, __u32 slo
 	latency_add(place->row, LATENCY_OF_PATH, latency_ns);
 }
 
-/* The connection ended: those requests had no answer. */
-static __always_inline void abandon_paths(struct sock *sk, const struct transaction_queue *queue, __u32 slot)
+static __always_inline void abandon_path(const struct path_place *place, __u32 slot)
 {
-	struct path_dialogue *paths = bpf_sk_storage_get(&path_dialogues, sk, NULL, 0);
-	__u32 outstanding = transaction_outstanding(queue);
+	struct path_row *row = path_row_of(place, slot);
 
-	for (__u32 i = 0; paths && i < TRANSACTION_STARTS && i < outstanding; i++) {
-		struct path_row *row =
-		    path_row_of(&paths->answers[(queue->ended + i) % TRANSACTION_STARTS], slot);
+	if (row)
+		__sync_fetch_and_add(&row->used.unanswered, 1);
+}
 
-		if (row)
-			__sync_fetch_and_add(&row->used.unanswered, 1);
-	}
+/* The connection ended: those requests had no answer. Unrolled: there are kernels
+ * that refuse a loop by its looks. */
+static __noinline int abandon_paths(struct path_dialogue *paths, __u32 ended, __u32 outstanding, __u32 slot)
+{
+	if (!paths)
+		return 0;
+#pragma clang loop unroll(full)
+	for (__u32 i = 0; i < TRANSACTION_STARTS; i++)
+		if (i < outstanding)
+			abandon_path(&paths->answers[(ended + i) % TRANSACTION_STARTS], slot);
+	return 0;
 }
 
 #endif

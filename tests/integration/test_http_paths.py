@@ -9,10 +9,10 @@ from collections import Counter
 from stage import host
 from stage.lineprotocol import find
 from stage.nginx import Nginx
-from stage.process import find_program, wait_until
+from stage.process import find_program, free_port, wait_until
 
 from support import collectd, csv, execd
-from test_peers import containers
+from test_peers import containers, hear
 from test_transactions import STATUSES, ab, account, run
 
 OTHER = "(other)"
@@ -188,6 +188,40 @@ def test_pipelined_deeper_than_is_kept(t):
     other = watched.ever(watched.client)[("", "", OTHER)]
     t.equal(other["transactions"], 5 * (60 - 16), "transactions in (other)")
     t.equal(other["transactions"], other["responses_2xx"] + other["responses_3xx"], "their statuses")
+
+
+def test_unanswered(t):
+    """A server that answers the first of four and closes: the others are unanswered, each under its path."""
+    watched = Watched(t)
+    port = free_port()
+
+    def serve(tell):
+        with socket.create_server(("127.0.0.1", port)) as listener:
+            tell(port)
+            connection, _ = listener.accept()
+            with connection:
+                got = b""
+                while got.count(b"\r\n\r\n") < 4:
+                    got += connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                connection.shutdown(socket.SHUT_WR)
+                connection.recv(1)
+
+    def ask(tell):
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.sendall(get(b"/a") + get(b"/b/1") + get(b"/b/2") + get(b"/a?c"))
+            while connection.recv(65536):
+                pass
+        tell(0)
+
+    t.equal(hear(watched.server.start(serve)), (port,), "what the server says")
+    t.equal(watched.client.run(ask), (0,), "what the client says")
+    watched.report()
+    for container, role in ((watched.server, "server"), (watched.client, "client")):
+        counts = {path: (sums["transactions"], sums["unanswered"]) for (_, path), sums in
+                  watched.paths(container, role).items()}
+        t.equal(counts, {"/a": (1, 1), "/b/:id": (0, 2)}, f"answered and unanswered as {role}")
+        watched.check_closes(container)
 
 
 def test_wrk_pipelines(t):
