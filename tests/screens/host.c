@@ -428,7 +428,7 @@ static void put_second(struct recorder *recorder, uint64_t second)
 
 		recorder_energy(recorder, i, &reading);
 	}
-	recorder_charge(recorder, BOOTED_NS + second * SECOND);
+	recorder_charge(recorder, BOOTED_NS + second * SECOND, 0, 0);
 	recorder_choose(recorder, BOOTED_NS + second * SECOND, !second);
 	for (size_t i = 0; i < COUNT(actors); i++)
 		put_footprint(out, i, second);

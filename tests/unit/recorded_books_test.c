@@ -476,7 +476,7 @@ static void record_host(bool whole)
 		NOTE(RECORDING_USAGE, SLOT + 1, 0, 1, SECOND / 2, 0);
 		if (whole)
 			note_work(second ? 50 * second : 1000, second);
-		recorder_charge(recorder, now);
+		recorder_charge(recorder, now, 0, 0);
 		recorder_frame(recorder, RECORDING_SAMPLE, now);
 		recorder_choose(recorder, now, !second);
 		if (whole && second == 2)
