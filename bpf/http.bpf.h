@@ -7,6 +7,7 @@
 #define DEEPMON_BPF_HTTP_BPF_H
 
 #include "http_head.h"
+#include "http_paths.bpf.h"
 #include "transactions.bpf.h"
 #include "user_bytes.bpf.h"
 
@@ -22,12 +23,14 @@ struct http_call {
 	__u64 left;		/* bytes of the call after the chunk */
 	struct user_bytes bytes;
 	__u64 now_ns;
-	__u64 counted; /* bytes of HTTP */
+	__u64 counted; /* bytes of HTTP that are not charged yet; */
+	__u64 of_path; /* and not to the path of the message under way */
 	__u64 taken;   /* by a step, */
 	__u32 events;  /* and what it said */
 	__u32 side;
 	__u32 slot;
-	__u32 unasked; /* it has a final response to no request that is known */
+	__u32 unasked;		/* it has a final response to no request that is known */
+	struct path_place path; /* of the request that the step answers */
 };
 
 /*
@@ -44,13 +47,19 @@ struct {
 struct http_context {
 	struct http_call *call;
 	struct net_conversation *conversation;
+	struct sock *sk;
 };
+
+static __always_inline __u32 status_class(const struct net_conversation *conversation)
+{
+	return conversation->http.responses.status / 100 - 2;
+}
 
 static __always_inline void count_http(struct net_conversation *conversation, __u32 slot, __u32 outcome,
 				       __u64 latency_ns)
 {
 	struct net_transactions *transactions = transactions_of(slot, NET_HTTP, conversation);
-	__u32 class = conversation->http.responses.status / 100 - 2;
+	__u32 class = status_class(conversation);
 
 	if (!transactions)
 		return;
@@ -71,8 +80,16 @@ static __always_inline void count_http(struct net_conversation *conversation, __
 				  latency_ns);
 }
 
+/* That of the request which these events answer: to be asked for before they are handled. */
+static __always_inline struct path_place
+path_answered(struct sock *sk, const struct net_conversation *conversation, __u32 events)
+{
+	return with_paths && events & HTTP_ANSWERED ? end_path(sk, &conversation->queue)
+						    : (struct path_place){0};
+}
+
 static __always_inline void handle_events(struct net_conversation *conversation, __u32 slot, __u32 side,
-					  __u32 events, __u64 now_ns)
+					  __u32 events, const struct path_place *path, __u64 now_ns)
 {
 	__u64 latency_ns = 0;
 	__u32 outcome;
@@ -80,16 +97,18 @@ static __always_inline void handle_events(struct net_conversation *conversation,
 	if (!(events & (HTTP_BEGAN | HTTP_LINE | HTTP_ANSWERED)))
 		return;
 	outcome = transaction_http(&conversation->queue, side, events, now_ns, &latency_ns);
-	if (outcome != TRANSACTION_NONE)
-		count_http(conversation, slot, outcome, latency_ns);
+	if (outcome == TRANSACTION_NONE)
+		return;
+	count_http(conversation, slot, outcome, latency_ns);
+	if (with_paths)
+		count_path(path, slot, status_class(conversation), outcome, latency_ns);
 }
 
-/* The same, global: the verifier looks at it but once. */
-__noinline int handle_step_events(struct net_conversation *conversation, __u32 slot, __u32 side, __u32 events,
-				  __u64 now_ns)
+/* Those of a step, global: the verifier looks at it but once. */
+__noinline int handle_step_events(struct net_conversation *conversation, const struct http_call *call)
 {
-	if (conversation)
-		handle_events(conversation, slot, side, events, now_ns);
+	if (conversation && call)
+		handle_events(conversation, call->slot, call->side, call->events, &call->path, call->now_ns);
 	return 0;
 }
 
@@ -179,14 +198,98 @@ static __always_inline void step_over(struct http_call *call, struct http_connec
 	http_skip(connection, call->side, call->taken, &call->events);
 }
 
+static __always_inline void count_http_bytes(const struct net_conversation *conversation, __u32 slot,
+					     __u32 side, __u64 bytes)
+{
+	struct net_transactions *transactions = bytes ? transactions_of(slot, NET_HTTP, conversation) : NULL;
+
+	if (transactions)
+		__sync_fetch_and_add(side == HTTP_REQUESTS ? &transactions->request_bytes
+							   : &transactions->answer_bytes,
+				     bytes);
+}
+
+/* What the call holds goes to the slot, then to the path: a slot has no less than its paths. */
+static __always_inline void charge_path(struct http_call *call, struct path_dialogue *paths,
+					struct net_conversation *conversation)
+{
+	count_http_bytes(conversation, call->slot, call->side, call->counted);
+	count_path_bytes(paths, conversation, call->slot, call->side, call->of_path);
+	call->counted = call->of_path = 0;
+}
+
+static __always_inline bool is_in_target(__u32 side, __u8 state)
+{
+	return side == HTTP_REQUESTS && state >= HTTP_STATE_TARGET_BEGIN && state <= HTTP_STATE_VERSION_END;
+}
+
+/* A step of requests took bytes, of the chunk from `position` on if it took any of that. */
+static __always_inline void follow_request(struct http_call *call, struct path_dialogue *paths,
+					   struct net_conversation *conversation, __u32 position,
+					   bool undecided)
+{
+	__u32 events = call->events;
+
+	if (events & HTTP_BEGAN) {
+		charge_path(call, paths, conversation);
+		paths->request = (struct path_place){0};
+		paths->pending = 0;
+	}
+	call->of_path += call->taken;
+	if (call->position != position)
+		http_target_follow(&paths->target, &call->chunk, position, call->position, events, path_most,
+				   path_fold);
+	if (events & HTTP_LINE) {
+		charge_path(call, paths, conversation);
+		if (undecided)
+			paths->pending = conversation->http_pending;
+		begin_path(paths, conversation, call->slot);
+	}
+	if (!(events & HTTP_ENDED))
+		return;
+	charge_path(call, paths, conversation);
+	paths->request = (struct path_place){0};
+}
+
+/* What a step says to the paths, before handle_events. `state`: of the requests' reader before the step. */
+static __always_inline void follow_path(struct sock *sk, struct http_call *call,
+					struct net_conversation *conversation, __u32 position, __u8 state,
+					bool undecided)
+{
+	bool requests = call->side == HTTP_REQUESTS;
+	__u32 events = call->events;
+	struct path_dialogue *paths;
+
+	if (!(events & (HTTP_BEGAN | HTTP_TARGET | HTTP_LINE | HTTP_ENDED)) &&
+	    !is_in_target(call->side, state)) {
+		call->of_path += call->taken;
+		return;
+	}
+	paths = bpf_sk_storage_get(
+	    &path_dialogues, sk, NULL,
+	    requests && events & (HTTP_TARGET | HTTP_LINE) ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+	if (!paths) {
+		call->of_path = events & HTTP_BEGAN ? call->taken : call->of_path + call->taken;
+	} else if (requests) {
+		follow_request(call, paths, conversation, position, undecided);
+	} else {
+		call->of_path += call->taken;
+		/* One that nobody asked for is none's. */
+		if (events & HTTP_ANSWERED)
+			charge_path(call, paths, conversation);
+		else if (events & HTTP_ENDED)
+			call->of_path = 0;
+	}
+}
+
 /* One step of what http.h describes; 1: there are no more bytes. A head takes one, as does a body. */
 static long http_step(__u32 index, struct http_context *context)
 {
 	struct http_call *call = context->call;
 	struct net_conversation *conversation = context->conversation;
 	struct http_connection *connection = &conversation->http;
-	__u32 side = call->side;
-	__u8 phase = connection->phase;
+	__u32 side = call->side, position;
+	__u8 phase = connection->phase, state = connection->requests.state;
 	__u64 wants;
 
 	call->events = 0;
@@ -199,26 +302,31 @@ static long http_step(__u32 index, struct http_context *context)
 		if (wants || !read_chunk(call))
 			step_over(call, connection, wants);
 	}
-	if (call->position < call->length && call->position < HTTP_CHUNK)
-		take_from_chunk(call, connection, call->position);
+	position = call->position;
+	if (position < call->length && position < HTTP_CHUNK)
+		take_from_chunk(call, connection, position);
 	count_bytes(call, conversation, phase, call->events, call->taken);
 	if (call->events & HTTP_HEAD_ENDED && connection->responses.status >= 200 &&
 	    !(connection->responses.flags & HTTP_IS_ANSWER))
 		call->unasked = side == HTTP_RESPONSES;
-	if (call->events)
-		handle_step_events(conversation, call->slot, side, call->events, call->now_ns);
+	if (with_paths)
+		follow_path(context->sk, call, conversation, position, state, phase == HTTP_PHASE_UNDECIDED);
+	if (call->events) {
+		if (with_paths)
+			call->path = path_answered(context->sk, conversation, call->events);
+		handle_step_events(conversation, call);
+	}
 	return !call->left && call->position >= call->length;
 }
 
-static __always_inline void count_http_bytes(const struct net_conversation *conversation, __u32 slot,
-					     __u32 side, __u64 bytes)
+/* The call is over, and its message is not. */
+static __always_inline void keep_path_bytes(struct sock *sk, struct net_conversation *conversation,
+					    __u32 slot, __u32 side, __u64 bytes)
 {
-	struct net_transactions *transactions = bytes ? transactions_of(slot, NET_HTTP, conversation) : NULL;
+	struct path_dialogue *paths = bytes ? bpf_sk_storage_get(&path_dialogues, sk, NULL, 0) : NULL;
 
-	if (transactions)
-		__sync_fetch_and_add(side == HTTP_REQUESTS ? &transactions->request_bytes
-							   : &transactions->answer_bytes,
-				     bytes);
+	if (paths)
+		count_path_bytes(paths, conversation, slot, side, bytes);
 }
 
 /*
@@ -238,7 +346,7 @@ static __always_inline void read_http(struct sock *sk, struct net_conversation *
 {
 	__u32 which = sent | (sk->__sk_common.skc_family == AF_INET6) << 1, events = 0;
 	struct http_call *call = bpf_map_lookup_elem(&http_calls, &which);
-	struct http_context context = {call, conversation};
+	struct http_context context = {call, conversation, sk};
 
 	if (!call || !user_bytes_find(&call->bytes, sent)) {
 		http_skip(&conversation->http, side, length, &events);
@@ -247,7 +355,7 @@ static __always_inline void read_http(struct sock *sk, struct net_conversation *
 	call->position = call->length = 0;
 	call->left = length;
 	call->now_ns = now_ns;
-	call->counted = 0;
+	call->counted = call->of_path = 0;
 	call->side = side;
 	call->slot = slot;
 	call->unasked = 0;
@@ -257,6 +365,8 @@ static __always_inline void read_http(struct sock *sk, struct net_conversation *
 	if (call->left)
 		http_skip(&conversation->http, side, call->left + 1, &events);
 	count_http_bytes(conversation, slot, side, call->counted);
+	if (with_paths)
+		keep_path_bytes(sk, conversation, slot, side, call->of_path);
 }
 
 /*
@@ -289,19 +399,24 @@ static __always_inline void note_first_byte(struct sock *sk, struct net_conversa
 }
 
 /* `told`: a call told of them; else nobody knows when they were taken, nor how long what they end took. */
-static __always_inline void pass_over_unread(struct net_conversation *conversation, __u32 slot, __u32 side,
-					     __u64 length, bool told, __u64 now_ns)
+static __always_inline void pass_over_unread(struct sock *sk, struct net_conversation *conversation,
+					     __u32 slot, __u32 side, __u64 length, bool told, __u64 now_ns)
 {
 	struct transaction_queue *queue = &conversation->queue;
 	__u8 phase = conversation->http.phase;
+	struct path_place path;
 	__u32 events = 0;
 
 	http_skip(&conversation->http, side, length, &events);
+	if (phase == HTTP_PHASE_FOLLOWED && !(events & HTTP_LOST)) {
+		count_http_bytes(conversation, slot, side, length);
+		if (with_paths)
+			keep_path_bytes(sk, conversation, slot, side, length);
+	}
 	if (events & HTTP_ANSWERED && !told)
 		queue->starts_ns[queue->ended % TRANSACTION_STARTS] = 0;
-	handle_events(conversation, slot, side, events, now_ns);
-	if (phase == HTTP_PHASE_FOLLOWED && !(events & HTTP_LOST))
-		count_http_bytes(conversation, slot, side, length);
+	path = path_answered(sk, conversation, events);
+	handle_events(conversation, slot, side, events, &path, now_ns);
 }
 
 /* A call sent or received so many bytes. */
@@ -322,12 +437,12 @@ static __always_inline void feed_http(struct sock *sk, struct net_conversation *
 	}
 	unseen = unseen_bytes(sk, conversation, length, sent, hook);
 	if (unseen)
-		pass_over_unread(conversation, slot, side, unseen, false, now_ns);
+		pass_over_unread(sk, conversation, slot, side, unseen, false, now_ns);
 	if (http_wants(connection, side) < length) {
 		read_http(sk, conversation, slot, side, length, sent, now_ns, hook);
 		return;
 	}
-	pass_over_unread(conversation, slot, side, length, true, now_ns);
+	pass_over_unread(sk, conversation, slot, side, length, true, now_ns);
 }
 
 /* What a client took last, and no call told of. */
@@ -344,23 +459,28 @@ static __always_inline void take_unseen(struct sock *sk, struct net_conversation
 	if (unseen && unseen == (__u32)http_wants(&conversation->http, HTTP_RESPONSES) + 1)
 		unseen--;
 	if (unseen)
-		pass_over_unread(conversation, slot, HTTP_RESPONSES, unseen, false, 0);
+		pass_over_unread(sk, conversation, slot, HTTP_RESPONSES, unseen, false, 0);
 }
 
 /* The server sends no more. What it sent last was the end of the response. */
-static __always_inline void end_http(struct net_conversation *conversation, __u32 slot)
+static __always_inline void end_http(struct sock *sk, struct net_conversation *conversation, __u32 slot)
 {
 	struct net_transactions *transactions;
 	__u32 events = 0, outstanding;
+	struct path_place path;
 
 	if (conversation->http.phase != HTTP_PHASE_FOLLOWED)
 		return;
 	http_close(&conversation->http, &events);
-	handle_events(conversation, slot, HTTP_RESPONSES, events, conversation->tcp.answered_ns);
+	path = path_answered(sk, conversation, events);
+	handle_events(conversation, slot, HTTP_RESPONSES, events, &path, conversation->tcp.answered_ns);
 	outstanding = transaction_outstanding(&conversation->queue);
 	transactions = outstanding ? transactions_of(slot, NET_HTTP, conversation) : NULL;
 	if (transactions)
 		__sync_fetch_and_add(&transactions->unanswered, outstanding);
+	if (with_paths && outstanding)
+		abandon_paths(bpf_sk_storage_get(&path_dialogues, sk, NULL, 0), conversation->queue.ended,
+			      outstanding, slot);
 	conversation->http.phase = HTTP_PHASE_NONE;
 }
 

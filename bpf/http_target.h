@@ -126,20 +126,24 @@ static __always_inline void http_target_end(struct http_target *target)
 	target->state = HTTP_TARGET_ENDED;
 }
 
-static __always_inline void http_target_byte(struct http_target *target, __u8 byte)
+HTTP_GLOBAL int http_target_byte(struct http_target *target, __u8 byte)
 {
-	__u8 state = target->state;
+	__u8 state;
+
+	if (!target)
+		return 0;
+	state = target->state;
 
 	if (byte <= ' ' || byte == '?' || byte == '#') {
 		http_target_end(target);
-		return;
+		return 0;
 	}
 	if (state == HTTP_TARGET_HOST && byte != '/')
-		return;
+		return 0;
 	if (state == HTTP_TARGET_SCHEME_SLASH && byte == '/') {
 		target->length = target->cut = target->uncuts = target->has = 0;
 		target->state = HTTP_TARGET_HOST;
-		return;
+		return 0;
 	}
 	if (state == HTTP_TARGET_SCHEME_COLON && byte == '/')
 		target->state = HTTP_TARGET_SCHEME_SLASH;
@@ -150,6 +154,7 @@ static __always_inline void http_target_byte(struct http_target *target, __u8 by
 	else
 		target->state = HTTP_TARGET_PATH;
 	http_path_byte(target, byte);
+	return 0;
 }
 
 /* The first byte of a target comes next; of its path `most` bytes, at most HTTP_PATH_MOST, are wanted. */

@@ -20,6 +20,9 @@
 #define LATENCY_KIND_CONSTANT(CONSTANT, name) LATENCY_##CONSTANT,
 enum latency_kind { LATENCY_KIND_ROWS(LATENCY_KIND_CONSTANT) LATENCY_KINDS };
 
+/* The kind of a histogram of an HTTP path's: its slot is the number of a row, see bpf/http_paths.h. */
+#define LATENCY_OF_PATH LATENCY_KINDS
+
 /* One octave of one histogram: a key of the map `latency_index`, whose value is a page's number. */
 struct latency_key {
 	__u32 slot; /* 0: nobody's */

@@ -102,7 +102,7 @@ static __always_inline void finish(struct sock *sk, struct net_conversation *con
 		peer_of(sk, &conversation->socket, slot, IPPROTO_TCP, true);
 	if (with_http) {
 		take_unseen(sk, conversation, slot);
-		end_http(conversation, slot);
+		end_http(sk, conversation, slot);
 	}
 	count_tcp(conversation, slot, transaction_end(&conversation->tcp, &result), &result);
 }

@@ -247,6 +247,12 @@ static void add_latencies(struct attribution *attribution, struct account *accou
 		attribution->latencies_lost++;
 }
 
+static void charge_path_latency(struct attribution *attribution, struct latency_fresh *fresh)
+{
+	if (attribution->paths && paths_charge_latency(attribution->paths, attribution->cgroups, fresh))
+		attribution->latencies_lost++;
+}
+
 /* To whom the slot belongs; a cgroup that is not to be known is as one that found no slot. */
 static void charge_latencies(struct attribution *attribution)
 {
@@ -255,6 +261,11 @@ static void charge_latencies(struct attribution *attribution)
 	uint32_t cursor = 0;
 
 	while (latency_take(attribution->latency, &cursor, &fresh)) {
+		if (fresh.kind == LATENCY_OF_PATH) {
+			charge_path_latency(attribution, &fresh);
+			continue;
+		}
+
 		struct cgroup *owner =
 		    fresh.slot < attribution->slots_used ? attribution->owners[fresh.slot] : NULL;
 		enum part part = owner				 ? group_part(owner->group)
@@ -462,6 +473,9 @@ void attribution_charge(struct attribution *attribution, const struct energy_zon
 	if (attribution->peers)
 		peers_charge(attribution->peers, attribution->cgroups, attribution->owners,
 			     attribution->slots_used, now_ns);
+	if (attribution->paths)
+		paths_charge(attribution->paths, attribution->cgroups, attribution->owners,
+			     attribution->slots_used, now_ns);
 	if (attribution->network)
 		charge_networks(attribution);
 	if (attribution->file_io)
@@ -498,6 +512,7 @@ void attribution_begin(struct attribution *attribution)
 		account_told(&group->account);
 		processes_told(group);
 		peers_told(&group->peers);
+		paths_told(&group->paths);
 	}
 	for (int part = 0; part < PART_COUNT; part++)
 		account_told(&attribution->parts[part]);

@@ -66,6 +66,7 @@ struct attribution {
 	struct top_files *top_files; /* NULL: files are not told apart */
 	struct processes *processes; /* NULL: they are not told apart */
 	struct peers *peers;	     /* likewise */
+	struct paths *paths;	     /* likewise */
 	struct attribution_rules rules;
 
 	struct cpu_usage *counted; /* [slot * sockets + socket]: charged so far */

@@ -35,6 +35,10 @@
 	  "whom a container talks with: those endpoints that had most of its bytes; and (other), all " \
 	  "its other traffic (Peers)", \
 	  "container_name, namespace, peer, pod_name, protocol, role", "container_name") \
+	X(HTTP_PATH, http_path, \
+	  "the HTTP of a container as client and as server by method and path: those that had most " \
+	  "transactions; and (other), all its other HTTP (HTTPPaths)", \
+	  "container_name, method, namespace, path, pod_name, role", "container_name") \
 	X(TOTAL, total, "everything of one kind, ended ones included: the parts of the whole", "kind", \
 	  "kind") \
 	X(ZONE, zone, "one energy counter of the hardware", "domain, socket, source, zone", "zone") \
@@ -72,6 +76,7 @@
 	X(FILE, FILE_USE, "", "file") \
 	X(CONTAINER_FILE, FILE_USE, "", "file") \
 	X(PEER, TRAFFIC, "", "protocol-role-peer") \
+	X(HTTP_PATH, TRANSACTIONS, "", "role-method-path") \
 	X(TOTAL, CPU, "", "") \
 	X(TOTAL, PERF, "", "") \
 	X(TOTAL, ENERGY, "domain, source", "domain-source") \
@@ -118,12 +123,19 @@
 	  "What took so long: tcp_client, tcp_server, http_client, http_server, file_read, file_write, " \
 	  "file_sync") \
 	X(le, TAG, "The bucket's upper bound in s, which is in the next; +Inf: it has none") \
+	X(method, TAG, "The request's method, in capitals; other: one that neither RFC 9110 nor 5789 has") \
 	X(namespace, TAG, "The namespace of Kubernetes") \
 	X(node, TAG, "Kubernetes' name of the host (NodeName, Kubelet)") \
 	X(owner_kind, TAG, \
 	  "What made the pod: Deployment, DaemonSet, StatefulSet, Job, CronJob or another, by Kubelet; " \
 	  "without it as far as the pod's name tells") \
 	X(owner_name, TAG, "Its name") \
+	X(path, TAG, \
+	  "The request's path, without query: of ids :id stands in it (HTTPPathIds), behind one longer " \
+	  "than " \
+	  "HTTPPathMax ...; of CONNECT the host and port; what is no UTF-8 as %XX; (other) for what is " \
+	  "told " \
+	  "of none") \
 	X(peer, TAG, \
 	  "Who is at the other end: a server's address and port, a client's address; (other) for what is " \
 	  "told of none") \
@@ -450,6 +462,8 @@
 	  "Sends and receives whose end the kernel did not tell kprobes of; they are not counted") \
 	X(SELF_COST, peers_refused, U64, COUNTER, "", "total_events", "peers_refused", \
 	  "Times that a peer found no room: MaxPeers is the limit") \
+	X(SELF_COST, http_paths_refused, U64, COUNTER, "", "total_events", "http_paths_refused", \
+	  "Requests whose path found no room: MaxHTTPPaths is the limit") \
 	X(SELF_COST, file_io_refused, U64, COUNTER, "", "total_events", "file_io_refused", \
 	  "Tasks that the kernel had no memory for: their file I/O is told of nobody") \
 	X(SELF_COST, latency_pages, U64, GAUGE, "", "count", "latency_pages", \
@@ -579,6 +593,17 @@
 	  "Whether a peer that is a container of this host, or that another answers for, goes by its name") \
 	X(max_peers, MaxPeers, COUNT, "4096", 64, 1048576, "", \
 	  "Peers counted one by one, of all containers; those past it are in their container's (other)") \
+	X(http_paths, HTTPPaths, COUNT, "0", 0, 1000, "", \
+	  "How many paths are told of each container, with HTTP on: those of a role, method and path that " \
+	  "had " \
+	  "most transactions; counters of one go on while it is among them") \
+	X(max_http_paths, MaxHTTPPaths, COUNT, "1024", 16, 1048576, "", \
+	  "Paths counted one by one, of all containers; those past it are in their container's (other)") \
+	X(http_path_max, HTTPPathMax, COUNT, "80", 8, 240, "", \
+	  "Bytes of a path that are told; all that begin with the same are one") \
+	X(http_path_ids, HTTPPathIds, CHOICE, "fold|keep", 0, 0, "", \
+	  "Whether :id stands for the segments of a path that look like ids, so that paths which differ in " \
+	  "them are one: numbers, and 8 or more hexadecimal digits and hyphens") \
 	X(memory, Memory, CHOICE, "on|off", 0, 0, "", \
 	  "Whether the memory of containers and units is told, from their cgroups' files") \
 	X(proportional_memory, ProportionalMemory, CHOICE, "off|on", 0, 0, "", \
@@ -661,6 +686,8 @@
 	  "Whether processes are told; Processes 0 does not tell them apart") \
 	X(report_peers, ReportPeers, BOOL, "true", 0, 0, "", \
 	  "Whether peers are told; Peers 0 does not tell them apart") \
+	X(report_http_paths, ReportHTTPPaths, BOOL, "true", 0, 0, "", \
+	  "Whether paths are told; HTTPPaths 0 does not tell them apart") \
 	X(report_totals, ReportTotals, BOOL, "true", 0, 0, "", \
 	  "Whether the parts of the whole and the host are told") \
 	X(report_zones, ReportZones, BOOL, "true", 0, 0, "", "Whether the single energy counters are told") \

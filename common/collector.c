@@ -77,6 +77,13 @@ int collector_open_ledger(struct deepmon *collector, size_t zone_count)
 		collector->peers.names_met = collector->options.peer_names;
 		collector->attribution.peers = &collector->peers;
 	}
+	if (!r && collector->network && network_has_paths(collector->network)) {
+		const struct path_maps maps = network_path_maps(collector->network);
+
+		r = paths_init(&collector->paths, &maps, collector->options.max_http_paths,
+			       collector->options.http_paths, collector->topology.cpu_count);
+		collector->attribution.paths = &collector->paths;
+	}
 	if (!r && files_of(collector) && files_set_count(files_of(collector)) &&
 	    collector_tells_files(collector)) {
 		const size_t told[FILE_SCOPES] = {collector->options.top_files,
@@ -93,6 +100,7 @@ void collector_close_ledger(struct deepmon *collector)
 {
 	processes_clear(&collector->processes);
 	peers_clear(&collector->peers);
+	paths_clear(&collector->paths);
 	top_files_clear(&collector->top_files);
 	attribution_clear(&collector->attribution);
 	cgroups_clear(&collector->cgroups);

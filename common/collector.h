@@ -70,6 +70,7 @@ struct deepmon {
 	struct cgroups cgroups;
 	struct processes processes;
 	struct peers peers;
+	struct paths paths;
 	struct top_files top_files;
 	struct attribution attribution;
 	struct footprints footprints;

@@ -69,6 +69,7 @@ static void group_free(struct group *group)
 	process_free_all(group->processes);
 	group_files_clear(&group->files);
 	peer_list_clear(&group->peers);
+	path_list_clear(&group->paths);
 	footprint_free(group->footprint);
 	free(group);
 }
@@ -329,6 +330,7 @@ static void absorb(struct group *to, struct group *from)
 	group_files_absorb(&to->files, &from->files);
 	file_counts_add(&to->files_rest.untold, &from->files_rest.untold);
 	peer_list_absorb(&to->peers, &from->peers);
+	path_list_absorb(&to->paths, &from->paths);
 	footprint_absorb(&to->footprint, &from->footprint);
 	resident_absorb(&to->resident, &from->resident);
 }

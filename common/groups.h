@@ -14,6 +14,7 @@
 #include "account.h"
 #include "group_files.h"
 #include "identity.h"
+#include "paths.h"
 #include "peers.h"
 #include "resident.h"
 
@@ -38,6 +39,7 @@ struct group {
 	struct file_rest files_rest;
 
 	struct peer_list peers; /* whom it talks with */
+	struct path_list paths; /* its HTTP, by path */
 
 	struct footprint *footprint; /* of memory and block devices; NULL: nothing was read */
 	struct resident resident;    /* of those that live */

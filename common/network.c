@@ -149,12 +149,19 @@ static void size_maps(const struct network *network, const struct network_settin
 		bpf_map__set_max_entries(bpf->maps.net_dialogues, slots);
 	if (network->way.hashed)
 		bpf_map__set_max_entries(bpf->maps.net_sockets_hashed, settings->max_sockets);
+	if (settings->max_peers || network->bpf->rodata->with_paths)
+		bpf_map__set_max_entries(bpf->maps.peer_slots, slots);
 	if (settings->max_peers) {
 		bpf_map__set_max_entries(bpf->maps.peer_rows, settings->max_peers + 1);
 		bpf_map__set_max_entries(bpf->maps.row_by_peer, settings->max_peers);
 		bpf_map__set_max_entries(bpf->maps.free_rows, settings->max_peers);
 		bpf_map__set_max_entries(bpf->maps.peer_ends, settings->max_peers);
-		bpf_map__set_max_entries(bpf->maps.peer_slots, slots);
+	}
+	if (network->bpf->rodata->with_paths) {
+		bpf_map__set_max_entries(bpf->maps.path_rows, settings->max_paths + 1);
+		bpf_map__set_max_entries(bpf->maps.row_by_path, settings->max_paths);
+		bpf_map__set_max_entries(bpf->maps.free_path_rows, settings->max_paths);
+		bpf_map__set_key_size(bpf->maps.row_by_path, path_key_size(settings->path_most));
 	}
 	if (network->way.hooks == NETWORK_HOOKS_KPROBES)
 		bpf_map__set_max_entries(bpf->maps.net_calls, settings->max_sockets);
@@ -168,6 +175,8 @@ static int map_values(struct network *network)
 		r = bpf_mapping_open(&network->dialogues, network->bpf->maps.net_dialogues);
 	if (!r)
 		r = bpf_mapping_open(&network->peer_rows, network->bpf->maps.peer_rows);
+	if (!r)
+		r = bpf_mapping_open(&network->path_rows, network->bpf->maps.path_rows);
 	return r ? r : bpf_mapping_open(&network->peer_slots, network->bpf->maps.peer_slots);
 }
 
@@ -184,6 +193,9 @@ static int start(struct network *network, const struct network_settings *setting
 	network->bpf->rodata->sockets_hashed = network->way.hashed;
 	network->bpf->rodata->with_peers = settings->max_peers > 0;
 	choose_programs(network, settings, btf);
+	network->bpf->rodata->with_paths = network->counted & NETWORK_HTTP && settings->max_paths;
+	network->bpf->rodata->path_most = settings->path_most;
+	network->bpf->rodata->path_fold = settings->fold_paths;
 	size_maps(network, settings);
 	r = share_slots(network, settings->kernel);
 	if (!r)
@@ -204,6 +216,7 @@ static void stop(struct network *network)
 {
 	network_hooks_detach(&network->links);
 	bpf_mapping_close(&network->peer_slots);
+	bpf_mapping_close(&network->path_rows);
 	bpf_mapping_close(&network->peer_rows);
 	bpf_mapping_close(&network->dialogues);
 	bpf_mapping_close(&network->usage);
@@ -415,4 +428,22 @@ struct peer_maps network_peer_maps(const struct network *network)
 uint64_t network_peers_refused(const struct network *network)
 {
 	return __atomic_load_n(&network->bpf->bss->peers_refused, __ATOMIC_RELAXED);
+}
+
+bool network_has_paths(const struct network *network)
+{
+	return network->bpf && network->bpf->rodata->with_paths;
+}
+
+struct path_maps network_path_maps(const struct network *network)
+{
+	return (struct path_maps){.rows = network->path_rows.memory,
+				  .slots = network->peer_slots.memory,
+				  .row_by_path = bpf_map__fd(network->bpf->maps.row_by_path),
+				  .free_rows = bpf_map__fd(network->bpf->maps.free_path_rows)};
+}
+
+uint64_t network_paths_refused(const struct network *network)
+{
+	return __atomic_load_n(&network->bpf->bss->paths_refused, __ATOMIC_RELAXED);
 }

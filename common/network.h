@@ -13,6 +13,7 @@
 #include "hierarchy.h"
 #include "kernel.h"
 #include "latency.h"
+#include "paths.h"
 #include "peers.h"
 
 struct network;
@@ -36,6 +37,10 @@ struct network_settings {
 	/* Kept, and calls under way, where the kernel has no storage of sockets for us. */
 	uint32_t max_sockets;
 	uint32_t max_peers; /* counted apart; 0: none are */
+	/* HTTP transactions by path, with `http`. */
+	uint32_t max_paths; /* counted apart; 0: none are */
+	uint32_t path_most; /* bytes of a path, at most HTTP_PATH_MOST */
+	bool fold_paths;    /* ids in them are one */
 };
 
 /*
@@ -64,6 +69,11 @@ uint64_t network_calls_missed(const struct network *network);
 /* The maps of peers, if they are counted apart; they belong to the network. How many found no row. */
 struct peer_maps network_peer_maps(const struct network *network);
 uint64_t network_peers_refused(const struct network *network);
+
+/* Whether HTTP transactions are counted by path. The maps of that, likewise. */
+bool network_has_paths(const struct network *network);
+struct path_maps network_path_maps(const struct network *network);
+uint64_t network_paths_refused(const struct network *network);
 
 /* What was counted in the slot since the last call for it. */
 void network_take(struct network *network, uint32_t slot, struct net_usage *used);

@@ -18,7 +18,7 @@ struct network {
 	uint32_t counted;
 	enum network_follows follows;
 	uint32_t max_peers; /* rows but the first; 0: peers are not counted apart */
-	struct bpf_mapping usage, dialogues, peer_rows, peer_slots;
+	struct bpf_mapping usage, dialogues, peer_rows, peer_slots, path_rows;
 	struct net_usage *taken;	       /* [slot] */
 	struct net_dialogues *dialogues_taken; /* [slot] */
 	struct kernel_copy *copy;	       /* read in place of the maps; NULL: they are read */

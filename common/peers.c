@@ -478,17 +478,23 @@ static void charge_row(struct peers *peers, const struct cgroups *cgroups, uint3
 	}
 }
 
+void peers_mark_slots(struct peer_slot *slots, struct cgroup *const *owners, uint32_t owner_count)
+{
+	for (uint32_t slot = 0; slot < owner_count; slot++)
+		if (owners[slot] && owners[slot]->group->kind != IDENTITY_CONTAINER)
+			slots[slot].unwanted = owners[slot]->id;
+		else
+			slots[slot].unwanted = 0;
+}
+
 void peers_charge(struct peers *peers, const struct cgroups *cgroups, struct cgroup *const *owners,
 		  uint32_t owner_count, uint64_t now_ns)
 {
 	uint32_t beyond = peers->rows_used + peers->slack;
 
 	count_names(peers, cgroups->groups, now_ns);
-	for (uint32_t slot = 0; slot < owner_count && peers->maps.slots; slot++)
-		if (owners[slot] && owners[slot]->group->kind != IDENTITY_CONTAINER)
-			peers->maps.slots[slot].unwanted = owners[slot]->id;
-		else
-			peers->maps.slots[slot].unwanted = 0;
+	if (peers->maps.slots)
+		peers_mark_slots(peers->maps.slots, owners, owner_count);
 	for (uint32_t row = 1; row <= peers->most && row < beyond; row++) {
 		charge_row(peers, cgroups, row, now_ns);
 		if (peers->entries[row].state != ENTRY_FREE && row >= peers->rows_used) {

@@ -83,6 +83,9 @@ int peers_init(struct peers *peers, const struct peer_maps *maps, uint32_t most,
 	       uint32_t cpu_count);
 void peers_clear(struct peers *peers);
 
+/* Tells the kernel whose peers and paths are not told. `owners`: the cgroup of each slot, or NULL. */
+void peers_mark_slots(struct peer_slot *slots, struct cgroup *const *owners, uint32_t owner_count);
+
 /*
  * Takes what the kernel counted since the last call to each group's peers, and takes back rows that nobody
  * uses. `owners`: the cgroup of each slot, or NULL. Read before the slots, so that what the peers have is

@@ -237,6 +237,8 @@ static void add_group(struct sample *sample, const struct attribution *attributi
 	if (attribution->peers && is_counted(attribution, ATTRIBUTION_NETWORK) &&
 	    of.entity == DEEPMON_CONTAINER)
 		sample_add_peers(sample, attribution, &of, group);
+	if (attribution->paths && of.entity == DEEPMON_CONTAINER)
+		sample_add_paths(sample, attribution, &of, group);
 	told_account(group, &told);
 	add_account(sample, attribution, &of, &told);
 	group->account.reported = group->account.used;

@@ -23,6 +23,7 @@ struct subject_of {
 	const char *process;
 	const char *device;
 	const char *peer;
+	const char *method, *path; /* of HTTP */
 	const char *file;
 	bool in_unit;			     /* the file: its name is a unit's, not a container's */
 	const char *latency, *lower, *upper; /* of a bucket */
@@ -57,6 +58,10 @@ struct deepmon_record *sample_add_of(struct sample *sample, const struct subject
 void sample_add_peers(struct sample *sample, const struct attribution *attribution,
 		      const struct subject_of *container, struct group *group);
 
+/* Its HTTP by path; likewise. */
+void sample_add_paths(struct sample *sample, const struct attribution *attribution,
+		      const struct subject_of *container, struct group *group);
+
 /* What a group's cgroups' files tell, and its processes'. */
 void sample_add_footprint(struct sample *sample, const struct subject_of *of);
 
@@ -70,6 +75,9 @@ void sample_tell_latencies(struct sample *sample, struct deepmon_record *record,
 	sample_tell_latencies((sample), (record), &(record)->values.name.latency_mean_seconds, \
 			      VALID(SUBJECT, latency_mean_seconds), (latencies), (kinds))
 
+/* The counts of transactions in a record. */
+void sample_tell_transactions(struct deepmon_record *record, const struct net_transactions *sum,
+			      enum net_protocol protocol);
 /* Its transactions: by protocol, those as client, as server and both together. */
 void sample_add_transactions(struct sample *sample, const struct subject_of *of,
 			     const struct account *account);

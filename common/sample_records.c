@@ -68,7 +68,7 @@ void sample_label_as(struct deepmon_record *record, const struct subject_of *of,
 	if (of->entity == DEEPMON_SYSTEM)
 		sample_label(record, "cgroup", of->name, true);
 	if (of->entity == DEEPMON_PROCESS || of->entity == DEEPMON_CONTAINER_FILE ||
-	    of->entity == DEEPMON_PEER)
+	    of->entity == DEEPMON_PEER || of->entity == DEEPMON_HTTP_PATH)
 		sample_label(record, "container_name", of->name, true);
 	if (of->entity == DEEPMON_FILE)
 		sample_label(record, of->in_unit ? "cgroup" : "container_name", of->name, true);
@@ -85,6 +85,8 @@ void sample_label_as(struct deepmon_record *record, const struct subject_of *of,
 	sample_label(record, "kind", of->kind, true);
 	sample_label(record, "latency", of->latency, true);
 	sample_label(record, "le", of->upper, true);
+	sample_label(record, "method", of->method, true);
+	sample_label(record, "path", of->path, true);
 	sample_label(record, "peer", of->peer, true);
 	sample_label(record, "process", of->process, true);
 	sample_label(record, "protocol", of->protocol, true);

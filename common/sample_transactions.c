@@ -39,8 +39,8 @@ static uint32_t kinds_of(const struct which *which)
 	return bits;
 }
 
-static void fill_in(struct deepmon_record *record, const struct net_transactions *sum,
-		    const struct which *which)
+void sample_tell_transactions(struct deepmon_record *record, const struct net_transactions *sum,
+			      enum net_protocol protocol)
 {
 	record->values.transactions = (struct deepmon_transactions){
 	    .transactions = sum->answered,
@@ -54,7 +54,7 @@ static void fill_in(struct deepmon_record *record, const struct net_transactions
 	};
 	record->valid = VALID(TRANSACTIONS, transactions) | VALID(TRANSACTIONS, unanswered) |
 			VALID(TRANSACTIONS, request_bytes) | VALID(TRANSACTIONS, response_bytes);
-	if (which->protocol == NET_HTTP)
+	if (protocol == NET_HTTP)
 		record->valid |= VALID(TRANSACTIONS, responses_2xx) | VALID(TRANSACTIONS, responses_3xx) |
 				 VALID(TRANSACTIONS, responses_4xx) | VALID(TRANSACTIONS, responses_5xx);
 }
@@ -76,7 +76,7 @@ static void add(struct sample *sample, const struct subject_of *whose, const str
 	snprintf(qualifier, sizeof(qualifier), "%s-%s", of.protocol, of.role);
 	record = sample_add_of(sample, &of, DEEPMON_SUBJECT_TRANSACTIONS);
 	record->qualifier = sample_keep_text(sample, qualifier);
-	fill_in(record, &sum, which);
+	sample_tell_transactions(record, &sum, which->protocol);
 	SAMPLE_TELL_LATENCIES(sample, record, TRANSACTIONS, transactions, account->latencies,
 			      kinds_of(which));
 }

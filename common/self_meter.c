@@ -89,6 +89,10 @@ static void measure_network(const struct attribution *attribution, struct deepmo
 		cost->peers_refused = network_peers_refused(network) + attribution->peers->refused;
 		*valid |= VALID(peers_refused);
 	}
+	if (attribution->paths) {
+		cost->http_paths_refused = network_paths_refused(network) + attribution->paths->refused;
+		*valid |= VALID(http_paths_refused);
+	}
 }
 
 static void measure_kernel(const struct self_meter *meter, const struct self_sources *sources,

@@ -21,12 +21,13 @@ bool collector_has_time(const struct deepmon *collector)
 	return collector->kernel || collector->cgroup_cpu;
 }
 
-/* The words of the options SmtOverlap, Interrupts and Network, in their order. */
+/* The words of the options SmtOverlap, Interrupts, Network and so on, in their order. */
 enum { OVERLAP_AUTO, OVERLAP_OFF };
 enum { INTERRUPTS_INTERRUPTED, INTERRUPTS_APART };
 enum { FILE_IO_OFF, FILE_IO_COUNTS, FILE_IO_FULL };
 enum { NETWORK_OFF, NETWORK_ON };
 enum { HTTP_OFF, HTTP_ON };
+enum { PATH_IDS_FOLD, PATH_IDS_KEEP };
 
 static void open_network(struct deepmon *collector)
 {
@@ -36,7 +37,10 @@ static void open_network(struct deepmon *collector)
 					    .http = options->http == HTTP_ON,
 					    .hooks = options->network_hooks,
 					    .max_sockets = options->max_sockets,
-					    .max_peers = options->peers ? options->max_peers : 0};
+					    .max_peers = options->peers ? options->max_peers : 0,
+					    .max_paths = options->http_paths ? options->max_http_paths : 0,
+					    .path_most = options->http_path_max,
+					    .fold_paths = options->http_path_ids == PATH_IDS_FOLD};
 
 	latency_open(&collector->latency, options->max_latency_pages, &collector->logger);
 	settings.latency = collector->latency;
@@ -132,6 +136,8 @@ static void open_kernel(struct deepmon *collector)
 	else if (collector->options.http == HTTP_ON)
 		log_warning(&collector->logger, "HTTP: it is told apart among the network's transactions, "
 						"which are not counted without Network on");
+	if (collector->options.http_paths && collector->options.http == HTTP_OFF)
+		log_warning(&collector->logger, "HTTPPaths: no path is told of without HTTP on");
 	if (collector->options.network == NETWORK_OFF)
 		find_off(collector, "network's accounting", "Network is off");
 	open_file_io(collector);

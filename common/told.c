@@ -46,10 +46,15 @@ static void read_switches(struct told *told, const struct deepmon_options *optio
 		bool on;
 		enum deepmon_entity entity;
 	} entities[] = {
-	    {options->report_containers, DEEPMON_CONTAINER}, {options->report_system, DEEPMON_SYSTEM},
-	    {options->report_processes, DEEPMON_PROCESS},    {options->report_peers, DEEPMON_PEER},
-	    {options->report_totals, DEEPMON_TOTAL},	     {options->report_totals, DEEPMON_HOST},
-	    {options->report_zones, DEEPMON_ZONE},	     {options->report_self, DEEPMON_SELF},
+	    {options->report_containers, DEEPMON_CONTAINER},
+	    {options->report_system, DEEPMON_SYSTEM},
+	    {options->report_processes, DEEPMON_PROCESS},
+	    {options->report_peers, DEEPMON_PEER},
+	    {options->report_http_paths, DEEPMON_HTTP_PATH},
+	    {options->report_totals, DEEPMON_TOTAL},
+	    {options->report_totals, DEEPMON_HOST},
+	    {options->report_zones, DEEPMON_ZONE},
+	    {options->report_self, DEEPMON_SELF},
 	};
 
 	memset(told->tells, true, sizeof(told->tells));
@@ -67,9 +72,9 @@ int told_open(struct told *told, const struct deepmon_options *options)
 
 	*told = (struct told){.ignore_selected = options->ignore_selected};
 	read_switches(told, options);
-	/* Processes and peers are told with their container. */
-	told->one_by_one[IDENTITY_CONTAINER] =
-	    options->report_containers || options->report_processes || options->report_peers;
+	/* Processes, peers and paths are told with their container. */
+	told->one_by_one[IDENTITY_CONTAINER] = options->report_containers || options->report_processes ||
+					       options->report_peers || options->report_http_paths;
 	told->one_by_one[IDENTITY_SYSTEM] = options->report_system;
 	told->most[IDENTITY_CONTAINER] = options->max_containers;
 	told->most[IDENTITY_SYSTEM] = options->max_units;
@@ -268,6 +273,7 @@ static int move_to_other(struct told *told, struct group *group)
 	account_told(&group->account);
 	processes_told(group);
 	peers_told(&group->peers);
+	paths_told(&group->paths);
 	return r;
 }
 

@@ -65,6 +65,7 @@ struct execd start_execd(unsigned with)
 	    {with & MEMORY ? "--proportional-memory-budget" : NULL, "20"},
 	    {with & (NETWORK | TRANSACTIONS) ? "--network" : NULL, "on"},
 	    {with & TRANSACTIONS ? "--http" : NULL, "on"},
+	    {with & TRANSACTIONS ? "--http-paths" : NULL, "8"},
 	    {with & OTHER_HIERARCHY ? "--cgroup-hierarchy" : NULL, layout->other},
 	    {with & NETWORK ? "--peers" : NULL, "10"},
 	    {with & FENTRY ? "--network-hooks" : NULL, "fentry"},

@@ -277,6 +277,18 @@ uint64_t network_peers_refused(const struct network *network)
 	return 0;
 }
 
+bool network_has_paths(const struct network *network)
+{
+	(void)network;
+	return false;
+}
+
+uint64_t network_paths_refused(const struct network *network)
+{
+	(void)network;
+	return 0;
+}
+
 void network_take(struct network *network, uint32_t slot, struct net_usage *used)
 {
 	(void)network;
