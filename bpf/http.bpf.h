@@ -449,14 +449,16 @@ static __always_inline void feed_http(struct sock *sk, struct net_conversation *
 static __always_inline void take_unseen(struct sock *sk, struct net_conversation *conversation, __u32 slot)
 {
 	struct tcp_sock *tcp = (struct tcp_sock *)sk;
-	__u32 unseen;
+	__u32 unseen, copied;
 
 	if (conversation->socket.role != NET_CLIENT || conversation->http.phase != HTTP_PHASE_FOLLOWED ||
 	    !(conversation->followed & 1) || BPF_CORE_READ(tcp, inet_conn.icsk_ulp_ops))
 		return;
-	unseen = BPF_CORE_READ(tcp, copied_seq) - conversation->sequences[0];
-	/* The end of the stream, if it was read, counts as one. */
-	if (unseen && unseen == (__u32)http_wants(&conversation->http, HTTP_RESPONSES) + 1)
+	copied = BPF_CORE_READ(tcp, copied_seq);
+	unseen = copied - conversation->sequences[0];
+	/* The end of the stream, if it was read, counts as one (tcp_fin, tcp_recvmsg_locked). */
+	if (unseen && copied == BPF_CORE_READ(tcp, rcv_nxt) &&
+	    BPF_CORE_READ(sk, __sk_common.skc_flags) & 1ul << SOCK_DONE)
 		unseen--;
 	if (unseen)
 		pass_over_unread(sk, conversation, slot, HTTP_RESPONSES, unseen, false, 0);

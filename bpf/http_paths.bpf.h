@@ -15,6 +15,7 @@ const volatile __u32 path_most;
 const volatile bool path_fold;
 
 __u64 paths_refused; /* times that a path found no row */
+bool paths_ready;    /* as peers_ready */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -79,7 +80,8 @@ static __noinline __u32 find_path_row(struct path_dialogue *paths, __u32 slot, b
 	struct peer_slot *wanted = bpf_map_lookup_elem(&peer_slots, &slot);
 	__u32 *known;
 
-	if (!paths || !owner || !owner->cgroup_id || !wanted || wanted->unwanted == owner->cgroup_id)
+	if (!paths_ready || !paths || !owner || !owner->cgroup_id || !wanted ||
+	    wanted->unwanted == owner->cgroup_id)
 		return 0;
 	paths->key.cgroup_id = owner->cgroup_id;
 	paths->key.side = server ? NET_AS_SERVER : NET_AS_CLIENT;

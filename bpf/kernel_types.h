@@ -97,6 +97,7 @@ struct sock_common {
 	struct in6_addr skc_v6_daddr; /* with CONFIG_IPV6 */
 	struct in6_addr skc_v6_rcv_saddr;
 	possible_net_t skc_net;
+	unsigned long skc_flags; /* bits by enum sock_flags */
 };
 
 struct sock {
@@ -144,6 +145,7 @@ struct bpf_iter__task {
 
 #pragma clang attribute pop
 
+#define SOCK_DONE  1	      /* include/net/sock.h: the other end sends no more, and its end has come */
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h: the task is a kernel thread */
 
 #endif

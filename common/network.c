@@ -439,6 +439,7 @@ struct path_maps network_path_maps(const struct network *network)
 {
 	return (struct path_maps){.rows = network->path_rows.memory,
 				  .slots = network->peer_slots.memory,
+				  .ready = &network->bpf->bss->paths_ready,
 				  .row_by_path = bpf_map__fd(network->bpf->maps.row_by_path),
 				  .free_rows = bpf_map__fd(network->bpf->maps.free_path_rows)};
 }

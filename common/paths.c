@@ -399,6 +399,8 @@ void paths_charge(struct paths *paths, const struct cgroups *cgroups, struct cgr
 		}
 	}
 	paths->rows_busy = busy;
+	if (paths->maps.ready)
+		__atomic_store_n(paths->maps.ready, true, __ATOMIC_RELEASE);
 }
 
 int paths_charge_latency(struct paths *paths, const struct cgroups *cgroups, struct latency_fresh *fresh)

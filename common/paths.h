@@ -50,6 +50,7 @@ void path_list_absorb(struct path_list *to, struct path_list *from);
 struct path_maps {
 	struct path_row *rows;	 /* `most` and one more, the first nobody's */
 	struct peer_slot *slots; /* by slot */
+	bool *ready;		 /* no row is given before it is true; NULL: nobody asks */
 	int row_by_path, free_rows;
 };
 

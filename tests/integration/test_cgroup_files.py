@@ -80,7 +80,8 @@ def test_one_that_ended_keeps_what_was_seen_of_it(t):
     brief = t.enter(Container())
     brief.run(burn_ns, 200_000_000)
     wait_until(lambda: brief.usage_ns() >= 200_000_000, 20, "the work")
-    used = brief.usage_ns()
+    parent.wait_for_batches(len(parent.batches) + 1, 40)
+    used = brief.usage_ns()  # its process has ended by then
     parent.wait_for_batches(len(parent.batches) + 2, 40)
     brief.remove()
     parent.wait_for_batches(len(parent.batches) + 1, 40)

@@ -259,7 +259,7 @@ def test_the_idle_are_read_less_often(t):
     """Without CPU time a container's figures stand; with it they are read for the next report."""
     require_memory()
     container = t.enter(Container())
-    parent = execd(t, "--idle-reread", 600, interval=0.3)
+    parent = execd(t, "--idle-reread", 3600, interval=0.3)
     parent.wait_for_batches(3, 10)
     container.limit_memory(256 * MIB)
     parent.wait_for_batches(len(parent.batches) + 2, 10)

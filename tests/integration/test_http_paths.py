@@ -106,7 +106,8 @@ def watched_nginx(t, *options, **how):
 
 
 def converse(watched, nginx, pieces, answers, pause=0.05):
-    """A client in its container sends these pieces one by one, and reads until so many answers have come."""
+    """A client in its container sends these pieces one by one, and reads until so many answers have come, and all of
+    the last: its body may be a segment of its own."""
     def client(tell):
         with socket.create_connection(("127.0.0.1", nginx.port)) as connection:
             got = b""
@@ -119,6 +120,9 @@ def converse(watched, nginx, pieces, answers, pause=0.05):
                 if not data:
                     break
                 got += data
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(65536):
+                pass
             tell(got.count(b"HTTP/1.1 "))
 
     watched.t.equal(watched.client.run(client), (answers,), "answers to the client")

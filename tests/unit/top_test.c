@@ -673,10 +673,10 @@ START_TEST(batch_as_csv)
 	fill_hostile();
 	text = write_batch(TOP_CSV);
 	ck_assert_str_eq(
-	    text,
-	    "time,kind,name,path,id,host,namespace,pod,image,project,service,runtime,container,device,"
-	    "cpu_percent,dram_watts\r\n1970-01-01T00:16:42.000000000Z,container,\"a \"\"b\"\", c\n\xff\",,,,,,"
-	    "\"\xc3\xbc,x\",,,,,,12.5,\r\n");
+	    text, "time,kind,name,path,id,host,namespace,pod,image,project,service,runtime,container,device,"
+		  "cpu_percent,dram_watts\r\n1970-01-01T00:16:42.000000000Z,container,\"a \"\"b\"\", "
+		  "c\n\xff\",,,,,,"
+		  "\"\xc3\xbc,x\",,,,,,12.5,\r\n");
 	free(text);
 }
 END_TEST
