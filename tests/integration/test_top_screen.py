@@ -56,8 +56,12 @@ def last_table(t, *arguments):
 
 
 def table(text, count):
-    """What a screen has: (titles, [(name, cells)]) of the lines between the head and the sum."""
+    """What a screen has: (titles, [(name, cells)]) of the lines between the head and the sum; nothing of one that is
+    still being drawn."""
     lines = text.split("\n")
+    end = next((i for i, line in enumerate(lines) if line.startswith("Sum of")), 0)
+    if end < 5:
+        return [], []
     width = len(lines[4])
     width = max(width, max(len(line) for line in lines))
     name = width - count * SCREEN_CELL
@@ -66,7 +70,6 @@ def table(text, count):
         line = line.ljust(width)
         return [line[name + SCREEN_CELL * i:name + SCREEN_CELL * (i + 1)].strip() for i in range(count)]
 
-    end = next(i for i, line in enumerate(lines) if line.startswith("Sum of"))
     rows = [(line[:name].rstrip(), cells(line)) for line in lines[5:end] if line.strip()]
     return cells(lines[4]), rows
 
