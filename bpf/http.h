@@ -811,8 +811,12 @@ HTTP_GLOBAL __u32 http_read_byte(struct http_connection *connection, __u32 side,
 /* The word that holds the byte at `position`, from that byte on. */
 static __always_inline __u64 http_word(const __u64 *chunk, __u32 position)
 {
-	__u64 word = chunk[position % HTTP_CHUNK / 8];
+	__u64 word;
 
+	/* The compiler, which may know it to be within the chunk, would leave out what tells the verifier so:
+	 * one before Linux 6.3 forgets it where the position was on the stack meanwhile. */
+	__asm__ volatile("" : "+r"(position));
+	word = chunk[position % HTTP_CHUNK / 8];
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 	word = __builtin_bswap64(word);
 #endif
